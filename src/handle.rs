@@ -11,19 +11,13 @@ pub struct Backlog(Arc<AtomicUsize>);
 
 impl Backlog {
     /// One more waits.
-    pub fn enter(&self) {
+    fn enter(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// One is being handled.
-    pub fn leave(&self) {
-        // What was lost with an earlier incarnation has been counted out at once.
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).ok();
-    }
-
-    /// An actor that died has lost what waited.
-    pub fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
+    fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How many wait.
@@ -31,6 +25,45 @@ impl Backlog {
     pub fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// What an actor is asked, on its way: it counts among what waits until it is opened, or lost with
+/// the actor.
+#[derive(Debug)]
+pub struct Queued<Q> {
+    /// Taken when it is opened.
+    asked: Option<Q>,
+    depth: Backlog,
+}
+
+impl<Q> Queued<Q> {
+    /// One more waits there.
+    #[must_use]
+    pub fn new(asked: Q, depth: &Backlog) -> Self {
+        depth.enter();
+        Self { asked: Some(asked), depth: depth.clone() }
+    }
+
+    /// It is handled now. Nothing is in one that was opened.
+    pub fn open(mut self) -> Option<Q> {
+        self.asked.take()
+    }
+}
+
+impl<Q> Drop for Queued<Q> {
+    fn drop(&mut self) {
+        self.depth.leave();
+    }
+}
+
+/// The messages of a service, beside which it may have others of its own.
+pub trait Served: ractor::Message + From<Queued<Self::Request>> {
+    /// What others may ask.
+    type Request;
+}
+
+impl<Q: Send + 'static> Served for Queued<Q> {
+    type Request = Q;
 }
 
 /// A service that its supervisor re-points when it restarts. A send to a dead actor is lost, and
@@ -47,7 +80,7 @@ impl<M> Clone for Handle<M> {
     }
 }
 
-impl<M: ractor::Message> Handle<M> {
+impl<M: Served> Handle<M> {
     /// A handle to `actor`, whose mailbox `depth` counts.
     #[must_use]
     pub fn new(actor: ActorRef<M>, depth: Backlog) -> Self {
@@ -59,12 +92,25 @@ impl<M: ractor::Message> Handle<M> {
         *self.actor.write().unwrap_or_else(PoisonError::into_inner) = actor;
     }
 
-    /// Sends. When the actor is gone the message is dropped, and the reply inside it tells.
-    pub fn send(&self, message: M) {
+    /// Asks. When the actor is gone the question is dropped, and the reply inside it tells.
+    pub fn send(&self, request: M::Request) {
         let actor = self.actor.read().unwrap_or_else(PoisonError::into_inner).clone();
-        self.depth.enter();
-        if actor.cast(message).is_err() {
-            self.depth.leave();
-        }
+        // A send that fails drops what was sent.
+        drop(actor.cast(Queued::new(request, &self.depth).into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_counted_until_it_is_opened_or_lost() {
+        let depth = Backlog::default();
+        let (opened, lost) = (Queued::new(1, &depth), Queued::new(2, &depth));
+        assert_eq!(depth.get(), 2);
+        assert_eq!((opened.open(), depth.get()), (Some(1), 1));
+        drop(lost);
+        assert_eq!(depth.get(), 0);
     }
 }

@@ -3,3 +3,4 @@
 pub mod accounts;
 pub mod exit;
 pub mod root;
+mod service;

@@ -10,12 +10,12 @@ use crate::account::message::{AccountMsg, Obeyed};
 use crate::account::question::{PendingQuestion, ask};
 use crate::account::voice::Voice;
 use crate::connection::SessionLease;
-use crate::connection::message::ConnectionMsg;
+use crate::connection::message::PoolRequest;
 use crate::fault;
-use crate::handle::Backlog;
+use crate::handle::{Backlog, Queued};
 use crate::reply::ReplyTo;
 use crate::store::Reader;
-use crate::store::message::StoreMsg;
+use crate::store::message::StoreRequest;
 use crate::store::orders::Control;
 use postrider_core::account::follow::{
     Begin, Conflict, Follower, Input, Output, Past, Slot, Status,
@@ -98,7 +98,7 @@ impl Actor for AccountActor {
         let mut rules = args.rules.clone();
         rules.settings.family = args.endpoint.family();
         let follower = Follower::new(rules, past.clone());
-        me.cast(AccountMsg::Input(Input::Start))?;
+        me.cast(AccountMsg::Input(Queued::new(Input::Start, &depth)))?;
         let voice = Voice::new(&args);
         let asked_with = args.credential.mark();
         Ok(AccountState {
@@ -126,10 +126,10 @@ impl Actor for AccountActor {
         state: &mut AccountState,
     ) -> Result<(), ActorProcessingErr> {
         let input = match message {
-            AccountMsg::Input(input) => {
-                state.depth.leave();
-                input
-            }
+            AccountMsg::Input(queued) => match queued.open() {
+                Some(input) => input,
+                None => return Ok(()),
+            },
             // A lease that is no longer wanted returns by being dropped.
             AccountMsg::Leased(number, _) if number != state.latest.requests => return Ok(()),
             AccountMsg::Leased(_, Ok(lease)) => {
@@ -208,15 +208,15 @@ impl AccountState {
             Output::Run(run, action) => self.act(me, run, action),
             // Every run may begin at once.
             Output::AskSlot(run) => {
-                self.depth.enter();
-                drop(me.cast(AccountMsg::Input(Input::Granted(run))));
+                let granted = Queued::new(Input::Granted(run), &self.depth);
+                drop(me.cast(AccountMsg::Input(granted)));
             }
             Output::Connect => self.connect(me),
             Output::Wish => self.wish(me),
             Output::Release(Slot::Main) => {
                 self.latest.requests += 1;
                 if self.main.take().is_none() {
-                    self.args.pool.send(ConnectionMsg::Withdraw(self.args.name.clone()));
+                    self.args.pool.send(PoolRequest::Withdraw(self.args.name.clone()));
                 }
             }
             Output::Release(Slot::Beside) => {
@@ -247,7 +247,7 @@ impl AccountState {
                     && !summary.told
                 {
                     let passes = std::mem::take(&mut self.passes);
-                    self.args.store.send(StoreMsg::Ran { account, passes });
+                    self.args.store.send(StoreRequest::Ran { account, passes });
                 }
                 self.passes = 0;
                 self.ending.last = Some(*summary);
@@ -277,7 +277,7 @@ impl AccountState {
                         Event::OpenFailed(Failure::storage("the store ended before it answered"))
                     }
                 });
-                self.args.store.send(StoreMsg::Open(self.args.open.clone(), anew, reply));
+                self.args.store.send(StoreRequest::Open(self.args.open.clone(), anew, reply));
             }
             Action::Ask { token, request } => {
                 let question = PendingQuestion::run(me, &self.depth, run, token);
@@ -286,7 +286,7 @@ impl AccountState {
             Action::AskSecond { token, request } => {
                 // Told with each: the pool may have heard of an end of its watch meanwhile.
                 if let Some(lease) = &self.beside {
-                    self.args.pool.send(ConnectionMsg::Helping(lease.id()));
+                    self.args.pool.send(PoolRequest::Helping(lease.id()));
                 }
                 let question = PendingQuestion::run(me, &self.depth, run, token);
                 ask(self.beside.as_ref(), request, question);
@@ -299,9 +299,9 @@ impl AccountState {
                     Some(answer) => Event::Committed { token, answer },
                     None => Event::Lost { token },
                 });
-                self.args.store.send(StoreMsg::Commit(commit, reply));
+                self.args.store.send(StoreRequest::Commit(commit, reply));
             }
-            Action::Hurry => self.args.store.send(StoreMsg::Hurry),
+            Action::Hurry => self.args.store.send(StoreRequest::Hurry),
             Action::Read { token, query } => {
                 let account = self.account.unwrap_or_default();
                 self.read(me, run, move |reader| async move {
@@ -312,7 +312,7 @@ impl AccountState {
             Action::Prove(proof) => {
                 self.passes += u64::from(!matches!(proof, QuietProof::List { .. }));
                 let account = self.account.unwrap_or_default();
-                self.args.store.send(StoreMsg::Proved(account, proof));
+                self.args.store.send(StoreRequest::Proved(account, proof));
             }
             Action::CountLimbo => {
                 let account = self.account.unwrap_or_default();
@@ -358,7 +358,7 @@ impl AccountState {
             }
         });
         let control = Control::Stand { account, standing, reason, event, parked_for: None };
-        self.args.store.send(StoreMsg::Control(control, reply));
+        self.args.store.send(StoreRequest::Control(control, reply));
     }
 
     /// What outlives the process: failures so far, and what it is parked with.
@@ -369,7 +369,7 @@ impl AccountState {
         {
             let control = Control::History { account: self.args.name.clone(), history, parked_for };
             // It is a snapshot: the next one holds what this one says.
-            self.args.store.send(StoreMsg::Control(control, ReplyTo::new(|_| ())));
+            self.args.store.send(StoreRequest::Control(control, ReplyTo::new(|_| ())));
         }
     }
 
@@ -383,10 +383,7 @@ impl AccountState {
         let reading = tokio::spawn(read(self.args.reader.clone()));
         tokio::spawn(async move {
             let message = match reading.await {
-                Ok(event) => {
-                    depth.enter();
-                    AccountMsg::Input(Input::Machine(run, event))
-                }
+                Ok(event) => AccountMsg::Input(Queued::new(Input::Machine(run, event), &depth)),
                 // The run would wait for its answer for ever.
                 Err(_) => AccountMsg::Died(Failure::bug("reading the account's rows panicked")),
             };
@@ -403,9 +400,9 @@ impl AccountState {
     ) -> ReplyTo<T> {
         let (me, depth) = (me.clone(), self.depth.clone());
         ReplyTo::new(move |answer| {
-            depth.enter();
+            let input = Queued::new(Input::Machine(run, event(answer)), &depth);
             // An account that is gone needs no answers.
-            drop(me.cast(AccountMsg::Input(Input::Machine(run, event(answer)))));
+            drop(me.cast(AccountMsg::Input(input)));
         })
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::account::actor::AccountState;
 use crate::account::message::AccountMsg;
-use crate::connection::message::ConnectionMsg;
+use crate::connection::message::PoolRequest;
 use crate::connection::{LeaseRequest, SessionLease};
+use crate::handle::Queued;
 use crate::reply::ReplyTo;
 use postrider_core::account::follow::Input;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -28,16 +29,14 @@ impl AccountState {
             known: self.follower.history().has_logged_in && !self.args.rules.once,
             reply,
             held: Arc::new(move |held| {
-                depth.enter();
-                drop(account.cast(AccountMsg::Input(Input::Held(held))));
+                drop(account.cast(AccountMsg::Input(Queued::new(Input::Held(held), &depth))));
             }),
             recalled: Arc::new(move || {
-                backlog.enter();
                 // An account that is gone has given it back.
-                drop(recalled.cast(AccountMsg::Input(Input::Recalled)));
+                drop(recalled.cast(AccountMsg::Input(Queued::new(Input::Recalled, &backlog))));
             }),
         };
-        self.args.pool.send(ConnectionMsg::Lease(Box::new(request)));
+        self.args.pool.send(PoolRequest::Lease(Box::new(request)));
     }
 
     /// A session for runs is wanted.

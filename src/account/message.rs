@@ -1,6 +1,7 @@
 //! What an account's actor is told.
 
 use crate::connection::lease::SessionLease;
+use crate::handle::Queued;
 use crate::reply::ReplyTo;
 use postrider_core::account::follow::{Command, Conflict, Input, Status};
 use postrider_core::failure::Failure;
@@ -13,7 +14,7 @@ pub type Obeyed = Result<(Status, u64), Conflict>;
 #[derive(Debug)]
 pub enum AccountMsg {
     /// Something for the follower.
-    Input(Input),
+    Input(Queued<Input>),
     /// A lease, for the request of this number.
     Leased(u64, Result<SessionLease, Failure>),
     /// The session that was wished for, if there was one to spare.

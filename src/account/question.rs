@@ -2,7 +2,7 @@
 
 use crate::account::message::AccountMsg;
 use crate::connection::SessionLease;
-use crate::handle::Backlog;
+use crate::handle::{Backlog, Queued};
 use crate::provider::Ask;
 use postrider_core::account::follow::Input;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -73,9 +73,8 @@ impl PendingQuestion {
             (Waiter::Watch(number), Ok(_)) => Input::Unwatched(number, Err(not_asked())),
             (Waiter::Watch(number), Err(failure)) => Input::Unwatched(number, Err(failure)),
         };
-        self.depth.enter();
         // An account that is gone needs no answers.
-        drop(self.account.cast(AccountMsg::Input(input)));
+        drop(self.account.cast(AccountMsg::Input(Queued::new(input, &self.depth))));
     }
 }
 

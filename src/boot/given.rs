@@ -10,10 +10,10 @@ use crate::config::{Account, SecretFrom};
 use crate::credentials::actor::{CredentialArgs, GrantRows, mark_of};
 use crate::credentials::service::Delegated;
 use crate::credentials::{Held, Renewed};
-use crate::handle::{Backlog, Handle};
+use crate::handle::Handle;
 use crate::provider::Coming;
 use crate::reply::ReplyTo;
-use crate::store::message::StoreMsg;
+use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
 use crate::supervision::root::RootMsg;
@@ -41,7 +41,7 @@ impl StoredGrants {
         // Who no longer waits learns it from the row.
         let reply =
             ReplyTo::new(move |done: Option<Result<Done, Failure>>| drop(sender.send(done)));
-        self.store.send(StoreMsg::Control(control, reply));
+        self.store.send(StoreRequest::Control(control, reply));
         match tokio::time::timeout(DURABLE, done).await {
             Ok(Ok(Some(done))) => done,
             Ok(Ok(None) | Err(_)) | Err(_) => Err(Failure::storage("the database did not answer")),
@@ -131,7 +131,6 @@ impl Engine {
             rows: Arc::new(rows),
             clock: self.registry().clock(),
             pace: Arc::clone(&grants.pace),
-            depth: Backlog::default(),
             registry: self.registry().clone(),
         };
         let (reply, handle) = oneshot::channel();

@@ -3,7 +3,7 @@
 use crate::handle::Handle;
 use crate::provider::{Coming, HeldBody, Memory};
 use crate::reply::ReplyTo;
-use crate::store::message::StoreMsg;
+use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
 use postrider_core::failure::Failure;
@@ -61,6 +61,6 @@ impl Memory for Remembered {
             }
         });
         let (account, mark) = (account.to_owned(), mark.to_owned());
-        self.store.send(StoreMsg::Control(Control::RefusedProof { account, mark }, reply));
+        self.store.send(StoreRequest::Control(Control::RefusedProof { account, mark }, reply));
     }
 }

@@ -4,7 +4,7 @@ use crate::connection::{Spent, SpentRows};
 use crate::handle::Handle;
 use crate::provider::Coming;
 use crate::reply::ReplyTo;
-use crate::store::message::StoreMsg;
+use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
 use postrider_core::budget::Spending;
@@ -34,6 +34,6 @@ impl SpentRows for SpentStore {
             done.send(matches!(answer, Some(Ok(_))));
         });
         let control = Control::Spend { endpoint: endpoint.to_owned(), rows };
-        self.store.send(StoreMsg::Control(control, reply));
+        self.store.send(StoreRequest::Control(control, reply));
     }
 }

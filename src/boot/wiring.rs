@@ -16,14 +16,14 @@ use crate::boot::spent::SpentStore;
 use crate::clock::Clock;
 use crate::config::{Account, Config};
 use crate::connection::args::ConnectionArgs;
-use crate::handle::{Backlog, Handle};
+use crate::handle::Handle;
 use crate::provider::{Credential, Credits, Endpoint};
 use crate::reply::ReplyTo;
 use crate::store::actor::StoreArgs;
-use crate::store::message::StoreMsg;
+use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::{Control, OpenAccount};
 use crate::store::{Database, Disagreement, Done, OpenError, Reader, adopt, agree};
-use crate::supervision::accounts::AccountsMsg;
+use crate::supervision::accounts::{AccountsMsg, AccountsRequest};
 use crate::supervision::root::{Root, RootArgs, RootMsg};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
@@ -169,7 +169,6 @@ impl Engine {
             db: db.clone(),
             clock,
             events: told,
-            depth: Backlog::default(),
             registry: registry.clone(),
             start,
             restarted: false,
@@ -194,7 +193,6 @@ impl Engine {
             wire,
             credits: Credits::of(config.inflight_bytes),
             registry: registry.clone(),
-            depth: Backlog::default(),
             spent: Arc::new(SpentStore { reader: reader.clone(), store: store.clone() }),
             memory: Arc::new(Remembered { reader: reader.clone(), store: store.clone() }),
         };
@@ -408,7 +406,7 @@ impl Engine {
             done.send(()).ok();
         });
         // Behind what services have sent it already.
-        self.store.send(StoreMsg::Settle(reply));
+        self.store.send(StoreRequest::Settle(reply));
         // What was not written is looked at again after the next start.
         drop(tokio::time::timeout(SHUTDOWN, settled).await);
     }
@@ -444,7 +442,7 @@ impl Switchboard {
     pub async fn command(&self, account: &str, command: Command) -> Obeyed {
         let (done, answer) = oneshot::channel();
         let reply = ReplyTo::new(move |answer: Option<Obeyed>| drop(done.send(answer)));
-        self.accounts.send(AccountsMsg::Command(account.to_owned(), command, reply));
+        self.accounts.send(AccountsRequest::Command(account.to_owned(), command, reply));
         match tokio::time::timeout(ACTOR_TIMEOUT, answer).await {
             Ok(Ok(Some(obeyed))) => obeyed,
             Ok(_) => Err(Conflict("the account's actor has just ended; ask again")),
@@ -454,7 +452,11 @@ impl Switchboard {
 
     /// The same, for who needs no answer.
     pub fn tell(&self, account: &str, command: Command) {
-        self.accounts.send(AccountsMsg::Command(account.to_owned(), command, ReplyTo::new(|_| ())));
+        self.accounts.send(AccountsRequest::Command(
+            account.to_owned(),
+            command,
+            ReplyTo::new(|_| ()),
+        ));
     }
 
     /// Writes something of an operator.
@@ -465,7 +467,7 @@ impl Switchboard {
         let (done, answer) = oneshot::channel();
         let reply =
             ReplyTo::new(move |answer: Option<Result<Done, Failure>>| drop(done.send(answer)));
-        self.store.send(StoreMsg::Control(control, reply));
+        self.store.send(StoreRequest::Control(control, reply));
         let late = || Failure::storage("the database did not answer in time");
         let answer = tokio::time::timeout(deadline, answer).await.map_err(|_| late())?;
         answer

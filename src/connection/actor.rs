@@ -6,7 +6,7 @@ use crate::bodies::PackSink;
 use crate::connection::args::ConnectionArgs;
 use crate::connection::children::SessionChild;
 use crate::connection::lease::LeaseRequest;
-use crate::connection::message::{ConnectionMsg, SessionMsg, SessionStart, payee};
+use crate::connection::message::{ConnectionMsg, PoolRequest, SessionMsg, SessionStart, payee};
 use crate::connection::payments::Payments;
 use crate::connection::session::SessionActor;
 use crate::fault;
@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_secs(1);
 const WHOLE: u32 = 10;
 
 /// The actor.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ConnectionActor;
 
 /// What it holds.
@@ -103,29 +103,9 @@ impl Actor for ConnectionActor {
     ) -> Result<(), ActorProcessingErr> {
         let mono = state.args.clock.now().mono;
         match message {
-            ConnectionMsg::Lease(request) => {
-                state.args.depth.leave();
-                fault::pass("panic.endpoint");
-                match state.payments.open(&request).await {
-                    Ok(()) => state.take(request, mono),
-                    Err(failure) => request.refuse(failure),
-                }
-            }
-            ConnectionMsg::Withdraw(account) => {
-                state.args.depth.leave();
-                let mine: Vec<SessionId> = state
-                    .requests
-                    .iter()
-                    .filter(|(_, r)| r.account == account)
-                    .map(|(id, _)| *id)
-                    .collect();
-                let connecting = |(_, child): &(&SessionId, &SessionChild)| {
-                    child.account == account && child.leash.is_none()
-                };
-                state.withdrawn.extend(state.children.iter().filter(connecting).map(|(id, _)| *id));
-                for id in mine {
-                    state.requests.remove(&id);
-                    state.pool.release(id);
+            ConnectionMsg::Asked(asked) => {
+                if let Some(asked) = asked.open() {
+                    state.asked(&me, asked, mono).await;
                 }
             }
             ConnectionMsg::Opened(id, leash) => {
@@ -162,16 +142,6 @@ impl Actor for ConnectionActor {
             }
             ConnectionMsg::Slowed(account, failure) => state.slowed(&account, &failure, mono),
             ConnectionMsg::Unkept(rows) => state.payments.restore(rows),
-            ConnectionMsg::Settle(reply) => {
-                state.args.depth.leave();
-                let all = state.children.keys().copied().collect();
-                state.collect(&all, &me, mono);
-                state.save(&me, mono, Some(reply));
-            }
-            ConnectionMsg::Limits(reply) => {
-                state.args.depth.leave();
-                reply.send(state.limits(mono));
-            }
             ConnectionMsg::Watching(id, watching) => {
                 state.pool.watches(id, watching.then_some(mono));
                 state.pay_octets(id);
@@ -190,17 +160,6 @@ impl Actor for ConnectionActor {
                 }
                 let what = if watching { Activity::Watching } else { Activity::Working };
                 state.args.registry.does(&state.session_path(id), what.as_str(), "", None);
-            }
-            ConnectionMsg::Helping(id) => {
-                state.args.depth.leave();
-                state.pool.helps(id);
-                if let Some(child) = state.children.get_mut(&id) {
-                    child.helps = true;
-                    // It was asked to go while it watched, and works by now.
-                    if state.pool.is_retiring(id) {
-                        child.retire();
-                    }
-                }
             }
             ConnectionMsg::Returned(id) => {
                 state.args.registry.does(
@@ -263,6 +222,53 @@ impl Actor for ConnectionActor {
 }
 
 impl ConnectionState {
+    /// What others ask.
+    async fn asked(&mut self, me: &ActorRef<ConnectionMsg>, asked: PoolRequest, mono: Duration) {
+        match asked {
+            PoolRequest::Lease(request) => {
+                fault::pass("panic.endpoint");
+                match self.payments.open(&request).await {
+                    Ok(()) => self.take(request, mono),
+                    Err(failure) => request.refuse(failure),
+                }
+            }
+            PoolRequest::Withdraw(account) => {
+                let mine: Vec<SessionId> = self
+                    .requests
+                    .iter()
+                    .filter(|(_, r)| r.account == account)
+                    .map(|(id, _)| *id)
+                    .collect();
+                let connecting = |(_, child): &(&SessionId, &SessionChild)| {
+                    child.account == account && child.leash.is_none()
+                };
+                self.withdrawn.extend(self.children.iter().filter(connecting).map(|(id, _)| *id));
+                for id in mine {
+                    self.requests.remove(&id);
+                    self.pool.release(id);
+                }
+            }
+            PoolRequest::Settle(reply) => {
+                let all = self.children.keys().copied().collect();
+                self.collect(&all, me, mono);
+                self.save(me, mono, Some(reply));
+            }
+            PoolRequest::Limits(reply) => {
+                reply.send(self.limits(mono));
+            }
+            PoolRequest::Helping(id) => {
+                self.pool.helps(id);
+                if let Some(child) = self.children.get_mut(&id) {
+                    child.helps = true;
+                    // It was asked to go while it watched, and works by now.
+                    if self.pool.is_retiring(id) {
+                        child.retire();
+                    }
+                }
+            }
+        }
+    }
+
     fn session_path(&self, id: SessionId) -> String {
         format!("{}/session {id}", self.args.path)
     }

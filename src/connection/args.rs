@@ -3,7 +3,6 @@
 use crate::bodies::PackDir;
 use crate::clock::Clock;
 use crate::connection::payments::SpentRows;
-use crate::handle::Backlog;
 use crate::provider::{Credits, Memory};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
@@ -27,8 +26,6 @@ pub struct ConnectionArgs {
     pub credits: Credits,
     /// Where it is seen.
     pub registry: Registry,
-    /// Messages that wait for it.
-    pub depth: Backlog,
     /// What was spent of daily limits.
     pub spent: Arc<dyn SpentRows>,
     /// What accounts hold.

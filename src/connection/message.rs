@@ -2,6 +2,7 @@
 
 use crate::connection::lease::LeaseRequest;
 use crate::connection::till::{Spent, TillView};
+use crate::handle::{Queued, Served};
 use crate::provider::{Credits, Leash, Memory, Payee, Payment, Purse, Sinks};
 use crate::reply::ReplyTo;
 use crate::telemetry::wire::WireLog;
@@ -12,13 +13,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a pool is told.
+/// What a pool is asked.
 #[derive(Debug)]
-pub enum ConnectionMsg {
+pub enum PoolRequest {
     /// A session is wanted.
     Lease(Box<LeaseRequest>),
     /// An account no longer wants the sessions that it waits for.
     Withdraw(String),
+    /// The process ends: what was spent is stored.
+    Settle(ReplyTo<()>),
+    /// What is limited, spent, waited for.
+    Limits(ReplyTo<LimitsView>),
+    /// A session helps another one of its account.
+    Helping(SessionId),
+}
+
+/// What a pool is told.
+#[derive(Debug)]
+pub enum ConnectionMsg {
+    /// What others ask.
+    Asked(Queued<PoolRequest>),
     /// A session has logged in.
     Opened(SessionId, Leash),
     /// A session could not be had.
@@ -31,14 +45,8 @@ pub enum ConnectionMsg {
     Unkept(Vec<Spent>),
     /// There may be units for who waits.
     Turn(Duration),
-    /// The process ends: what was spent is stored.
-    Settle(ReplyTo<()>),
-    /// What is limited, spent, waited for.
-    Limits(ReplyTo<LimitsView>),
     /// A session began to watch, or stopped.
     Watching(SessionId, bool),
-    /// A session helps another one of its account.
-    Helping(SessionId),
     /// A lease was dropped.
     Returned(SessionId),
     /// A returned session has had its time.
@@ -49,6 +57,16 @@ pub enum ConnectionMsg {
     Pace,
     /// Look at the sessions.
     Tick,
+}
+
+impl From<Queued<PoolRequest>> for ConnectionMsg {
+    fn from(asked: Queued<PoolRequest>) -> Self {
+        Self::Asked(asked)
+    }
+}
+
+impl Served for ConnectionMsg {
+    type Request = PoolRequest;
 }
 
 /// Where a session's payments go. A pool that is gone has taken its sessions with it.

@@ -9,7 +9,7 @@ use crate::credentials::pace::Pace;
 use crate::credentials::tokens::{TokenPair, row_of};
 use crate::credentials::vault::Vault;
 use crate::fault;
-use crate::handle::Backlog;
+use crate::handle::Queued;
 use crate::provider::Coming;
 use crate::reply::ReplyTo;
 use crate::telemetry::registry::Registry;
@@ -52,7 +52,7 @@ pub trait GrantRows: std::fmt::Debug + Send + Sync {
 
 /// What the actor is asked.
 #[derive(Debug)]
-pub enum CredentialMsg {
+pub enum CredentialRequest {
     /// An access token; another than `refused`, where a server has refused one.
     Token {
         /// What was refused.
@@ -66,6 +66,9 @@ pub enum CredentialMsg {
     /// is renewed any more.
     Settle(ReplyTo<()>),
 }
+
+/// What it is told.
+pub type CredentialMsg = Queued<CredentialRequest>;
 
 /// What the actor is made with.
 #[derive(Clone, Debug)]
@@ -86,14 +89,12 @@ pub struct CredentialArgs {
     pub clock: Clock,
     /// Turns of all credentials.
     pub pace: Arc<Pace>,
-    /// Messages that wait for it.
-    pub depth: Backlog,
     /// Where it is seen.
     pub registry: Registry,
 }
 
 /// The actor.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct CredentialActor;
 
 /// What it holds.
@@ -134,20 +135,19 @@ impl Actor for CredentialActor {
         message: CredentialMsg,
         state: &mut CredentialState,
     ) -> Result<(), ActorProcessingErr> {
-        state.args.depth.leave();
+        let Some(asked) = message.open() else { return Ok(()) };
         fault::pass("panic.credential");
-        match message {
-            CredentialMsg::Token { refused, reply } => {
+        match asked {
+            CredentialRequest::Token { refused, reply } => {
                 let answer = state.token(refused.as_ref()).await;
                 state.show(answer.as_ref().err());
                 reply.send(answer);
             }
-            CredentialMsg::Configure(args) => {
-                let depth = state.args.depth.clone();
-                state.args = CredentialArgs { depth, ..*args };
+            CredentialRequest::Configure(args) => {
+                state.args = *args;
                 state.held = None;
             }
-            CredentialMsg::Settle(reply) => {
+            CredentialRequest::Settle(reply) => {
                 state.leaving = true;
                 if let Some(generation) = state.unwritten.take()
                     && let Err(failure) = state.write(generation).await

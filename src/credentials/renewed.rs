@@ -1,6 +1,6 @@
 //! A credential whose tokens are renewed: whoever logs in asks its actor.
 
-use crate::credentials::actor::{CredentialMsg, is_same};
+use crate::credentials::actor::{CredentialMsg, CredentialRequest, is_same};
 use crate::credentials::tokens::TokenPair;
 use crate::credentials::vault::Vault;
 use crate::handle::Handle;
@@ -36,7 +36,7 @@ impl Renewed {
         let (sender, answer) = oneshot::channel();
         // Who no longer waits asks again.
         let reply = ReplyTo::new(move |answer| drop(sender.send(answer)));
-        self.actor.send(CredentialMsg::Token { refused, reply });
+        self.actor.send(CredentialRequest::Token { refused, reply });
         match tokio::time::timeout(RENEWAL_TIMEOUT, answer).await {
             Ok(Ok(Some(answer))) => answer,
             Ok(Ok(None) | Err(_)) => Err(Failure::bug("the credential's actor died")),

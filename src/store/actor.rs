@@ -4,7 +4,6 @@
 
 use crate::clock::Clock;
 use crate::fault;
-use crate::handle::Backlog;
 use crate::reply::ReplyTo;
 use crate::store::apply::{
     Care, Done, HandOut, Numbers, Portion, Quiet, bring_back, control, correction_of, open_account,
@@ -15,7 +14,7 @@ use crate::store::failure::Trouble;
 use crate::store::sql::sqlite::fold::{self, Gathered};
 use crate::store::in_hand::InHand;
 use crate::store::instance::StartCount;
-use crate::store::message::StoreMsg;
+use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::{Control, OpenAccount};
 use crate::store::pass::{PassUnderWay, RowPass};
 use crate::store::process::ThisProcess;
@@ -38,7 +37,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_secs(60);
 
 /// The actor.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct StoreActor;
 
 /// What the actor holds.
@@ -53,7 +52,6 @@ pub struct StoreState {
     numbers: Option<Numbers>,
     /// Told the number of the last durable event.
     events: watch::Sender<i64>,
-    depth: Backlog,
     registry: Registry,
     timers: Timers,
     process: ThisProcess,
@@ -85,8 +83,6 @@ pub struct StoreArgs {
     pub clock: Clock,
     /// Told the number of the last durable event.
     pub events: watch::Sender<i64>,
-    /// Messages that wait for it.
-    pub depth: Backlog,
     /// Where it is seen.
     pub registry: Registry,
     /// Counted before the first thing that is stored.
@@ -105,7 +101,7 @@ impl Actor for StoreActor {
         _me: ActorRef<StoreMsg>,
         args: StoreArgs,
     ) -> Result<StoreState, ActorProcessingErr> {
-        let StoreArgs { db, clock, events, depth, registry, start, restarted } = args;
+        let StoreArgs { db, clock, events, registry, start, restarted } = args;
         Ok(StoreState {
             db,
             clock,
@@ -114,7 +110,6 @@ impl Actor for StoreActor {
             quiet: Quiet::default(),
             numbers: None,
             events,
-            depth,
             registry,
             timers: Timers::default(),
             process: ThisProcess::new(start, restarted),
@@ -131,43 +126,15 @@ impl Actor for StoreActor {
         state: &mut StoreState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            StoreMsg::Commit(commit, reply) => {
-                state.depth.leave();
-                state.waiting.push_back(Waiting::Commit(commit, reply));
-            }
-            StoreMsg::Hurry => {
-                state.depth.leave();
-                state.timers.hurried = true;
-            }
-            StoreMsg::Open(open, anew, reply) => {
-                state.depth.leave();
-                state.waiting.push_back(Waiting::Open(open, anew, reply));
-            }
-            StoreMsg::Control(control, reply) => {
-                state.depth.leave();
-                state.controls.push_back((Order::Control(control), reply));
-            }
-            StoreMsg::Proved(account, proof) => {
-                state.depth.leave();
-                state.quiet.proved(account, proof);
-            }
-            StoreMsg::Ran { account, passes } => {
-                state.depth.leave();
-                let passes = i64::try_from(passes).unwrap_or(i64::MAX);
-                state.quiet.ran(account, state.clock.now().wall, passes);
+            StoreMsg::Asked(asked) => {
+                if let Some(asked) = asked.open() {
+                    state.asked(asked).await;
+                }
             }
             StoreMsg::WriteQuiet => {
                 state.timers.quiet = false;
                 // What cannot be written now waits for the next time.
                 drop(state.write_quiet().await);
-            }
-            StoreMsg::Settle(reply) => {
-                state.depth.leave();
-                for _ in 0..state.controls.len() {
-                    state.work_control().await;
-                }
-                drop(state.write_quiet().await);
-                reply.send(());
             }
             StoreMsg::Pause => {
                 if state.log.folds() {
@@ -210,6 +177,38 @@ impl Actor for StoreActor {
 }
 
 impl StoreState {
+    /// What others ask.
+    async fn asked(&mut self, asked: StoreRequest) {
+        match asked {
+            StoreRequest::Commit(commit, reply) => {
+                self.waiting.push_back(Waiting::Commit(commit, reply));
+            }
+            StoreRequest::Hurry => {
+                self.timers.hurried = true;
+            }
+            StoreRequest::Open(open, anew, reply) => {
+                self.waiting.push_back(Waiting::Open(open, anew, reply));
+            }
+            StoreRequest::Control(control, reply) => {
+                self.controls.push_back((Order::Control(control), reply));
+            }
+            StoreRequest::Proved(account, proof) => {
+                self.quiet.proved(account, proof);
+            }
+            StoreRequest::Ran { account, passes } => {
+                let passes = i64::try_from(passes).unwrap_or(i64::MAX);
+                self.quiet.ran(account, self.clock.now().wall, passes);
+            }
+            StoreRequest::Settle(reply) => {
+                for _ in 0..self.controls.len() {
+                    self.work_control().await;
+                }
+                drop(self.write_quiet().await);
+                reply.send(());
+            }
+        }
+    }
+
     /// How long what waits here may wait for others.
     fn patience(&self) -> Option<Duration> {
         if self.timers.flushing || self.timers.hurried || !self.controls.is_empty() {

@@ -1,5 +1,6 @@
 //! What the StoreActor is told.
 
+use crate::handle::{Queued, Served};
 use crate::reply::ReplyTo;
 use crate::store::apply::Done;
 use crate::store::orders::{Control, OpenAccount};
@@ -11,7 +12,7 @@ use postrider_core::run::reads::QuietProof;
 
 /// What the store is asked.
 #[derive(Debug)]
-pub enum StoreMsg {
+pub enum StoreRequest {
     /// Commit; answered after the outer COMMIT.
     Commit(Box<Commit>, ReplyTo<CommitAnswer>),
     /// Whoever sent commits that may wait for others waits for nothing else now.
@@ -31,10 +32,17 @@ pub enum StoreMsg {
         /// Passes in it.
         passes: u64,
     },
+    /// Write what waits of quiet passes, and say when it is durable.
+    Settle(ReplyTo<()>),
+}
+
+/// What the store is told: that, and what it tells itself.
+#[derive(Debug)]
+pub enum StoreMsg {
+    /// What others ask.
+    Asked(Queued<StoreRequest>),
     /// Write what waits of quiet passes.
     WriteQuiet,
-    /// The same, and say when it is durable.
-    Settle(ReplyTo<()>),
     /// Nobody may have written for a while.
     Pause,
     /// The write-ahead log was folded in, or cannot be now.
@@ -43,4 +51,14 @@ pub enum StoreMsg {
     Flush,
     /// The same: it has waited for others long enough.
     Gathered,
+}
+
+impl From<Queued<StoreRequest>> for StoreMsg {
+    fn from(asked: Queued<StoreRequest>) -> Self {
+        Self::Asked(asked)
+    }
+}
+
+impl Served for StoreMsg {
+    type Request = StoreRequest;
 }

@@ -7,7 +7,7 @@ use crate::account::args::AccountArgs;
 use crate::account::message::{AccountMsg, Obeyed};
 use crate::clock::Clock;
 use crate::fault;
-use crate::handle::{Backlog, Handle};
+use crate::handle::{Handle, Queued, Served};
 use crate::reply::ReplyTo;
 use crate::store::message::StoreMsg;
 use crate::supervision::exit::failure_of;
@@ -41,9 +41,9 @@ pub struct Wanted {
     pub past: Past,
 }
 
-/// What the supervisor is told.
+/// What the supervisor of the accounts is asked.
 #[derive(Debug)]
-pub enum AccountsMsg {
+pub enum AccountsRequest {
     /// Run these accounts once; every summary goes to the reply.
     RunOnce(Vec<AccountArgs>, ReplyTo<Vec<(String, Summary)>>),
     /// Follow these accounts; those that are followed already are replaced.
@@ -52,12 +52,29 @@ pub enum AccountsMsg {
     Remove(Vec<String>),
     /// A human wants something of an account.
     Command(String, Command, ReplyTo<Obeyed>),
+    /// End all.
+    Stop(ReplyTo<()>),
+}
+
+/// What the supervisor is told.
+#[derive(Debug)]
+pub enum AccountsMsg {
+    /// What others ask.
+    Asked(Queued<AccountsRequest>),
     /// The actor of this number has ended of its own will.
     Finished(u64, String, Box<Summary>),
     /// Something for the roster.
     Roster(RosterEvent),
-    /// End all.
-    Stop(ReplyTo<()>),
+}
+
+impl From<Queued<AccountsRequest>> for AccountsMsg {
+    fn from(asked: Queued<AccountsRequest>) -> Self {
+        Self::Asked(asked)
+    }
+}
+
+impl Served for AccountsMsg {
+    type Request = AccountsRequest;
 }
 
 /// What it is made with.
@@ -69,8 +86,6 @@ pub struct AccountsArgs {
     pub store: Handle<StoreMsg>,
     /// Where accounts are seen.
     pub registry: Registry,
-    /// Messages that wait for it.
-    pub depth: Backlog,
     /// Who starts it again, should it die, is told what each account goes through.
     pub above: Above,
 }
@@ -86,7 +101,7 @@ impl std::fmt::Debug for Above {
 }
 
 /// The supervisor.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct AccountsSupervisor;
 
 #[derive(Debug)]
@@ -126,7 +141,6 @@ impl Actor for AccountsSupervisor {
         _me: ActorRef<AccountsMsg>,
         args: AccountsArgs,
     ) -> Result<AccountsState, ActorProcessingErr> {
-        args.registry.started("root/accounts", "accounts");
         Ok(AccountsState {
             args,
             roster: Roster::new(
@@ -146,33 +160,16 @@ impl Actor for AccountsSupervisor {
         message: AccountsMsg,
         state: &mut AccountsState,
     ) -> Result<(), ActorProcessingErr> {
-        if !matches!(message, AccountsMsg::Finished(..) | AccountsMsg::Roster(_)) {
-            state.args.depth.leave();
-        }
         match message {
-            AccountsMsg::RunOnce(accounts, reply) => state.run_once(&me, accounts, reply).await?,
-            AccountsMsg::Follow(wanted) => {
-                for one in wanted {
-                    state.enrol(&me, one).await?;
+            AccountsMsg::Asked(asked) => {
+                if let Some(asked) = asked.open() {
+                    state.asked(&me, asked).await?;
                 }
-            }
-            AccountsMsg::Remove(names) => {
-                for name in names {
-                    state.tell(&me, RosterEvent::Dropped(name)).await?;
-                }
-            }
-            AccountsMsg::Command(name, command, reply) => {
-                fault::pass("panic.accounts");
-                state.command(&me, name, command, reply).await?;
             }
             AccountsMsg::Finished(number, name, summary) => {
                 state.finished(&me, number, name, *summary).await?
             }
             AccountsMsg::Roster(event) => state.tell(&me, event).await?,
-            AccountsMsg::Stop(reply) => {
-                state.stopping = Some(reply);
-                state.tell(&me, RosterEvent::Stop).await?;
-            }
         }
         state.settle();
         Ok(())
@@ -204,6 +201,36 @@ impl Actor for AccountsSupervisor {
 }
 
 impl AccountsState {
+    /// What others ask.
+    async fn asked(
+        &mut self,
+        me: &ActorRef<AccountsMsg>,
+        asked: AccountsRequest,
+    ) -> Result<(), ActorProcessingErr> {
+        match asked {
+            AccountsRequest::RunOnce(accounts, reply) => self.run_once(me, accounts, reply).await?,
+            AccountsRequest::Follow(wanted) => {
+                for one in wanted {
+                    self.enrol(me, one).await?;
+                }
+            }
+            AccountsRequest::Remove(names) => {
+                for name in names {
+                    self.tell(me, RosterEvent::Dropped(name)).await?;
+                }
+            }
+            AccountsRequest::Command(name, command, reply) => {
+                fault::pass("panic.accounts");
+                self.command(me, name, command, reply).await?;
+            }
+            AccountsRequest::Stop(reply) => {
+                self.stopping = Some(reply);
+                self.tell(me, RosterEvent::Stop).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Lets the roster decide, and does what it says.
     async fn tell(
         &mut self,

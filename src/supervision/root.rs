@@ -5,14 +5,19 @@ use crate::account::args::AccountArgs;
 use crate::clock::Clock;
 use crate::connection::actor::ConnectionActor;
 use crate::connection::args::ConnectionArgs;
-use crate::connection::message::{ConnectionMsg, LimitsView};
-use crate::credentials::actor::{CredentialActor, CredentialArgs, CredentialMsg};
-use crate::handle::{Backlog, Handle};
+use crate::connection::message::{ConnectionMsg, LimitsView, PoolRequest};
+use crate::credentials::actor::{
+    CredentialActor, CredentialArgs, CredentialMsg, CredentialRequest,
+};
+use crate::handle::Handle;
 use crate::reply::ReplyTo;
 use crate::store::actor::{StoreActor, StoreArgs};
 use crate::store::message::StoreMsg;
-use crate::supervision::accounts::{Above, AccountsArgs, AccountsMsg, AccountsSupervisor, Wanted};
+use crate::supervision::accounts::{
+    Above, AccountsArgs, AccountsMsg, AccountsRequest, AccountsSupervisor, Wanted,
+};
 use crate::supervision::exit::failure_of;
+use crate::supervision::service::Service;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::Past;
@@ -72,7 +77,8 @@ impl std::fmt::Debug for RootMsg {
 #[derive(Debug)]
 pub struct Root;
 
-enum Service {
+/// Who a child is.
+enum Child {
     Store,
     Pool(String),
     Credential(String),
@@ -93,16 +99,16 @@ pub struct RootArgs {
 
 /// What it holds.
 pub struct RootState {
-    args: RootArgs,
-    store: Handle<StoreMsg>,
-    accounts: Handle<AccountsMsg>,
-    accounts_args: AccountsArgs,
-    pools: BTreeMap<String, (Handle<ConnectionMsg>, ConnectionArgs)>,
-    credentials: BTreeMap<String, (Handle<CredentialMsg>, CredentialArgs)>,
+    clock: Clock,
+    registry: Registry,
+    store: Service<StoreActor>,
+    accounts: Service<AccountsSupervisor>,
+    pools: BTreeMap<String, Service<ConnectionActor>>,
+    credentials: BTreeMap<String, Service<CredentialActor>>,
     /// Who is to be followed, should the accounts' supervisor have to be started again.
     wanted: BTreeMap<String, Wanted>,
     once: bool,
-    children: BTreeMap<ActorId, Service>,
+    children: BTreeMap<ActorId, Child>,
     deaths: VecDeque<Duration>,
 }
 
@@ -120,35 +126,28 @@ impl Actor for Root {
     async fn pre_start(
         &self,
         me: ActorRef<RootMsg>,
-        mut args: RootArgs,
+        args: RootArgs,
     ) -> Result<RootState, ActorProcessingErr> {
-        let registry = args.registry.clone();
+        let RootArgs { store, clock, registry } = args;
         registry.started("root", "root");
-        args.store.depth = registry.started("root/store", "store");
-        let (store, _) =
-            StoreActor::spawn_linked(None, StoreActor, args.store.clone(), me.get_cell()).await?;
-        let mut children = BTreeMap::from([(store.get_id(), Service::Store)]);
-        let store = Handle::new(store, args.store.depth.clone());
+        let (cell, path) = (me.get_cell(), "root/store".to_owned());
+        let (store, id) =
+            Service::<StoreActor>::start("store", path, store, cell, &registry).await?;
+        let mut children = BTreeMap::from([(id, Child::Store)]);
         let root = me.clone();
         // A root that is gone starts nobody again.
         let above = Above(Arc::new(move |name, past| drop(root.cast(RootMsg::Went(name, past)))));
-        let (clock, depth) = (args.clock, Backlog::default());
         let accounts_args =
-            AccountsArgs { clock, store: store.clone(), registry, depth: depth.clone(), above };
-        let (accounts, _) = AccountsSupervisor::spawn_linked(
-            None,
-            AccountsSupervisor,
-            accounts_args.clone(),
-            me.get_cell(),
-        )
-        .await?;
-        children.insert(accounts.get_id(), Service::Accounts);
-        let accounts = Handle::new(accounts, depth);
+            AccountsArgs { clock, store: store.handle.clone(), registry: registry.clone(), above };
+        let (cell, path) = (me.get_cell(), "root/accounts".to_owned());
+        let (accounts, id) =
+            Service::start("accounts", path, accounts_args, cell, &registry).await?;
+        children.insert(id, Child::Accounts);
         Ok(RootState {
-            args,
+            clock,
+            registry,
             store,
             accounts,
-            accounts_args,
             pools: BTreeMap::new(),
             credentials: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -165,40 +164,40 @@ impl Actor for Root {
         state: &mut RootState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            RootMsg::Store(reply) => drop(reply.send(state.store.clone())),
-            RootMsg::Accounts(reply) => drop(reply.send(state.accounts.clone())),
+            RootMsg::Store(reply) => drop(reply.send(state.store.handle.clone())),
+            RootMsg::Accounts(reply) => drop(reply.send(state.accounts.handle.clone())),
             RootMsg::Pool(args, reply) => {
                 let name = args.path.clone();
                 if !state.pools.contains_key(&name) {
-                    let mut args = *args;
-                    args.depth = args.registry.started(&name, "endpoint");
-                    let depth = args.depth.clone();
-                    let pool = state.pool(&me, &args).await?;
-                    state.pools.insert(name.clone(), (Handle::new(pool, depth), args));
+                    let (cell, registry) = (me.get_cell(), &state.registry);
+                    let started =
+                        Service::start("endpoint", name.clone(), *args, cell, registry).await?;
+                    state.children.insert(started.1, Child::Pool(name.clone()));
+                    state.pools.insert(name.clone(), started.0);
                 }
-                if let Some((handle, _)) = state.pools.get(&name) {
-                    drop(reply.send(handle.clone()));
+                if let Some(pool) = state.pools.get(&name) {
+                    drop(reply.send(pool.handle.clone()));
                 }
             }
-            RootMsg::Credential(mut args, reply) => {
+            RootMsg::Credential(args, reply) => {
                 let name = args.path.clone();
                 if !state.credentials.contains_key(&name) {
-                    args.depth = args.registry.started(&name, "credential");
-                    let depth = args.depth.clone();
-                    let actor = state.credential(&me, &args).await?;
-                    let handle = Handle::new(actor, depth);
-                    state.credentials.insert(name.clone(), (handle, (*args).clone()));
+                    let (cell, registry) = (me.get_cell(), &state.registry);
+                    let args = (*args).clone();
+                    let started =
+                        Service::start("credential", name.clone(), args, cell, registry).await?;
+                    state.children.insert(started.1, Child::Credential(name.clone()));
+                    state.credentials.insert(name.clone(), started.0);
                 }
-                if let Some((handle, kept)) = state.credentials.get_mut(&name) {
-                    args.depth = kept.depth.clone();
-                    *kept = (*args).clone();
-                    handle.send(CredentialMsg::Configure(args));
-                    drop(reply.send(handle.clone()));
+                if let Some(credential) = state.credentials.get_mut(&name) {
+                    credential.args = (*args).clone();
+                    credential.handle.send(CredentialRequest::Configure(args));
+                    drop(reply.send(credential.handle.clone()));
                 }
             }
             RootMsg::RunOnce(accounts, reply) => {
                 state.once = true;
-                state.accounts.send(AccountsMsg::RunOnce(accounts, reply));
+                state.accounts.handle.send(AccountsRequest::RunOnce(accounts, reply));
             }
             RootMsg::Follow(wanted, removed) => {
                 for one in &wanted {
@@ -208,8 +207,8 @@ impl Actor for Root {
                     state.wanted.remove(name);
                 }
                 // An account may have another id now: who is removed goes first.
-                state.accounts.send(AccountsMsg::Remove(removed));
-                state.accounts.send(AccountsMsg::Follow(wanted));
+                state.accounts.handle.send(AccountsRequest::Remove(removed));
+                state.accounts.handle.send(AccountsRequest::Follow(wanted));
             }
             RootMsg::Went(name, past) => {
                 if let Some(wanted) = state.wanted.get_mut(&name) {
@@ -218,21 +217,23 @@ impl Actor for Root {
             }
             RootMsg::Face(kind, spawn) => {
                 let cell = spawn(me.get_cell()).await?;
-                state.args.registry.started(&format!("root/{kind}"), kind);
-                state.children.insert(cell.get_id(), Service::Face(kind, spawn));
+                state.registry.started(&format!("root/{kind}"), kind);
+                state.children.insert(cell.get_id(), Child::Face(kind, spawn));
             }
             RootMsg::Settle(each) => {
-                for (handle, _) in state.credentials.values() {
+                for credential in state.credentials.values() {
                     let each = each.clone();
-                    handle.send(CredentialMsg::Settle(ReplyTo::new(move |_| drop(each))));
+                    credential
+                        .handle
+                        .send(CredentialRequest::Settle(ReplyTo::new(move |_| drop(each))));
                 }
-                for (handle, _) in state.pools.values() {
+                for pool in state.pools.values() {
                     let each = each.clone();
-                    handle.send(ConnectionMsg::Settle(ReplyTo::new(move |_| drop(each))));
+                    pool.handle.send(PoolRequest::Settle(ReplyTo::new(move |_| drop(each))));
                 }
             }
             RootMsg::Limits(each) => {
-                for (handle, _) in state.pools.values() {
+                for pool in state.pools.values() {
                     let each = each.clone();
                     let told = move |view: Option<LimitsView>| {
                         // Who asked may have gone.
@@ -240,12 +241,12 @@ impl Actor for Root {
                             each.send(view).ok();
                         }
                     };
-                    handle.send(ConnectionMsg::Limits(ReplyTo::new(told)));
+                    pool.handle.send(PoolRequest::Limits(ReplyTo::new(told)));
                 }
             }
             RootMsg::Stop(reply) => {
                 state.wanted.clear();
-                state.accounts.send(AccountsMsg::Stop(reply));
+                state.accounts.handle.send(AccountsRequest::Stop(reply));
             }
         }
         Ok(())
@@ -266,7 +267,7 @@ impl Actor for Root {
             _ => return Ok(()),
         };
         let Some(child) = state.children.remove(&id) else { return Ok(()) };
-        let now = state.args.clock.now().mono;
+        let now = state.clock.now().mono;
         state.deaths.retain(|at| now.saturating_sub(*at) < WINDOW);
         state.deaths.push_back(now);
         if state.deaths.len() > DEATHS {
@@ -277,85 +278,52 @@ impl Actor for Root {
 }
 
 impl RootState {
-    async fn pool(
-        &mut self,
-        me: &ActorRef<RootMsg>,
-        args: &ConnectionArgs,
-    ) -> Result<ActorRef<ConnectionMsg>, ActorProcessingErr> {
-        let spawned =
-            ConnectionActor::spawn_linked(None, ConnectionActor, args.clone(), me.get_cell());
-        let (pool, _) = spawned.await?;
-        self.children.insert(pool.get_id(), Service::Pool(args.path.clone()));
-        Ok(pool)
-    }
-
-    async fn credential(
-        &mut self,
-        me: &ActorRef<RootMsg>,
-        args: &CredentialArgs,
-    ) -> Result<ActorRef<CredentialMsg>, ActorProcessingErr> {
-        let spawned =
-            CredentialActor::spawn_linked(None, CredentialActor, args.clone(), me.get_cell());
-        let (actor, _) = spawned.await?;
-        self.children.insert(actor.get_id(), Service::Credential(args.path.clone()));
-        Ok(actor)
-    }
-
     async fn restart(
         &mut self,
         me: &ActorRef<RootMsg>,
-        child: Service,
+        child: Child,
         failure: &Failure,
     ) -> Result<(), ActorProcessingErr> {
         let (kind, path) = match &child {
-            Service::Store => ("store", "root/store".to_owned()),
-            Service::Pool(name) => ("endpoint", name.clone()),
-            Service::Credential(name) => ("credential", name.clone()),
-            Service::Accounts => ("accounts", "root/accounts".to_owned()),
-            Service::Face(kind, _) => (*kind, format!("root/{kind}")),
+            Child::Store => ("store", "root/store".to_owned()),
+            Child::Pool(name) => ("endpoint", name.clone()),
+            Child::Credential(name) => ("credential", name.clone()),
+            Child::Accounts => ("accounts", "root/accounts".to_owned()),
+            Child::Face(kind, _) => (*kind, format!("root/{kind}")),
         };
-        self.args.registry.restarts(&path, failure, Some(self.args.clock.now().wall));
+        self.registry.restarts(&path, failure, Some(self.clock.now().wall));
+        let (cell, registry) = (me.get_cell(), self.registry.clone());
         match child {
-            Service::Store => {
-                let args = StoreArgs { restarted: true, ..self.args.store.clone() };
-                self.args.registry.started(&path, "store");
-                let (store, _) =
-                    StoreActor::spawn_linked(None, StoreActor, args, me.get_cell()).await?;
-                self.children.insert(store.get_id(), Service::Store);
-                self.store.repoint(store);
+            Child::Store => {
+                self.store.args.restarted = true;
+                let id = self.store.restart(cell, &registry).await?;
+                self.children.insert(id, Child::Store);
             }
-            Service::Pool(name) => {
-                if let Some((handle, args)) = self.pools.get(&name).cloned() {
-                    self.args.registry.gone_under(&path);
-                    self.args.registry.started(&path, "endpoint");
-                    handle.repoint(self.pool(me, &args).await?);
+            Child::Pool(name) => {
+                if let Some(pool) = self.pools.get(&name) {
+                    registry.gone_under(&path);
+                    let id = pool.restart(cell, &registry).await?;
+                    self.children.insert(id, Child::Pool(name));
                 }
             }
-            Service::Credential(name) => {
-                if let Some((handle, args)) = self.credentials.get(&name).cloned() {
-                    self.args.registry.started(&path, "credential");
-                    handle.repoint(self.credential(me, &args).await?);
+            Child::Credential(name) => {
+                if let Some(credential) = self.credentials.get(&name) {
+                    let id = credential.restart(cell, &registry).await?;
+                    self.children.insert(id, Child::Credential(name));
                 }
             }
             // The runs it held cannot be answered any more: the process ends, and says why.
-            Service::Accounts if self.once => return Err(failure.clone().into()),
-            Service::Accounts => {
-                let (accounts, _) = AccountsSupervisor::spawn_linked(
-                    None,
-                    AccountsSupervisor,
-                    self.accounts_args.clone(),
-                    me.get_cell(),
-                )
-                .await?;
-                self.children.insert(accounts.get_id(), Service::Accounts);
-                self.accounts.repoint(accounts);
+            Child::Accounts if self.once => return Err(failure.clone().into()),
+            Child::Accounts => {
+                let id = self.accounts.restart(cell, &registry).await?;
+                self.children.insert(id, Child::Accounts);
                 let wanted = self.wanted.values().cloned().collect();
-                self.accounts.send(AccountsMsg::Follow(wanted));
+                self.accounts.handle.send(AccountsRequest::Follow(wanted));
             }
-            Service::Face(kind, spawn) => {
+            Child::Face(kind, spawn) => {
                 let cell = spawn(me.get_cell()).await?;
-                self.args.registry.started(&path, kind);
-                self.children.insert(cell.get_id(), Service::Face(kind, spawn));
+                self.registry.started(&path, kind);
+                self.children.insert(cell.get_id(), Child::Face(kind, spawn));
             }
         }
         tracing::error!(

@@ -226,7 +226,6 @@ impl Registry {
         line.since = now;
         line.next_step = String::new();
         line.next_at = None;
-        line.depth.reset();
         line.depth.clone()
     }
 

@@ -27,7 +27,6 @@ const MANY_PARAMETERS: usize = 0;
 const TABLES: &[&str] = &[
     "core/src/run/machine.rs step",
     "src/connection/actor.rs handle",
-    "src/store/actor.rs handle",
     "src/store/sql/sqlite/change.rs words",
     "src/store/sql/sqlite/commit.rs words",
     "src/store/sql/sqlite/feeds.rs words",

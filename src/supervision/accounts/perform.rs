@@ -6,7 +6,7 @@ use crate::account::args::{Incarnation, path_of};
 use crate::account::message::AccountMsg;
 use crate::reply::ReplyTo;
 use crate::store::Done;
-use crate::store::message::StoreMsg;
+use crate::store::message::StoreRequest;
 use crate::store::orders::Control;
 use crate::telemetry::names;
 use postrider_core::account::follow::{Command, Past};
@@ -40,7 +40,7 @@ impl AccountsState {
             RosterAction::Forget(name) => self.forget(&name),
             RosterAction::Removed(name) => {
                 self.forget(&name);
-                self.args.store.send(StoreMsg::Control(
+                self.args.store.send(StoreRequest::Control(
                     Control::Remove { account: name },
                     ReplyTo::new(|_| ()),
                 ));
@@ -129,7 +129,7 @@ impl AccountsState {
             // A supervisor that is gone begins nobody.
             drop(me.cast(AccountsMsg::Roster(event)));
         });
-        self.args.store.send(StoreMsg::Control(Control::Rename { was, account }, reply));
+        self.args.store.send(StoreRequest::Control(Control::Rename { was, account }, reply));
     }
 
     fn forget(&mut self, name: &str) {
@@ -174,7 +174,7 @@ impl AccountsState {
         let (reason, event) = (failure.to_string(), Some(EventKind::AccountFailed));
         let control =
             Control::Stand { account, standing: Standing::Failed, reason, event, parked_for: None };
-        self.args.store.send(StoreMsg::Control(control, ReplyTo::new(|_| ())));
+        self.args.store.send(StoreRequest::Control(control, ReplyTo::new(|_| ())));
     }
 }
 
