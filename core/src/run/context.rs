@@ -48,8 +48,6 @@ pub(crate) struct Common<O> {
     pub(crate) refusals: u32,
     /// Asked how much is in limbo.
     pub(crate) counting: bool,
-    /// There is no budget for mail of the past before then.
-    pub(crate) deferred: Option<Wait>,
     /// Nothing is left to do before then.
     pub(crate) rests: bool,
 }
@@ -63,6 +61,8 @@ pub(crate) struct Undone {
     pub(crate) waits: Vec<String>,
     /// A large absence waits for a second look.
     pub(crate) second_look: bool,
+    /// There is no budget for mail of the past before then.
+    pub(crate) deferred: Option<Wait>,
 }
 
 impl<O> Common<O> {
@@ -85,13 +85,12 @@ impl<O> Common<O> {
             rounds: 0,
             refusals: 0,
             counting: false,
-            deferred: None,
             rests: false,
         };
         let Some(before) = before else { return fresh };
-        let Self { session, counts, undone, started, rounds, deferred, .. } = before;
+        let Self { session, counts, undone, started, rounds, .. } = before;
         let undone = Undone { waits: Vec::new(), ..undone };
-        Self { session, counts, undone, started, rounds, deferred, ..fresh }
+        Self { session, counts, undone, started, rounds, ..fresh }
     }
 
     /// Notes what the run leaves undone, once.
@@ -103,7 +102,7 @@ impl<O> Common<O> {
 
     /// Why pages of the past wait now, if they do.
     pub(super) fn deferral(&self, now: Now) -> Option<&Wait> {
-        self.deferred.as_ref().filter(|wait| wait.until > now.mono)
+        self.undone.deferred.as_ref().filter(|wait| wait.until > now.mono)
     }
 }
 
@@ -427,7 +426,7 @@ impl<O: Copy> RunEffects for RunCtx<'_, O> {
 
     fn defer(&mut self, wait: Wait) {
         if self.deferral().is_none_or(|before| before.until < wait.until) {
-            self.shared.deferred = Some(wait);
+            self.shared.undone.deferred = Some(wait);
         }
     }
 }

@@ -95,7 +95,7 @@ impl<W: Work> RunMachine<W> {
     #[must_use]
     pub(crate) fn rests(&self) -> Option<&Wait> {
         let State::Working(run) = &self.state else { return None };
-        run.shared.deferred.as_ref().filter(|_| run.shared.rests)
+        run.shared.undone.deferred.as_ref().filter(|_| run.shared.rests)
     }
 
     /// The folders of the run that is under way.
