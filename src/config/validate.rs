@@ -3,6 +3,7 @@
 use crate::config::account::account;
 use crate::config::mailbox::{Account, SecretFrom};
 use crate::config::oauth::{self, OAuthClient};
+use crate::config::place::Place;
 use crate::config::raw::{Flaw, Origin, Raw, RawValue};
 use crate::config::secret::is_open;
 use crate::config::taker::{Taker, shown};

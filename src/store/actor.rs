@@ -11,13 +11,13 @@ use crate::store::apply::{
 };
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
-use crate::store::sql::sqlite::fold::{self, Gathered};
 use crate::store::in_hand::InHand;
 use crate::store::instance::StartCount;
 use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::{Control, OpenAccount};
 use crate::store::pass::{PassUnderWay, RowPass};
 use crate::store::process::ThisProcess;
+use crate::store::sql::sqlite::fold::{self, Gathered};
 use crate::store::transaction::Transaction;
 use crate::store::waiting::{Order, Waiting};
 use crate::telemetry::names;

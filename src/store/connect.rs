@@ -1,63 +1,12 @@
 //! Opening the database: a newer schema is refused, a copy is set aside before a migration.
 
 use crate::config::Place;
+use crate::store::open_error::OpenError;
 use crate::store::sql::sqlite::file::SqliteFile;
 use migration::Migrator;
 use postrider_migration as migration;
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
-use std::path::PathBuf;
-
-/// Why the database was not opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// It could not be opened or read.
-    #[error("cannot open the database {place}: {source}")]
-    Database {
-        /// Which.
-        place: Place,
-        /// What the database said.
-        source: DbErr,
-    },
-    /// The folder that it is to lie in is not there.
-    #[error(
-        "the folder of the database {0} is not there: make it, or leave `store.url` out of the config, and the database lies in data_dir"
-    )]
-    NoFolder(PathBuf),
-    /// There is none.
-    #[error(
-        "there is no database at {0}; `postrider serve` or `sync --once` makes it, and --data DIR says where else it is"
-    )]
-    Missing(Place),
-    /// It was written by a newer binary.
-    #[error(
-        "the database {place} has schema step {found}, newer than this binary's {known} (postrider {version}); use the newer postrider"
-    )]
-    Newer {
-        /// Which.
-        place: Place,
-        /// The newest step in the database.
-        found: String,
-        /// The newest step that this binary knows.
-        known: String,
-        /// This binary's version.
-        version: &'static str,
-    },
-    /// The database would not promise durability.
-    #[error(
-        "the database {place} has {setting} = {found}, but {wanted} is needed so that an acknowledged message survives a power cut"
-    )]
-    NotDurable {
-        /// Which.
-        place: Place,
-        /// Which setting.
-        setting: &'static str,
-        /// What it is.
-        found: String,
-        /// What it must be.
-        wanted: &'static str,
-    },
-}
 
 /// An open database.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! Why database and data folder may not be used together.
 
+use crate::config::Place;
 use sea_orm::DbErr;
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ pub enum Disagreement {
     )]
     Differ {
         /// The database.
-        database: PathBuf,
+        database: Place,
         /// The data folder.
         folder: PathBuf,
     },

@@ -278,10 +278,7 @@ pub async fn agree(
             theirs
         }
         _ => {
-            return Err(Disagreement::Differ {
-                database: db.place(),
-                folder: data_dir.to_owned(),
-            });
+            return Err(Disagreement::Differ { database: db.place(), folder: data_dir.to_owned() });
         }
     };
     let (is_older, start) = look_at_starts(db, data_dir).await?;

@@ -90,7 +90,9 @@ impl Sql for Transaction {
             return rows_of(&self.inner.query_all_raw(self.one_of(waiting)).await?);
         }
         self.send(waiting).await?;
-        rows_of(&self.inner.query_all_raw(self.alone(Q::TEXT.words(Dialect::Sqlite), values)).await?)
+        rows_of(
+            &self.inner.query_all_raw(self.alone(Q::TEXT.words(Dialect::Sqlite), values)).await?,
+        )
     }
 
     async fn put(&self, query: impl Query) -> Result<(), Trouble> {

@@ -20,7 +20,8 @@ fn the_least_is_enough() {
     let account = &config.accounts[0];
     assert_eq!((account.port, account.security), (993, Security::Implicit));
     assert!(
-        config.database.ends_with("data/postrider.db") && config.bodies.ends_with("data/bodies")
+        config.database.to_string().ends_with("data/postrider.db")
+            && config.bodies.ends_with("data/bodies")
     );
 }
 

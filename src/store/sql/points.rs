@@ -1,6 +1,7 @@
 //! Parts of a transaction.
 
-use crate::store::sql::query::Named;
+use crate::store::sql::query::{Dialect, Named};
+use crate::store::sql::sqlite;
 
 /// A text that begins a part of a transaction, keeps it, or takes back what was written since it
 /// began. None is given anything.
@@ -28,7 +29,9 @@ impl PointText {
 }
 
 impl Named for PointText {
-    fn words(self) -> &'static str {
-        sqlite::points::words(self)
+    fn words(self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Sqlite => sqlite::points::words(self),
+        }
     }
 }

@@ -160,7 +160,12 @@ pub(in crate::store) fn rows_of<R: Row>(answer: &[QueryResult]) -> Result<Vec<R>
 
 /// Declares texts, what each is given, and what it answers with.
 macro_rules! queries {
-    ($(#[$doc:meta])* $texts:ident, $module:ident:
+    ($(#[$doc:meta])* $texts:ident, $module:ident: $($rest:tt)*) => {
+        $crate::store::sql::query::queries! {
+            @ $(#[$doc])* $texts, $crate::store::sql::sqlite::$module::words: $($rest)*
+        }
+    };
+    (@ $(#[$doc:meta])* $texts:ident, $sqlite:path:
      $($(#[$note:meta])* $name:ident { $($field:ident: $type:ty),* $(,)? } $(-> $row:ty)?;)*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,9 +176,7 @@ macro_rules! queries {
         impl $crate::store::sql::query::Named for $texts {
             fn words(self, dialect: $crate::store::sql::query::Dialect) -> &'static str {
                 match dialect {
-                    $crate::store::sql::query::Dialect::Sqlite => {
-                        $crate::store::sql::sqlite::$module::words(self)
-                    }
+                    $crate::store::sql::query::Dialect::Sqlite => $sqlite(self),
                 }
             }
         }
@@ -204,10 +207,7 @@ macro_rules! queries {
         pub(in crate::store) fn shapes() -> Vec<$crate::store::sql::query::Shape> {
             vec![$($crate::store::sql::query::Shape {
                 name: stringify!($name),
-                words: $crate::store::sql::query::Named::words(
-                    $texts::$name,
-                    $crate::store::sql::query::Dialect::Sqlite,
-                ),
+                words: $sqlite($texts::$name),
                 given: <[&str]>::len(&[$(stringify!($field)),*]),
                 columns: None$(.or(Some($crate::store::sql::query::columns_of::<$row>())))?,
             },)*]

@@ -8,7 +8,7 @@ use super::feeds::FeedText;
 use super::held::HeldText;
 use super::inserts::Message;
 use super::points::PointText;
-use super::query::{Named, Shape, statement};
+use super::query::{Dialect, Named, Shape, statement};
 use super::reading::ReadText;
 use super::rematch::RematchText;
 use super::*;

@@ -62,7 +62,7 @@ rows! {
 }
 
 queries! {
-    Say, words:
+    @ Say, words:
     Insert { id: i64, n: i64 };
     InsertText { id: i64, n: String };
     Double { by: i64 };

@@ -2,7 +2,7 @@
 //! write-ahead log is folded in.
 
 use crate::config::Place;
-use crate::store::connect::OpenError;
+use crate::store::open_error::OpenError;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
