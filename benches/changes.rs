@@ -9,6 +9,7 @@
 mod support {
     pub(crate) mod binary;
     pub(crate) mod check;
+    pub(crate) mod database;
     pub(crate) mod dovecot;
     #[expect(unused_imports, reason = "the tests use more of it")]
     pub(crate) mod mail;
@@ -272,7 +273,7 @@ fn looks(server: &Dovecot, served: &Served) -> [f64; 3] {
 /// From the server's line to an own client in IDLE until the row can be read.
 fn arrivals(server: &Dovecot, postrider: &Postrider) -> Vec<f64> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let file = format!("sqlite://{}?mode=ro", postrider.database().display());
+    let file = format!("sqlite://{}?mode=ro", postrider.database().file().display());
     let db = runtime.block_on(Database::connect(ConnectOptions::new(file))).unwrap();
     let mut watching = Raw::login(server.port);
     watching.ask("EXAMINE INBOX");

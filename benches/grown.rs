@@ -8,6 +8,7 @@
 mod support {
     pub(crate) mod binary;
     pub(crate) mod check;
+    pub(crate) mod database;
     pub(crate) mod mail;
     pub(crate) mod served;
 }
@@ -19,7 +20,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::binary::{Postrider, account};
-use support::check::ask;
+use support::database::ask;
 use support::mail::{note, seed, serve_well};
 use support::served::head;
 
@@ -98,7 +99,7 @@ async fn measure(messages: u64) -> Vec<(&'static str, f64)> {
     let config = format!("{}{}", head(), account("u", server.port(), "pw"));
     let postrider = Postrider::new(&config);
     let database = postrider.database();
-    let file = database.clone();
+    let file = database.file().to_path_buf();
     let postrider = tokio::task::spawn_blocking(move || {
         postrider.run(&["sync", "--once"]).exits(0);
         postrider
@@ -107,7 +108,7 @@ async fn measure(messages: u64) -> Vec<(&'static str, f64)> {
     .unwrap();
     grow(&file, messages).await;
     let db = Database::connect(format!("sqlite://{}?mode=ro", file.display())).await.unwrap();
-    let reader = Reader::new(&open_for_reading(&file).await.unwrap());
+    let reader = Reader::new(&open_for_reading(&file.clone().into()).await.unwrap());
     let mut pieces = Vec::new();
     for n in 0..ROUNDS {
         let after = (1, u32::try_from(n * 9_000).unwrap());
@@ -158,7 +159,7 @@ async fn measure(messages: u64) -> Vec<(&'static str, f64)> {
             ("GET /v1/events, 500 from the middle", time(&middle)),
         ];
         served.stop();
-        let octets = fs::metadata(&database).unwrap().len();
+        let octets = fs::metadata(database.file()).unwrap().len();
         println!("{messages} messages: {} MB of database", octets / 1_000_000);
         assert_eq!(ask(&database, "SELECT count(*) AS x FROM account"), "2");
         drop(postrider);

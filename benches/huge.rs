@@ -8,6 +8,7 @@
 mod support {
     pub(crate) mod binary;
     pub(crate) mod check;
+    pub(crate) mod database;
     pub(crate) mod dovecot;
     pub(crate) mod mail;
     pub(crate) mod served;
@@ -19,7 +20,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use support::binary::{Postrider, account};
-use support::check::ask;
+use support::database::ask;
 use support::dovecot::{Dovecot, Traits};
 
 const MAILS: (&str, usize) = ("HUGE_MAILS", 1_000_000);

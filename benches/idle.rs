@@ -9,6 +9,7 @@
 mod support {
     pub(crate) mod binary;
     pub(crate) mod check;
+    pub(crate) mod database;
     pub(crate) mod mail;
     pub(crate) mod served;
 }
@@ -21,7 +22,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::binary::{Postrider, account};
-use support::check::ask;
+use support::database::ask;
 use support::mail::{Mailbox, note, seed};
 use support::served::Served;
 use tokio::net::{TcpListener, TcpStream};

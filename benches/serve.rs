@@ -8,6 +8,7 @@
 mod support {
     pub(crate) mod binary;
     pub(crate) mod check;
+    pub(crate) mod database;
     pub(crate) mod dovecot;
     pub(crate) mod mail;
     pub(crate) mod served;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use support::binary::{Postrider, account};
-use support::check::ask;
+use support::database::ask;
 use support::dovecot::Dovecot;
 use support::mail::seed;
 use support::served::Served;
@@ -110,7 +111,7 @@ fn deliver(
 ) -> Vec<i64> {
     let (tell, told) = std::sync::mpsc::channel();
     let database = postrider.database();
-    let reader = std::thread::spawn(move || read_as_they_come(database, told));
+    let reader = std::thread::spawn(move || read_as_they_come(database.file().to_path_buf(), told));
     let mut sent: BTreeMap<String, i64> = BTreeMap::new();
     while !enough() {
         let user = format!("other{:02}", *n % OTHERS);

@@ -233,7 +233,7 @@ async fn the_feed_pages_and_waits() {
             (5, &serde_json::json!("5"))
         );
         let last =
-            crate::support::check::ask(&postrider.database(), "SELECT max(seq) AS x FROM event");
+            crate::support::database::ask(&postrider.database(), "SELECT max(seq) AS x FROM event");
         let began = std::time::Instant::now();
         let none = served.get(&format!("/v1/events?after={last}&wait=1"));
         assert!(
@@ -247,11 +247,11 @@ async fn the_feed_pages_and_waits() {
             assert_eq!(told["items"][0]["kind"], "account.paused", "{told}");
         });
         let change = "DELETE FROM event WHERE seq <= 3";
-        crate::support::check::change(&postrider.database(), change);
+        crate::support::database::change(&postrider.database(), change);
         let (status, gone) = served.ask("GET", "/v1/events?after=1");
         assert_eq!((status, &gone["oldest"]), (410, &serde_json::json!(4)), "{gone}");
         let newest: i64 =
-            crate::support::check::ask(&postrider.database(), "SELECT max(seq) AS x FROM event")
+            crate::support::database::ask(&postrider.database(), "SELECT max(seq) AS x FROM event")
                 .parse()
                 .unwrap();
         let (status, ahead) = served.ask("GET", &format!("/v1/events?after={}", newest + 1));

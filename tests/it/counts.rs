@@ -39,13 +39,13 @@ async fn counts_are_those_of_the_rows() {
         {
             postrider.run(&["verify", "u", "--offline"]).exits(0);
             let before = postrider.path("before.db");
-            std::fs::copy(&database, &before).unwrap();
+            std::fs::copy(database.file(), &before).unwrap();
             change(&database, Box::leak(format!("UPDATE {wrong}").into_boxed_str()));
             let told = postrider.run(&["verify", "u", "--offline"]).exits(1).stdout;
             assert!(told.contains("counted as held"), "{wrong}: {told}");
-            std::fs::copy(&before, &database).unwrap();
+            std::fs::copy(&before, database.file()).unwrap();
             for aside in ["db-wal", "db-shm"] {
-                drop(std::fs::remove_file(database.with_extension(aside)));
+                drop(std::fs::remove_file(database.file().with_extension(aside)));
             }
         }
     })

@@ -142,7 +142,7 @@ async fn follows_another_client() {
         "SELECT kind || CASE backfill WHEN 1 THEN ' old' ELSE '' END AS x FROM event WHERE seq > {last} AND message IS NOT NULL"
     );
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    for kind in crate::support::check::rows(&postrider.database(), &sql) {
+    for kind in crate::support::database::rows(&postrider.database(), &sql) {
         *kinds.entry(kind).or_default() += 1;
     }
     assert_eq!(kinds.get("message.moved"), Some(&3), "{kinds:?}");

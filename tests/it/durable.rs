@@ -170,7 +170,7 @@ async fn an_older_database_takes_nothing_from_the_bodies() {
         postrider.sync().exits(0);
         // A process that ends at once may leave its log to the next one.
         change(&postrider.database(), "PRAGMA wal_checkpoint(TRUNCATE)");
-        std::fs::copy(postrider.database(), postrider.path("yesterday.db")).unwrap();
+        std::fs::copy(postrider.database().file(), postrider.path("yesterday.db")).unwrap();
         mailbox.append("INBOX", crate::support::mail::note("today"));
         postrider.sync().exits(0);
         let newest = || {
@@ -183,7 +183,7 @@ async fn an_older_database_takes_nothing_from_the_bodies() {
         for rest in ["data/postrider.db-wal", "data/postrider.db-shm"] {
             drop(std::fs::remove_file(postrider.path(rest)));
         }
-        std::fs::copy(postrider.path("yesterday.db"), postrider.database()).unwrap();
+        std::fs::copy(postrider.path("yesterday.db"), postrider.database().file()).unwrap();
         for _ in 0..2 {
             postrider.sync().exits(0);
             assert_eq!(postrider.manifest("u"), expected(&mailbox));

@@ -4,7 +4,7 @@
 use crate::door::run;
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{equal, state};
-use crate::support::database::{ask, change};
+use crate::support::database::{TestDatabase, ask, change};
 use crate::support::mail::{Mail, Mailbox, note, seed};
 use crate::support::tape::Tape;
 use postrider::config::{Config, load};
@@ -50,7 +50,7 @@ fn act(mailbox: &Mailbox, dice: &mut Dice, number: usize) {
 }
 
 /// Runs until nothing is left that waits for its time.
-async fn settle(config: &Config, endpoint: &Arc<dyn Endpoint>, database: &std::path::Path) {
+async fn settle(config: &Config, endpoint: &Arc<dyn Endpoint>, database: &TestDatabase) {
     for _ in 0..6 {
         // An hour has passed.
         change(

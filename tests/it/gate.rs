@@ -65,7 +65,7 @@ async fn a_first_sync_opens_each_folder_once() {
         assert!(wire.contains(" UNSELECT\n"), "{wire}");
         assert_eq!(postrider.manifest("u"), want);
         let unproved = "SELECT count(*) AS x FROM folder WHERE proved_at IS NULL";
-        assert_eq!(crate::support::check::ask(&postrider.database(), unproved), "0");
+        assert_eq!(crate::support::database::ask(&postrider.database(), unproved), "0");
     })
     .await;
 }
@@ -413,7 +413,7 @@ async fn what_a_limited_folder_does_not_show_is_kept() {
             let ran = postrider.sync();
             assert_eq!(postrider.manifest("u").len(), held, "{}", ran.stderr);
             let sql = "SELECT coalesce(unproved, '') AS x FROM folder WHERE path = 'INBOX'";
-            let unproved = crate::support::check::ask(&postrider.database(), sql);
+            let unproved = crate::support::database::ask(&postrider.database(), sql);
             assert_eq!(unproved.is_empty(), proved, "{unproved}");
             assert_eq!(unproved.contains("shows 1000 messages of it at most"), !proved);
             let told = postrider.run(&["verify", "u"]);
@@ -475,7 +475,7 @@ async fn a_list_that_tells_something_is_written() {
         std::fs::write(postrider.path("config.toml"), config).unwrap();
         tokio::task::block_in_place(|| postrider.sync().code)
     };
-    let asked = |sql: &str| crate::support::check::ask(&postrider.database(), sql);
+    let asked = |sql: &str| crate::support::database::ask(&postrider.database(), sql);
     // A folder that the config leaves out, and no more.
     let excluded = "SELECT coalesce(group_concat(path), '') AS x FROM folder WHERE excluded";
     let without = format!("{config}folders = {{ exclude = [\"Archive\"] }}\n");

@@ -417,7 +417,7 @@ async fn the_key_is_rotated() {
         sync(&postrider).exits(2);
         postrider.run_with(&["sync", "--once"], &[("KEY", other)]).exits(0);
         let before = "SELECT count(*) AS x FROM credential WHERE before IS NULL";
-        assert_eq!(crate::support::check::ask(&postrider.database(), before), "1");
+        assert_eq!(crate::support::database::ask(&postrider.database(), before), "1");
     })
     .await;
 }

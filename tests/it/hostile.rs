@@ -219,7 +219,7 @@ async fn a_hollow_mail_is_in_the_ledger_until_it_comes() {
         let open = "SELECT count(*) AS x FROM failure WHERE closed_at IS NULL AND uid = 2 AND class = 'invalid_data'";
         assert_ne!(ask(&postrider.database(), open), "0");
         on.store(false, Ordering::SeqCst);
-        crate::support::check::change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
+        crate::support::database::change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
         postrider.sync().exits(0);
         equal(&postrider, "u", &mailbox);
         assert_eq!(ask(&postrider.database(), open), "0");

@@ -2,7 +2,7 @@
 
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::state;
-use crate::support::database::{ask, change};
+use crate::support::database::{TestDatabase, ask, change};
 use crate::support::mail::{blocking, seed, serve_well};
 use postrider_migration::Migrator;
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
@@ -35,7 +35,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
 fn the_database_is_copied_aside_before_a_migration() {
     let postrider = Postrider::new("");
     postrider.run(&["demo", "--once"]).exits(0);
-    let database = postrider.path("demo-data/postrider.db");
+    let database = TestDatabase::File(postrider.path("demo-data/postrider.db"));
     let before = state(&database);
     // A step that was cut off before it was noted: it is pending again.
     change(&database, "DELETE FROM seaql_migrations");
@@ -47,7 +47,7 @@ fn the_database_is_copied_aside_before_a_migration() {
         "1"
     );
     let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed-m0009_packs-m0010_names-m0011_counts-m0012_bodies-m0013_refused.db";
-    let copy = postrider.path(copy);
+    let copy = TestDatabase::File(postrider.path(copy));
     assert_eq!(state(&copy), before);
     assert_eq!(
         ask(&copy, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_place'"),

@@ -3,7 +3,7 @@
 
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{consistent, equal};
-use crate::support::database::{ask, change};
+use crate::support::database::{TestDatabase, ask, change};
 use crate::support::mail::{Mail, Mailbox, blocking, note, seed, serve};
 use postrider_imapd::Misbehaviour;
 use std::sync::Arc;
@@ -154,7 +154,7 @@ async fn a_body_that_is_cut_ten_times_leaves_no_octet_behind() {
             }
         }
         assert!(server.log().iter().filter(alone).count() >= 10, "{:#?}", server.log());
-        let named = |database: &std::path::Path| {
+        let named = |database: &TestDatabase| {
             ask(database, "SELECT sum(length) AS x FROM body").parse::<u64>().unwrap()
         };
         // What a cut left is given back by the next start, beside what it leaves itself.

@@ -27,7 +27,7 @@ fn durable(postrider: &Postrider) -> String {
     let vault = Vault::with(&KEY.to_owned().into()).unwrap();
     let database = postrider.database();
     let read = async {
-        let db = open_for_reading(&database).await.unwrap();
+        let db = open_for_reading(&database.place()).await.unwrap();
         let rows = Reader::new(&db).credentials(None).await.unwrap();
         db.close().await;
         TokenPair::open(&rows[0], &vault).unwrap().refresh.expose_secret().to_owned()
@@ -123,7 +123,7 @@ async fn an_access_token_that_is_none_is_renewed_whatever_its_row_says() {
     let (postrider, issuer) = blocking(move || {
         granted(&postrider, &issuer);
         let row = tokio::runtime::Handle::current().block_on(async {
-            let db = open_for_reading(&postrider.database()).await.unwrap();
+            let db = open_for_reading(&postrider.database().place()).await.unwrap();
             let row = Reader::new(&db).credentials(None).await.unwrap().remove(0);
             db.close().await;
             row

@@ -123,9 +123,9 @@ async fn a_history_id_that_is_no_number_is_no_cursor() {
             mirrors(&postrider, &mailbox, |_| true);
             // One that an earlier version has stored.
             let stored = "UPDATE feed SET state = json_replace(state, '$.state.cursor', 'abc')";
-            crate::support::check::change(&postrider.database(), stored);
+            crate::support::database::change(&postrider.database(), stored);
             let shown = "SELECT state->>'$.state.cursor' AS x FROM feed";
-            assert_eq!(crate::support::check::ask(&postrider.database(), shown), "abc");
+            assert_eq!(crate::support::database::ask(&postrider.database(), shown), "abc");
             mailbox.insert("Subject: newer\r\n\r\nx\r\n", &["INBOX"], i64::MAX / 2000);
             postrider.sync();
             postrider.sync().exits(0);
@@ -189,7 +189,7 @@ async fn an_odd_answer_of_an_issuer_loses_no_rotated_token() {
         ] {
             // Each login renews.
             let over = "UPDATE credential SET expires_at = 0, renewed_at = 0";
-            crate::support::check::change(&postrider.database(), over);
+            crate::support::database::change(&postrider.database(), over);
             let before = issuer.issued();
             issuer.behave(Manner::Odd(members));
             let ran = sync(&postrider);

@@ -86,7 +86,7 @@ async fn a_database_that_is_held_for_six_seconds_stops_no_folder() {
                 let database = postrider.database();
                 let made = "SELECT count(*) AS x FROM sqlite_master WHERE name IN ('folder', 'message', 'leap')";
                 database.exists()
-                    && std::fs::metadata(&database).is_ok_and(|meta| meta.len() > 0)
+                    && std::fs::metadata(database.file()).is_ok_and(|meta| meta.len() > 0)
                     && ask(&database, made) == "3"
                     && ask(&database, counted).parse::<u32>().unwrap() >= rows
             };

@@ -2,7 +2,7 @@
 
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{equal, sha256, state};
-use crate::support::database::{ask, rows};
+use crate::support::database::{TestDatabase, ask, rows};
 use crate::support::mail::{Mail, Mailbox, blocking, note, seed, serve, serve_well};
 use postrider_imapd::Misbehaviour;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ fn the_demo_mirrors_and_then_finds_nothing_to_do() {
         "{}",
         first.stdout
     );
-    let database = postrider.path("demo-data/postrider.db");
+    let database = TestDatabase::File(postrider.path("demo-data/postrider.db"));
     let before = state(&database);
     assert!(before[0].parse::<u32>().unwrap() > 300, "{before:?}");
     let second = postrider.run(&["demo", "--once", "--wire-log", "wire"]).exits(0);
@@ -263,7 +263,7 @@ async fn what_the_database_refuses_is_one_failure_and_not_the_page() {
         // Makes the schema; then the database itself refuses one message for its content.
         mailbox.lock().get_mut("INBOX").unwrap().mail.clear();
         postrider.sync().exits(0);
-        crate::support::check::change(
+        crate::support::database::change(
             &postrider.database(),
             "CREATE TRIGGER poison BEFORE INSERT ON message WHEN NEW.subject = 'n17' BEGIN SELECT RAISE(ABORT, 'constraint: poison'); END",
         );
@@ -274,8 +274,8 @@ async fn what_the_database_refuses_is_one_failure_and_not_the_page() {
         assert_eq!(postrider.manifest("u").len(), 39);
         let ledger = "SELECT class || ' ' || reach || ' ' || count(*) AS x FROM failure WHERE closed_at IS NULL";
         assert_eq!(ask(&postrider.database(), ledger), "invalid_data message 1");
-        crate::support::check::change(&postrider.database(), "DROP TRIGGER poison");
-        crate::support::check::change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
+        crate::support::database::change(&postrider.database(), "DROP TRIGGER poison");
+        crate::support::database::change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
         postrider.sync().exits(0);
         equal(&postrider, "u", &mailbox);
     })
@@ -312,7 +312,7 @@ async fn a_refused_message_is_tried_again_and_then_kept() {
         postrider.sync().exits(3);
         assert_eq!(refusals.load(Ordering::SeqCst), asked, "a failure is not hammered");
         refusals.store(2000, Ordering::SeqCst);
-        crate::support::check::change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
+        crate::support::database::change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
         postrider.sync().exits(0);
         equal(&postrider, "u", &mailbox);
     })

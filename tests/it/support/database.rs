@@ -1,5 +1,6 @@
 //! The database of a test, whichever kind it is: what is asked of it, and what is done to it.
 
+use postrider::config::Place;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,13 @@ impl TestDatabase {
     pub(crate) fn file(&self) -> &Path {
         match self {
             Self::File(file) => file,
+        }
+    }
+
+    /// The same, as the server has it.
+    pub(crate) fn place(&self) -> Place {
+        match self {
+            Self::File(file) => Place::File(file.clone()),
         }
     }
 
@@ -90,7 +98,7 @@ pub(crate) fn rows(database: &TestDatabase, sql: &str) -> Vec<String> {
 
 /// Runs SQL that changes the database.
 pub(crate) fn change(database: &TestDatabase, sql: &'static str) {
-    database.with(true, |db| async move {
+    database.with(true, move |db| async move {
         db.execute_unprepared(sql).await?;
         Ok((db, ()))
     });

@@ -7,7 +7,6 @@ use postrider_imapd::Mailbox;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Longest time until something is there.
@@ -197,7 +196,7 @@ pub(crate) fn until(database: &TestDatabase, sql: &str, want: &str) -> Duration 
     let began = Instant::now();
     let mut last = String::new();
     while began.elapsed() < PATIENCE {
-        last = crate::support::check::ask(database, sql);
+        last = crate::support::database::ask(database, sql);
         if last == want {
             return began.elapsed();
         }
