@@ -22,9 +22,9 @@ pub const MANY: usize = 64;
 /// Of a page of more octets, what a transaction costs is a small part.
 const SMALL: u64 = 1 << 20;
 
-/// How long what waits may wait for others; not at all where somebody waits for it, or where there is much.
-/// Small pages of history may, and with them the marks of passes; without them those marks alone that a
-/// run can wait for. Whoever waits for nothing else says so (`Action::Hurry`).
+/// How long the commits that wait may wait for others to share their transaction; none where they may not.
+/// Small pages of history may, and marks of passes with them or alone. Nothing waits while a run waits for
+/// it (`Action::Hurry`), or when there is much already.
 #[must_use]
 pub fn patience(waiting: &[&Commit]) -> Option<Duration> {
     let (mut pages, mut marks) = (0, 0);

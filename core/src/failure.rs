@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-words! {
+string_enum! {
     /// What kind of thing went wrong: decides what happens next.
     Class {
         /// Reset, DNS, TLS cut, BYE without a telling text.
@@ -37,7 +37,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// How far an error reaches.
     Reach {
         /// One message.
@@ -55,7 +55,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Who said so: decides how far it is believed.
     Provenance {
         /// The server told us.
@@ -113,8 +113,8 @@ pub struct Failure {
     pub provenance: Provenance,
     /// Of what there was too much, where that is the trouble.
     pub excess: Excess,
-    /// What it broke off has come further than it was, and is kept: asked again it goes on from there.
-    pub further: bool,
+    /// A part of the transfer that it cut is kept: asked again, the rest alone is transferred.
+    pub made_progress: bool,
     /// One lower-case fragment for people: the operation and what it met. Never a secret, an
     /// address or a subject.
     pub text: PlainText,
@@ -136,7 +136,7 @@ impl Failure {
             when: When::BackOff,
             provenance,
             excess: Excess::default(),
-            further: false,
+            made_progress: false,
             text: text.into(),
             source: None,
         }

@@ -1,4 +1,5 @@
-//! The vocabulary of mail: identifiers, UID sets, flags, cursors, pages. Row 0: no policy, no I/O.
+//! The vocabulary of mail: identifiers, UID sets, flags, cursors, pages. The lowest row: it imports none of the
+//! others, and has no policy and no I/O.
 
 pub mod body;
 pub mod cursor;

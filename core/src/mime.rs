@@ -5,7 +5,7 @@ use mail_parser::{Address, HeaderName, HeaderValue, MessageParser};
 use memchr::memchr;
 use std::sync::LazyLock;
 
-words! {
+string_enum! {
     /// How well a header could be read. A mail that does not parse is stored and is not a failure.
     #[derive(Default)]
     Parse {

@@ -2,7 +2,7 @@
 //! answers, metrics and logs. They are a contract with whoever reads them; no other file writes one
 //! out.
 
-words! {
+string_enum! {
     /// How an account stands.
     Standing {
         /// It has not logged in yet.
@@ -58,7 +58,7 @@ impl Standing {
     }
 }
 
-words! {
+string_enum! {
     /// How a run ended.
     Outcome {
         /// Everything that there was to do is done.
@@ -72,7 +72,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// What a run's machine waits for; the table at the top of `machine.rs` says it in full.
     Phase {
         /// To be started.
@@ -94,7 +94,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// How new mail is noticed.
     Push {
         /// The server tells of INBOX.
@@ -106,7 +106,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// What an actor is doing; an account's actor shows its [`Standing`] instead.
     Activity {
         /// What it is there for.
@@ -134,7 +134,7 @@ impl Activity {
         [Self::Connecting, Self::Working, Self::Watching, Self::Leaving];
 }
 
-words! {
+string_enum! {
     /// What an event tells.
     EventKind {
         /// A message we did not hold.

@@ -1,7 +1,7 @@
-//! `words!`: an enum of public words, each written once. The word is what rows, logs, metrics and
+//! `string_enum!`: an enum of public words, each written once. The word is what rows, logs, metrics and
 //! answers hold.
 
-macro_rules! words {
+macro_rules! string_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $word:literal,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]

@@ -18,7 +18,7 @@ use crate::store::Reader;
 use crate::store::message::StoreRequest;
 use crate::store::orders::Control;
 use postrider_core::account::follow::{
-    Begin, Conflict, Follower, Input, Output, Past, Slot, Status,
+    Begin, Conflict, Follower, Input, Output, Past, SessionRole, Status,
 };
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
@@ -213,20 +213,20 @@ impl AccountState {
             }
             Output::Connect => self.connect(me),
             Output::Wish => self.wish(me),
-            Output::Release(Slot::Main) => {
+            Output::Release(SessionRole::Main) => {
                 self.latest.requests += 1;
                 if self.main.take().is_none() {
                     self.args.pool.send(PoolRequest::Withdraw(self.args.name.clone()));
                 }
             }
-            Output::Release(Slot::Beside) => {
+            Output::Release(SessionRole::Beside) => {
                 self.latest.wishes += 1;
                 self.beside = None;
             }
             Output::Promote => self.main = self.beside.take(),
             Output::Watch { number, which, remote_id, seen, renew, wide } => {
                 let question = PendingQuestion::watch(me, &self.depth, number);
-                let lease = if which == Slot::Main { &self.main } else { &self.beside };
+                let lease = if which == SessionRole::Main { &self.main } else { &self.beside };
                 ask(
                     lease.as_ref(),
                     Request::Watch(WatchRequest { remote_id, seen, renew, wide }),

@@ -9,7 +9,7 @@ use postrider_core::account::advice::advice;
 use postrider_core::account::schedule::{Mode, Tier};
 use postrider_core::failure::Class;
 use postrider_core::mail::cursor::{self, Backfill};
-use postrider_core::run::summary::FolderLine;
+use postrider_core::run::summary::FolderSummary;
 use postrider_core::standing::{Push, Standing};
 use postrider_core::time::Now;
 use serde::Serialize;
@@ -244,7 +244,7 @@ impl AccountView {
 }
 
 impl TierView {
-    fn of(folder: &FolderLine, push: Push, mode: Mode) -> Self {
+    fn of(folder: &FolderSummary, push: Push, mode: Mode) -> Self {
         let tier = Tier::of(folder.role, &folder.path);
         Self {
             path: folder.path.clone(),

@@ -33,7 +33,7 @@ pub enum Payment {
 pub enum Denied {
     /// It is mail of the past: it is asked for later, and the session goes on.
     Later(Wait),
-    /// There is nothing for as long as no session waits.
+    /// Units come later than a session may be held for them: the session ends.
     Over(Failure),
 }
 

@@ -7,7 +7,7 @@ use crate::telemetry::names;
 use dashmap::DashMap;
 use postrider_core::account::schedule::Mode;
 use postrider_core::failure::{Class, Failure};
-use postrider_core::run::summary::{Counts, FolderLine};
+use postrider_core::run::summary::{Counts, FolderSummary};
 use postrider_core::standing::{Activity, Outcome, Push, Standing};
 use postrider_core::time::{Micros, Now};
 use std::collections::{BTreeMap, VecDeque};
@@ -96,7 +96,7 @@ pub struct AccountLine {
     /// How new mail is noticed.
     pub push: Push,
     /// Folders as the last run left them.
-    pub folders: Arc<Vec<FolderLine>>,
+    pub folders: Arc<Vec<FolderSummary>>,
     /// While it is throttled: up to when that has been counted, on the monotonic clock.
     throttled: Option<Duration>,
 }

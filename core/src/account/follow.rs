@@ -18,14 +18,14 @@
 mod command;
 mod ended;
 mod follower;
-mod left;
 mod mailbox;
 mod second;
-mod seen;
 mod sessions;
 mod stage;
+mod status;
+mod undone;
 mod vocabulary;
 mod watch;
 
 pub use follower::Follower;
-pub use vocabulary::{Begin, Command, Conflict, Input, Output, Past, Rules, Slot, Status};
+pub use vocabulary::{Begin, Command, Conflict, Input, Output, Past, Rules, SessionRole, Status};

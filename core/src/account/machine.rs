@@ -9,7 +9,7 @@ use crate::run::feed::FeedWork;
 use crate::run::folders::FolderWork;
 use crate::run::machine::RunMachine;
 use crate::run::settings::Settings;
-use crate::run::summary::{Counts, FolderLine};
+use crate::run::summary::{Counts, FolderSummary};
 use crate::standing::Phase;
 use crate::time::{Micros, Now};
 
@@ -91,7 +91,7 @@ impl Machine {
 
     /// The folders of the run that is under way.
     #[must_use]
-    pub fn lines(&self) -> Option<Vec<FolderLine>> {
+    pub fn lines(&self) -> Option<Vec<FolderSummary>> {
         either!(self, run => run.lines())
     }
 

@@ -5,7 +5,7 @@ use crate::mail::folder::Role;
 use crate::mail::id::FolderId;
 use crate::recovery::backoff::mix;
 use crate::run::scope::{Depth, Scope};
-use crate::run::summary::FolderLine;
+use crate::run::summary::FolderSummary;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -100,7 +100,7 @@ pub fn stretch(failed_runs: u32) -> Duration {
 /// After five failed runs, every trigger but an operator's is blocked for so long.
 pub const COOL_DOWN: Duration = Duration::from_secs(30 * 60);
 /// See [`COOL_DOWN`].
-pub const COOL_AFTER: u32 = 5;
+pub const COOL_AFTER_RUNS: u32 = 5;
 
 /// The schedule of one account.
 #[derive(Debug)]
@@ -147,9 +147,9 @@ impl Schedule {
 
     /// A run ended at `mono`: what it looked at fully is due an interval later, what it did not
     /// stays due.
-    pub fn looked(&mut self, folders: &[FolderLine], mono: Duration) {
+    pub fn looked(&mut self, folders: &[FolderSummary], mono: Duration) {
         self.runs += 1;
-        let unread = folders.iter().filter(|f| !f.excluded && f.unread);
+        let unread = folders.iter().filter(|f| !f.excluded && f.history_left);
         self.unread = unread.map(|f| f.id).collect();
         let (mut due, mut stalled) = (BTreeMap::new(), BTreeMap::new());
         for folder in folders.iter().filter(|f| !f.excluded) {
@@ -201,7 +201,7 @@ impl Schedule {
     #[must_use]
     pub fn after_failure(&self, failed_runs: u32, mono: Duration) -> Duration {
         let shortest = self.mode.shortest().max(Tier::Inbox.floor());
-        let cool = if failed_runs >= COOL_AFTER { COOL_DOWN } else { Duration::ZERO };
+        let cool = if failed_runs >= COOL_AFTER_RUNS { COOL_DOWN } else { Duration::ZERO };
         mono + self.spread(shortest).max(stretch(failed_runs)).max(cool)
     }
 

@@ -1,6 +1,6 @@
 //! The two streams of an account.
 
-words! {
+string_enum! {
     /// Which of an account's two streams a question belongs to.
     Lane {
         /// What keeps the mirror current: looks, and mail that has just come.

@@ -140,7 +140,7 @@ pub enum FolderChange {
         flags: Vec<(u32, Flags)>,
         /// UIDs that a complete answer lacks, or under which another mail lies now.
         gone: UidSet,
-        /// The latter: they are to be read.
+        /// Of those the UIDs under which another mail lies: they are read anew.
         again: UidSet,
         /// When the pass began.
         started: Micros,

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 /// No try waits longer.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
-/// What was last, within so many microseconds, keeps its distances; what was before that comes to lie in as
-/// many before it.
+/// Instants within so many microseconds of the latest one keep their distances; earlier ones come to lie
+/// within as many microseconds before those.
 pub const KEPT: i64 = 120_000_000;
 
 /// Mail that is dated after now, of what is held: so many say that it is our clock that is behind.

@@ -4,7 +4,7 @@ use crate::mail::flags::Flags;
 use crate::mail::id::{FolderId, MessageId};
 use crate::standing::EventKind;
 
-words! {
+string_enum! {
     /// What an event says of a message's locations.
     What {
         /// `changed` is all of them.

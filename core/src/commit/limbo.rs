@@ -4,8 +4,8 @@ use crate::commit::rows::{AccountRow, FolderRow, MessageRow, Shut};
 use crate::mail::folder::WireName;
 use std::time::Duration;
 
-/// What cannot be looked at is waited for at least so long: who was away in the meantime asks it
-/// once more first.
+/// A folder that cannot be opened may hold a mail in limbo for at least so long: who was not running
+/// in between asks it once more before the mail counts as gone.
 pub const LIMBO_WAIT: Duration = Duration::from_secs(600);
 
 /// Whether everything that could still show the message has been looked at since it lost its last

@@ -20,7 +20,7 @@ pub(crate) struct ToldState {
 
 /// What a message's state is from now on.
 #[derive(Debug)]
-pub(crate) struct WholeState<'a> {
+pub(crate) struct MessageState<'a> {
     pub(crate) places: &'a BTreeSet<FolderId>,
     /// Those, and where it lies that the config leaves out.
     pub(crate) named: &'a BTreeSet<FolderId>,

@@ -59,7 +59,7 @@ impl<const N: usize> PartialEq<[u8; N]> for WireName {
     }
 }
 
-words! {
+string_enum! {
     /// What a folder is for (RFC 6154 SPECIAL-USE, and INBOX).
     Role {
         /// The inbox.

@@ -88,7 +88,7 @@ pub(super) fn closing<W: Work>(
         class,
         parked: end.parked,
         second_look: run.shared.undone.second_look,
-        inbox,
+        inbox_failure: inbox,
         deferred,
         folders,
         history: run.shared.history,

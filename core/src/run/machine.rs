@@ -28,7 +28,7 @@ use crate::run::steps::{
     Noted, abandon, committed, failed, go_on, heard, limbo_counted, note_answer, open_failed,
     opened, reopen, resume, rows_read, rows_too_late, second_session,
 };
-use crate::run::summary::{Counts, FolderLine, Summary};
+use crate::run::summary::{Counts, FolderSummary, Summary};
 use crate::run::work::{Cut, Work};
 use crate::standing::{Outcome, Phase};
 use crate::time::{Micros, Now};
@@ -100,7 +100,7 @@ impl<W: Work> RunMachine<W> {
 
     /// The folders of the run that is under way.
     #[must_use]
-    pub(crate) fn lines(&self) -> Option<Vec<FolderLine>> {
+    pub(crate) fn lines(&self) -> Option<Vec<FolderSummary>> {
         match &self.state {
             State::Connecting(run)
             | State::Working(run)

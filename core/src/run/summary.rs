@@ -59,18 +59,18 @@ pub struct Summary {
     /// A large absence waits for a second look, on another session.
     pub second_look: bool,
     /// Why INBOX stands still, if it does: then the account is not well.
-    pub inbox: Option<Failure>,
+    pub inbox_failure: Option<Failure>,
     /// There is no budget for mail of the past before then.
     pub deferred: Option<Wait>,
     /// The folders as the run leaves them; empty when it did not get that far.
-    pub folders: Vec<FolderLine>,
+    pub folders: Vec<FolderSummary>,
     /// The account's failures, for the next run.
     pub history: History,
 }
 
 /// A folder at the end of a run, for the schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FolderLine {
+pub struct FolderSummary {
     /// Row number.
     pub id: FolderId,
     /// Wire name.
@@ -90,7 +90,7 @@ pub struct FolderLine {
     /// What the last complete pass saw.
     pub mark: Mark,
     /// Whether history is still to be read.
-    pub unread: bool,
+    pub history_left: bool,
     /// How the server of this run proves its changes; none where they are told by message id.
     pub proof: Option<Proof>,
 }
@@ -109,7 +109,7 @@ impl Summary {
             class: None,
             parked: false,
             second_look: false,
-            inbox: None,
+            inbox_failure: None,
             deferred: None,
             folders: Vec::new(),
             history,

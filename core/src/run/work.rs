@@ -14,7 +14,7 @@ use crate::run::fetcher::PagesLeft;
 use crate::run::reads::Rows;
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
-use crate::run::summary::{Counts, FolderLine};
+use crate::run::summary::{Counts, FolderSummary};
 use crate::time::Micros;
 
 /// Sessions that may end at single things in a run; what is left is the next one's.
@@ -155,7 +155,7 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)>;
 
     /// The folders, for the schedule.
-    fn lines(&self, account: &AccountRow) -> Vec<FolderLine>;
+    fn lines(&self, account: &AccountRow) -> Vec<FolderSummary>;
 
     /// What has been done, and what remains as far as is known.
     fn totals(&self, counts: Counts) -> Counts;

@@ -3,7 +3,9 @@
 
 use crate::words::gone;
 use crate::world::{Queued, Session, Work, World};
-use postrider_core::account::follow::{Begin, Command, Follower, Input, Output, Past, Rules, Slot};
+use postrider_core::account::follow::{
+    Begin, Command, Follower, Input, Output, Past, Rules, SessionRole,
+};
 use postrider_core::account::schedule::Mode;
 use postrider_core::provider::Request;
 use postrider_core::run::event::{Event, Token};
@@ -150,11 +152,11 @@ impl World {
             Output::AskSlot(run) => self.life().inputs.push_back(Input::Granted(run)),
             Output::Connect => self.connecting = true,
             Output::Wish => self.life().wishing = true,
-            Output::Release(Slot::Main) => {
+            Output::Release(SessionRole::Main) => {
                 self.session = None;
                 self.connecting = false;
             }
-            Output::Release(Slot::Beside) => {
+            Output::Release(SessionRole::Beside) => {
                 let life = self.life();
                 life.wishing = false;
                 let Some(session) = life.beside.take() else { return };
@@ -185,7 +187,7 @@ impl World {
     /// The session beside is asked for a page.
     pub(crate) fn ask_second(&mut self, token: Token, request: Request) {
         let token = self.token(token);
-        self.unwatch(Slot::Beside);
+        self.unwatch(SessionRole::Beside);
         match &mut self.life().beside {
             Some(session) => session.work.push_back(Work::Ask(token, request)),
             None => self.says_nothing(token),
@@ -238,8 +240,8 @@ impl World {
     /// What comes to a follower beside the answers.
     pub(crate) fn life_step(&mut self) {
         self.hear();
-        self.watch_step(Slot::Main);
-        self.watch_step(Slot::Beside);
+        self.watch_step(SessionRole::Main);
+        self.watch_step(SessionRole::Beside);
         self.second_step();
         if self.dice.chance(60)
             && let Some(input) = self.life().inputs.pop_front()

@@ -141,7 +141,7 @@ fn what_is_counted_and_cannot_be_opened_is_shut() {
     world.now += 100;
     world.asks();
     let line = world.last_lines.iter().find(|line| line.path == "B").unwrap();
-    assert!(line.shut && !line.unread, "{line:?}");
+    assert!(line.shut && !line.history_left, "{line:?}");
     world.server.folders.get_mut("B").unwrap().shut = 0;
     world.now += 90_000;
     world.asks();

@@ -3,7 +3,7 @@
 use crate::server::{EVER, Lie};
 use crate::words::question;
 use crate::world::{Queued, Session, Work, World};
-use postrider_core::account::follow::Slot;
+use postrider_core::account::follow::SessionRole;
 use postrider_core::account::machine::Machine;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::haste::Haste;
@@ -72,7 +72,7 @@ impl World {
                 }
                 let token = self.token(token);
                 if self.life.is_some() {
-                    self.unwatch(Slot::Main);
+                    self.unwatch(SessionRole::Main);
                 }
                 if let Some(session) = &mut self.session {
                     session.work.push_back(Work::Ask(token, request));

@@ -2,7 +2,7 @@
 
 use crate::words::gone;
 use crate::world::{Session, World};
-use postrider_core::account::follow::{Input, Slot};
+use postrider_core::account::follow::{Input, SessionRole};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::cursor::Mark;
 use postrider_core::provider::watch::{Hint, Noticed, Unwatched};
@@ -57,15 +57,15 @@ impl World {
         Some(Input::Told(number, name.into_bytes().into(), shown))
     }
 
-    pub(crate) fn held(&mut self, which: Slot) -> &mut Option<Session> {
+    pub(crate) fn held(&mut self, which: SessionRole) -> &mut Option<Session> {
         match which {
-            Slot::Main => &mut self.session,
-            Slot::Beside => &mut self.life().beside,
+            SessionRole::Main => &mut self.session,
+            SessionRole::Beside => &mut self.life().beside,
         }
     }
 
     /// A session begins to watch INBOX: what changed since it had it open is told, and so is a gap.
-    pub(crate) fn watch(&mut self, number: u64, which: Slot, seen: Mark) {
+    pub(crate) fn watch(&mut self, number: u64, which: SessionRole, seen: Mark) {
         let inbox = self.inbox();
         let counts = self
             .server
@@ -109,10 +109,10 @@ impl World {
     }
 
     /// A question ends the watch; what came with it is told first.
-    pub(crate) fn unwatch(&mut self, which: Slot) {
+    pub(crate) fn unwatch(&mut self, which: SessionRole) {
         let held = match which {
-            Slot::Main => &self.session,
-            Slot::Beside => &self.life.as_ref().unwrap().beside,
+            SessionRole::Main => &self.session,
+            SessionRole::Beside => &self.life.as_ref().unwrap().beside,
         };
         let news = held.as_ref().and_then(|session| self.news(session));
         let Some(watch) = self.held(which).as_mut().and_then(|session| session.watch.take()) else {
@@ -122,7 +122,7 @@ impl World {
         self.life().said.extend(news.into_iter().chain([asked]));
     }
 
-    pub(crate) fn watch_step(&mut self, which: Slot) {
+    pub(crate) fn watch_step(&mut self, which: SessionRole) {
         let Some(session) = self.held(which).take() else { return };
         let news = self.news(&session);
         let mut session = session;

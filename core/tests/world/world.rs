@@ -135,7 +135,7 @@ pub(crate) struct World {
     pub(crate) last_when: Option<When>,
     /// What the last run that said it had all left unread.
     pub(crate) left_unread: u64,
-    pub(crate) last_lines: Vec<postrider_core::run::summary::FolderLine>,
+    pub(crate) last_lines: Vec<postrider_core::run::summary::FolderSummary>,
     /// The follower that begins the runs, where one does.
     pub(crate) life: Option<Life>,
     /// What the account went through before each run.

@@ -15,7 +15,7 @@ use postrider_core::mail::body::BodySink;
 use std::time::Duration;
 
 /// Rows that a server may show beside a short answer: what happens in a mailbox meanwhile.
-pub(super) const STRAY_ROWS: usize = 100_000;
+pub(super) const MAX_UNSOLICITED: usize = 100_000;
 /// How long a LOGOUT is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -186,7 +186,7 @@ impl Conn {
         let each = |response: Response| {
             rows += usize::from(matches!(response, Response::List { .. } | Response::Fetch(_)));
             each(response);
-            rows <= STRAY_ROWS
+            rows <= MAX_UNSOLICITED
         };
         self.until_more(tag, each).await
     }

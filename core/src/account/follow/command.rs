@@ -64,7 +64,7 @@ impl Follower {
                 self.forget();
                 self.run_now(Scope::Doubt, now, out);
             }
-            Command::Woken => self.woken(now, out),
+            Command::Woken => self.secret_changed(now, out),
         }
     }
 
@@ -137,7 +137,7 @@ impl Follower {
     /// The secret is another: who was refused with the one before tries again at once. To anybody
     /// else it is no news, but for a run whose login may be on its way with the old one: it is
     /// remembered until that is answered.
-    fn woken(&mut self, now: Now, out: &mut Vec<Output>) {
+    fn secret_changed(&mut self, now: Now, out: &mut Vec<Output>) {
         let refused = self.is_refused();
         match &mut self.stage {
             Stage::Parked(_) => {
@@ -150,7 +150,7 @@ impl Follower {
             }
             Stage::Asking(_) if refused => self.forget(),
             Stage::Working(working) => {
-                working.woken = true;
+                working.secret_changed = true;
                 self.try_anew(now, out);
             }
             _ => {}
@@ -168,8 +168,8 @@ impl Follower {
     pub(super) fn try_anew(&mut self, now: Now, out: &mut Vec<Output>) {
         let refused = self.is_refused();
         let Some(working) = self.stage.working() else { return };
-        if working.woken && refused && working.machine.phase() == Phase::Waiting {
-            working.woken = false;
+        if working.secret_changed && refused && working.machine.phase() == Phase::Waiting {
+            working.secret_changed = false;
             self.drive(Event::Woke, now, out);
         }
     }

@@ -3,11 +3,11 @@
 use crate::account::follow::follower::Follower;
 use crate::account::follow::mailbox::is_inbox;
 use crate::account::follow::stage::{After, Cause, Parked, Resting, Stage};
-use crate::account::follow::vocabulary::{Output, Slot};
-use crate::account::schedule::COOL_AFTER;
+use crate::account::follow::vocabulary::{Output, SessionRole};
+use crate::account::schedule::COOL_AFTER_RUNS;
 use crate::failure::{Class, Failure, When};
 use crate::run::scope::Scope;
-use crate::run::summary::{FolderLine, Summary};
+use crate::run::summary::{FolderSummary, Summary};
 use crate::standing::{Outcome, Standing};
 use crate::time::Now;
 use std::time::Duration;
@@ -27,8 +27,8 @@ impl Follower {
         let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else {
             return;
         };
-        if self.sessions.reads.is_some() {
-            self.sessions.release(Slot::Beside, out);
+        if self.sessions.borrowed.is_some() {
+            self.sessions.release(SessionRole::Beside, out);
         }
         self.runs_ended = self.run;
         self.history = summary.history.clone();
@@ -40,11 +40,11 @@ impl Follower {
         self.watching.fruitless =
             if nothing { self.watching.fruitless.saturating_add(1) } else { 0 };
         self.learn(&summary, working.began, now);
-        self.learn_left(&summary);
+        self.learn_undone(&summary);
         let caught_up = working.cause == Cause::Stale;
         self.stage = self.next_stage(&summary, caught_up, now);
         // Refused with the secret before, while there is another.
-        if summary.outcome != Outcome::Cancelled && working.woken && self.is_refused() {
+        if summary.outcome != Outcome::Cancelled && working.secret_changed && self.is_refused() {
             self.forget();
             self.stage = Stage::Resting(Resting { next: now.mono, scope: None, caught_up });
         }
@@ -67,33 +67,33 @@ impl Follower {
             Outcome::Failed => {
                 self.history.failed_runs = self.history.failed_runs.saturating_add(1);
                 self.trouble.clone_from(&summary.failure);
-                self.watching.strange.clear();
+                self.watching.unlisted.clear();
             }
             Outcome::Success | Outcome::Partial => {
                 self.history.failed_runs = 0;
-                self.trouble.clone_from(&summary.inbox);
+                self.trouble.clone_from(&summary.inbox_failure);
             }
             Outcome::Cancelled => self.trouble = None,
         }
         // A run that did not come so far, or looked elsewhere, knows nothing about it.
         let read = summary.outcome != Outcome::Failed
             && !summary.folders.is_empty()
-            && !summary.folders.iter().any(|f| !f.excluded && f.unread);
-        // Nor does one that began before it was time.
+            && !summary.folders.iter().any(|f| !f.excluded && f.history_left);
+        // A run that began before the wait was over cannot end it either.
         let still = self.deferred.take().filter(|wait| began < wait.until && !read);
         self.deferred = summary.deferred.clone().or(still);
         let has_inbox = summary.folders.iter().any(is_inbox);
-        self.schedule.lacks_inbox(summary.inbox.is_some() && !has_inbox, now.mono);
+        self.schedule.lacks_inbox(summary.inbox_failure.is_some() && !has_inbox, now.mono);
         if summary.folders.is_empty() {
             return;
         }
         self.mailbox.folders.clone_from(&summary.folders);
-        self.know_strange();
+        self.forget_listed();
         self.schedule.looked(&summary.folders, now.mono);
         // A first run learns only here which folder is INBOX; where there is none, every folder is
         // the live end.
         let live =
-            |f: &&FolderLine| !f.excluded && (is_inbox(f) || self.mailbox.live_end().is_none());
+            |f: &&FolderSummary| !f.excluded && (is_inbox(f) || self.mailbox.inbox_id().is_none());
         if self.mailbox.proved.is_none()
             && summary.folders.iter().filter(live).any(|f| f.looked.is_some())
         {
@@ -120,7 +120,7 @@ impl Follower {
             }
             Outcome::Failed if summary.parked => return parked(Standing::Failed),
             // A trouble of moments, until it has lasted.
-            Outcome::Failed if is_soon(summary) && self.history.failed_runs < COOL_AFTER => {
+            Outcome::Failed if is_soon(summary) && self.history.failed_runs < COOL_AFTER_RUNS => {
                 let next = self.schedule.after_refusal(self.history.failed_runs, now.mono);
                 // It has looked at nothing.
                 let scope = Some(Scope::Everything);

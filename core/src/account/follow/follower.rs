@@ -5,9 +5,9 @@ use crate::account::follow::sessions::{SessionHeld, Sessions};
 use crate::account::follow::stage::{
     After, Cause, INBOX_LOOK_EVERY, NextRun, Parked, Stage, Watches, Working,
 };
-use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, Slot};
+use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, SessionRole};
 use crate::account::machine::Machine;
-use crate::account::schedule::{COOL_AFTER, Schedule};
+use crate::account::schedule::{COOL_AFTER_RUNS, Schedule};
 use crate::budget::Wait;
 use crate::failure::Failure;
 use crate::provider::Connected;
@@ -199,15 +199,15 @@ impl Follower {
     fn connected(&mut self, at: Connected, now: Now, out: &mut Vec<Output>) {
         self.sessions.main = Some(SessionHeld { at, since: now.mono, watch: None, wide: false });
         // What a server cannot do at all is not asked of it.
-        self.watching.unable |= !at.capabilities.push;
+        self.watching.lacks_idle |= !at.capabilities.push;
         self.connected_once = true;
         match self.stage.working() {
             Some(working) => {
                 working.held = None;
-                working.woken = false;
+                working.secret_changed = false;
                 self.drive(Event::Connected(at), now, out);
             }
-            None => self.sessions.release(Slot::Main, out),
+            None => self.sessions.release(SessionRole::Main, out),
         }
     }
 
@@ -233,7 +233,7 @@ impl Follower {
                         Some(main) => events.push_back(Event::Connected(main.at)),
                         None => out.push(Output::Connect),
                     },
-                    Action::Disconnect => self.sessions.release(Slot::Main, out),
+                    Action::Disconnect => self.sessions.release(SessionRole::Main, out),
                     Action::WishSecond => events.extend(self.wish_second(now, out)),
                     Action::LeaveSecond { watches, lost } => {
                         self.leave_second(watches, lost, now, out);
@@ -280,7 +280,7 @@ impl Follower {
             }
             Stage::Working(_) => {
                 let due = self.stage.working().map(|working| working.beside_at);
-                if self.sessions.reads.is_some() {
+                if self.sessions.borrowed.is_some() {
                     self.look_meanwhile(now, out);
                 } else if due.is_some_and(|due| now.mono >= due) && self.wants_beside() {
                     self.wish_beside(now, out);
@@ -297,7 +297,7 @@ impl Follower {
     }
 
     pub(super) fn is_cooling(&self) -> bool {
-        self.history.failed_runs >= COOL_AFTER
+        self.history.failed_runs >= COOL_AFTER_RUNS
     }
 
     /// A session that has lived long enough proves that the account is well.
@@ -317,7 +317,7 @@ impl Follower {
     pub(super) fn arm(&mut self, now: Now, out: &mut Vec<Output>) {
         let at = match &self.stage {
             Stage::Resting(rest) => Some(rest.next),
-            Stage::Working(working) => match self.sessions.reads {
+            Stage::Working(working) => match self.sessions.borrowed {
                 Some(looked) => Some(looked + INBOX_LOOK_EVERY),
                 None => self.wants_beside().then_some(working.beside_at),
             },

@@ -2,7 +2,7 @@
 
 use crate::account::machine::Machine;
 use crate::mail::id::FolderId;
-use crate::run::summary::FolderLine;
+use crate::run::summary::FolderSummary;
 use crate::time::{Micros, Now};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const DRIFT: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     /// As the last run left them.
-    pub(super) folders: Vec<FolderLine>,
+    pub(super) folders: Vec<FolderSummary>,
     /// When the live end was last proved.
     pub(super) proved: Option<Duration>,
     /// The last pass of INBOX that is known to be durable.
@@ -22,13 +22,13 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// The folder whose proof is the account's: INBOX.
-    pub(super) fn live_end(&self) -> Option<FolderId> {
+    pub(super) fn inbox_id(&self) -> Option<FolderId> {
         self.folders.iter().find(|f| is_inbox(f) && !f.excluded).map(|f| f.id)
     }
 
     /// INBOX, where it can be watched. A folder that stands still cannot be looked at: a hint of it
     /// would lead nowhere, again and again.
-    pub(super) fn watchable(&self) -> Option<&FolderLine> {
+    pub(super) fn watchable(&self) -> Option<&FolderSummary> {
         self.folders.iter().find(|f| is_inbox(f) && !f.excluded && !f.stalled)
     }
 
@@ -48,7 +48,7 @@ impl Mailbox {
     /// A pass of INBOX proves the live end as it was when the pass began; one of an earlier run has done
     /// so.
     pub(super) fn note_pass(&mut self, machine: &Machine, began: Duration, now: Now) {
-        if let Some((Some(passed), _)) = self.live_end().and_then(|id| machine.passed(id))
+        if let Some((Some(passed), _)) = self.inbox_id().and_then(|id| machine.passed(id))
             && self.passed != Some(passed)
         {
             let ago = u64::try_from(now.wall.0.saturating_sub(passed.0)).unwrap_or(0);
@@ -61,6 +61,6 @@ impl Mailbox {
     }
 }
 
-pub(super) fn is_inbox(folder: &FolderLine) -> bool {
+pub(super) fn is_inbox(folder: &FolderSummary) -> bool {
     folder.path.eq_ignore_ascii_case("INBOX")
 }

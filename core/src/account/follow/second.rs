@@ -3,7 +3,7 @@
 use crate::account::follow::follower::Follower;
 use crate::account::follow::sessions::SessionHeld;
 use crate::account::follow::stage::{BESIDE_AGAIN, INBOX_LOOK_EVERY};
-use crate::account::follow::vocabulary::{Output, Slot};
+use crate::account::follow::vocabulary::{Output, SessionRole};
 use crate::failure::Failure;
 use crate::provider::Connected;
 use crate::run::event::{Action, Event, SecondNews};
@@ -16,11 +16,11 @@ impl Follower {
         let is_there = self.sessions.beside.is_some();
         let working = self.stage.working()?;
         if is_there {
-            self.sessions.reads = Some(now.mono);
+            self.sessions.borrowed = Some(now.mono);
             return Some(Event::Second(SecondNews::Came));
         }
-        working.reads = true;
-        if !std::mem::replace(&mut working.wished, true) {
+        working.wants_second = true;
+        if !std::mem::replace(&mut working.second_wished, true) {
             out.push(Output::Wish);
         }
         None
@@ -29,9 +29,9 @@ impl Follower {
     /// A session that was wished for is there, while a run works: it is the run's, or it watches.
     pub(super) fn use_beside(&mut self, at: Connected, now: Now, out: &mut Vec<Output>) {
         self.sessions.beside = Some(SessionHeld { at, since: now.mono, watch: None, wide: false });
-        let is_runs = self.stage.working().is_some_and(|run| std::mem::take(&mut run.reads));
+        let is_runs = self.stage.working().is_some_and(|run| std::mem::take(&mut run.wants_second));
         if is_runs && self.sessions.main.is_some() {
-            self.sessions.reads = Some(now.mono);
+            self.sessions.borrowed = Some(now.mono);
             self.drive(Event::Second(SecondNews::Came), now, out);
         } else {
             self.watch_beside(out);
@@ -51,27 +51,27 @@ impl Follower {
         if let Some(working) = self.stage.working() {
             working.beside_at = now.mono + BESIDE_AGAIN;
         }
-        if self.sessions.reads.take().is_none() {
+        if self.sessions.borrowed.take().is_none() {
             return;
         }
         self.learn_lines();
-        if watches && !self.rules.once && !self.watching.unable {
+        if watches && !self.rules.once && !self.watching.lacks_idle {
             self.watch_beside(out);
         } else {
-            self.sessions.release(Slot::Beside, out);
+            self.sessions.release(SessionRole::Beside, out);
         }
     }
 
     fn watch_beside(&mut self, out: &mut Vec<Output>) {
-        if !self.watch_on(Slot::Beside, out) {
-            self.sessions.release(Slot::Beside, out);
+        if !self.watch_on(SessionRole::Beside, out) {
+            self.sessions.release(SessionRole::Beside, out);
         }
     }
 
     /// A session is no longer there for its watch; one that the run has by now goes when it has brought what it
     /// was asked for.
-    pub(super) fn give_up(&mut self, which: Slot, now: Now, out: &mut Vec<Output>) {
-        if which == Slot::Beside && self.sessions.reads.is_some() {
+    pub(super) fn give_up(&mut self, which: SessionRole, now: Now, out: &mut Vec<Output>) {
+        if which == SessionRole::Beside && self.sessions.borrowed.is_some() {
             return self.on_recalled(now, out);
         }
         self.sessions.release(which, out);
@@ -79,7 +79,7 @@ impl Follower {
 
     /// Somebody else needs the session beside.
     pub(super) fn on_recalled(&mut self, now: Now, out: &mut Vec<Output>) {
-        if self.sessions.reads.is_some() {
+        if self.sessions.borrowed.is_some() {
             self.drive(Event::Second(SecondNews::Recalled), now, out);
         }
     }
@@ -89,14 +89,14 @@ impl Follower {
         self.learn_lines();
         if self
             .sessions
-            .reads
+            .borrowed
             .is_none_or(|looked| now.mono.saturating_sub(looked) < INBOX_LOOK_EVERY)
         {
             return;
         }
         // Where there is no INBOX, nobody misses it.
-        self.sessions.reads = Some(now.mono);
-        if let Some(inbox) = self.mailbox.live_end() {
+        self.sessions.borrowed = Some(now.mono);
+        if let Some(inbox) = self.mailbox.inbox_id() {
             self.drive(Event::Nudged(inbox, Depth::Quick), now, out);
         }
     }

@@ -1,6 +1,6 @@
 //! The sessions that an account has: the one of its runs, and one beside it.
 
-use crate::account::follow::vocabulary::{Output, Slot};
+use crate::account::follow::vocabulary::{Output, SessionRole};
 use crate::provider::Connected;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) struct Sessions {
     pub(super) main: Option<SessionHeld>,
     pub(super) beside: Option<SessionHeld>,
     /// The run has the session beside for its pages: since when nobody has looked what comes meanwhile.
-    pub(super) reads: Option<Duration>,
+    pub(super) borrowed: Option<Duration>,
 }
 
 impl Sessions {
@@ -30,49 +30,49 @@ impl Sessions {
         [&self.main, &self.beside].into_iter().flatten()
     }
 
-    pub(super) fn held(&mut self, which: Slot) -> Option<&mut SessionHeld> {
+    pub(super) fn held(&mut self, which: SessionRole) -> Option<&mut SessionHeld> {
         match which {
-            Slot::Main => self.main.as_mut(),
-            Slot::Beside => self.beside.as_mut(),
+            SessionRole::Main => self.main.as_mut(),
+            SessionRole::Beside => self.beside.as_mut(),
         }
     }
 
     /// Where the watch of this number goes on.
-    pub(super) fn slot_of(&self, number: u64) -> Option<Slot> {
+    pub(super) fn role_of(&self, number: u64) -> Option<SessionRole> {
         let has_it = |held: &Option<SessionHeld>| held.is_some_and(|h| h.watch == Some(number));
         match (has_it(&self.main), has_it(&self.beside)) {
-            (true, _) => Some(Slot::Main),
-            (_, true) => Some(Slot::Beside),
+            (true, _) => Some(SessionRole::Main),
+            (_, true) => Some(SessionRole::Beside),
             _ => None,
         }
     }
 
     /// The session on which that watch goes on.
     pub(super) fn watching(&mut self, number: u64) -> Option<&mut SessionHeld> {
-        self.slot_of(number).and_then(|which| self.held(which))
+        self.role_of(number).and_then(|which| self.held(which))
     }
 
     pub(super) fn is_current(&self, number: u64) -> bool {
-        self.slot_of(number).is_some()
+        self.role_of(number).is_some()
     }
 
-    pub(super) fn release(&mut self, which: Slot, out: &mut Vec<Output>) {
+    pub(super) fn release(&mut self, which: SessionRole, out: &mut Vec<Output>) {
         // Without its own session a run has no second one.
-        if self.reads.take().is_some() && which == Slot::Main {
-            self.release(Slot::Beside, out);
+        if self.borrowed.take().is_some() && which == SessionRole::Main {
+            self.release(SessionRole::Beside, out);
         }
         let held = match which {
-            Slot::Main => self.main.take(),
-            Slot::Beside => self.beside.take(),
+            SessionRole::Main => self.main.take(),
+            SessionRole::Beside => self.beside.take(),
         };
         // A session that is only on its way is given up too.
-        if held.is_some() || which == Slot::Main {
+        if held.is_some() || which == SessionRole::Main {
             out.push(Output::Release(which));
         }
     }
 
     pub(super) fn release_all(&mut self, out: &mut Vec<Output>) {
-        self.release(Slot::Main, out);
-        self.release(Slot::Beside, out);
+        self.release(SessionRole::Main, out);
+        self.release(SessionRole::Beside, out);
     }
 }

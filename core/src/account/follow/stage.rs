@@ -71,16 +71,16 @@ pub(super) struct Working {
     /// When a second session is asked for next, to watch beside the run.
     pub(super) beside_at: Duration,
     /// It has been asked for.
-    pub(super) wished: bool,
+    pub(super) second_wished: bool,
     /// The run wishes for it.
-    pub(super) reads: bool,
+    pub(super) wants_second: bool,
     pub(super) after: After,
     /// What is looked at right after it.
     pub(super) again: Option<Scope>,
     /// Failures are to be forgotten when it has ended.
     pub(super) forgets: bool,
     /// The secret was exchanged while it may have been logging in.
-    pub(super) woken: bool,
+    pub(super) secret_changed: bool,
     /// Why its endpoint keeps it waiting, and until when at least.
     pub(super) held: Option<(Failure, Duration)>,
     /// When its timer rings.
@@ -94,12 +94,12 @@ impl Working {
             cause,
             began: now,
             beside_at: now + BESIDE_AFTER,
-            wished: false,
-            reads: false,
+            second_wished: false,
+            wants_second: false,
             after: After::Rest,
             again: None,
             forgets: false,
-            woken: false,
+            secret_changed: false,
             held: None,
             wakes: None,
         }
@@ -131,11 +131,11 @@ pub(super) struct Watches {
     /// Numbers the watches.
     pub(super) number: u64,
     /// The server has no IDLE.
-    pub(super) unable: bool,
+    pub(super) lacks_idle: bool,
     /// Watches in a row that ended before the server told of every folder.
     pub(super) narrow: u8,
     /// Told names that no LIST has made folders of ours.
-    pub(super) strange: BTreeSet<WireName>,
+    pub(super) unlisted: BTreeSet<WireName>,
     /// Watches were cut early: IDLE is begun anew before the time at which that happened.
     pub(super) renew: Option<Duration>,
     /// Runs in a row that a hint began and that found nothing.

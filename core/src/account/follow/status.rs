@@ -6,7 +6,7 @@ use crate::account::follow::stage::Stage;
 use crate::account::follow::stage::Working;
 use crate::budget::Wait;
 use crate::failure::{Class, Failure};
-use crate::run::summary::{Counts, FolderLine};
+use crate::run::summary::{Counts, FolderSummary};
 use crate::standing::{Phase, Push, Standing};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl Follower {
 
     /// The folders as the last run left them.
     #[must_use]
-    pub fn folders(&self) -> &[FolderLine] {
+    pub fn folders(&self) -> &[FolderSummary] {
         &self.mailbox.folders
     }
 

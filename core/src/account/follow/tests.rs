@@ -15,7 +15,7 @@ use crate::recovery::history::History;
 use crate::run::event::AccountSnapshot;
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
-use crate::run::summary::FolderLine;
+use crate::run::summary::FolderSummary;
 use crate::run::summary::Summary;
 use crate::standing::{EventKind, Outcome, Phase, Push, Standing};
 use crate::time::Micros;
@@ -74,8 +74,8 @@ fn snapshot() -> Event {
     Event::Opened(Box::new(AccountSnapshot::of(AccountRow::fresh(AccountId(1), Incarnation(1)))))
 }
 
-fn inbox() -> FolderLine {
-    FolderLine {
+fn inbox() -> FolderSummary {
+    FolderSummary {
         id: FolderId(1),
         remote_id: b"INBOX".into(),
         path: "INBOX".into(),
@@ -85,7 +85,7 @@ fn inbox() -> FolderLine {
         shut: false,
         looked: Some(Depth::Full),
         mark: Mark { uidnext: 5, exists: 4, modseq: 0 },
-        unread: false,
+        history_left: false,
         proof: None,
     }
 }
@@ -250,7 +250,7 @@ fn a_second_look_takes_another_session() {
     assert!(!begins(&f.take(Input::Tick, at(60))));
     let out = f.take(Input::Tick, at(63));
     assert!(
-        begins(&out) && out.iter().any(|o| matches!(o, Output::Release(Slot::Main))),
+        begins(&out) && out.iter().any(|o| matches!(o, Output::Release(SessionRole::Main))),
         "{out:?}"
     );
     assert!(f.sessions.main.is_none(), "another session");
@@ -285,7 +285,7 @@ fn who_insists_while_a_second_look_is_due_takes_it() {
             out.extend(f.take(Input::Command(Command::SyncNow), at(2)));
         }
         assert!(begins(&out), "{out:?}");
-        let released = out.iter().any(|o| matches!(o, Output::Release(Slot::Main)));
+        let released = out.iter().any(|o| matches!(o, Output::Release(SessionRole::Main)));
         assert_eq!(released, due, "{out:?}");
         assert_eq!(f.sessions.main.is_none(), due, "one session looks but once");
     }
@@ -396,14 +396,12 @@ fn an_inbox_that_is_left_out_is_not_watched() {
     f.take(Input::Start, at(0));
     f.sessions.main =
         Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
-    let left_out = FolderLine { excluded: true, ..inbox() };
+    let left_out = FolderSummary { excluded: true, ..inbox() };
     let summary =
         Summary { folders: vec![left_out], ..Summary::of(Outcome::Success, History::default()) };
     let out = f.end_with(summary, at(1));
-    assert!(f.mailbox.live_end().is_none() && f.push() == Push::Poll, "{out:?}");
+    assert!(f.mailbox.inbox_id().is_none() && f.push() == Push::Poll, "{out:?}");
 }
-
-/// What a run leaves undone is said until the next one; that history waits is a state of its own.
 
 #[path = "tests/commands.rs"]
 mod commands;

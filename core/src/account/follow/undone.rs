@@ -14,7 +14,7 @@ impl Follower {
 
     /// What a run has left undone: it is true until the next one. That history waits for a budget
     /// is a state of its own.
-    pub(super) fn learn_left(&mut self, summary: &Summary) {
+    pub(super) fn learn_undone(&mut self, summary: &Summary) {
         let waits = usize::from(summary.deferred.is_some());
         self.left = match summary.left.as_slice() {
             [first, more @ ..] if more.len() > waits => {

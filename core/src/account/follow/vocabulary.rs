@@ -70,7 +70,7 @@ pub struct Conflict(pub &'static str);
 
 /// Which of the two sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slot {
+pub enum SessionRole {
     /// The one that runs work on.
     Main,
     /// The one that watches beside a long run, or reads some of its pages.
@@ -122,7 +122,7 @@ pub enum Output {
     /// Get one more, if one is to spare.
     Wish,
     /// Give a session back.
-    Release(Slot),
+    Release(SessionRole),
     /// The session beside becomes the one for runs; that one is given back.
     Promote,
     /// Watch this folder.
@@ -130,7 +130,7 @@ pub enum Output {
         /// Comes back with hints.
         number: u64,
         /// On which session.
-        which: Slot,
+        which: SessionRole,
         /// Wire name.
         remote_id: WireName,
         /// The counters as the last pass saw them.

@@ -3,7 +3,7 @@
 use crate::account::follow::follower::Follower;
 use crate::account::follow::mailbox::is_inbox;
 use crate::account::follow::stage::{After, BESIDE_AFTER, BESIDE_AGAIN, Cause, Stage, widen};
-use crate::account::follow::vocabulary::{Output, Slot};
+use crate::account::follow::vocabulary::{Output, SessionRole};
 use crate::failure::Failure;
 use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
@@ -28,7 +28,7 @@ const FRUITLESS_WAIT: Duration = Duration::from_secs(30);
 const NARROW: u8 = 2;
 
 /// Told names that are no folders of ours; more are not looked for.
-const STRANGE: usize = 1000;
+const MAX_UNLISTED: usize = 1000;
 
 /// The longest wait before a watch that was cut is begun anew.
 const WATCH_WAIT: Duration = Duration::from_secs(90);
@@ -44,13 +44,13 @@ impl Follower {
             self.sessions.main = self.sessions.beside.take();
             return out.push(Output::Promote);
         }
-        self.sessions.release(Slot::Beside, out);
-        if self.watching.unable || !self.watch_on(Slot::Main, out) {
-            self.sessions.release(Slot::Main, out);
+        self.sessions.release(SessionRole::Beside, out);
+        if self.watching.lacks_idle || !self.watch_on(SessionRole::Main, out) {
+            self.sessions.release(SessionRole::Main, out);
         }
     }
 
-    pub(super) fn watch_on(&mut self, which: Slot, out: &mut Vec<Output>) -> bool {
+    pub(super) fn watch_on(&mut self, which: SessionRole, out: &mut Vec<Output>) -> bool {
         let Some(inbox) = self.mailbox.watchable() else { return false };
         let (remote_id, seen) = (inbox.remote_id.clone(), inbox.mark);
         let Some(held) = self.sessions.held(which) else { return false };
@@ -65,15 +65,15 @@ impl Follower {
     pub(super) fn on_beside(&mut self, at: Option<Connected>, now: Now, out: &mut Vec<Output>) {
         // Whether or not it has come: another is asked for later, should this one go.
         if let Some(working) = self.stage.working() {
-            (working.wished, working.beside_at) = (false, now.mono + BESIDE_AGAIN);
+            (working.second_wished, working.beside_at) = (false, now.mono + BESIDE_AGAIN);
         }
         match (at, &mut self.stage) {
             (Some(at), Stage::Working(_)) if self.sessions.beside.is_none() => {
                 self.use_beside(at, now, out)
             }
-            (Some(_), _) => out.push(Output::Release(Slot::Beside)),
+            (Some(_), _) => out.push(Output::Release(SessionRole::Beside)),
             (None, Stage::Working(working)) => {
-                if std::mem::take(&mut working.reads) {
+                if std::mem::take(&mut working.wants_second) {
                     self.drive(Event::Second(SecondNews::NoneSpared), now, out);
                 }
             }
@@ -95,7 +95,7 @@ impl Follower {
         match &self.stage {
             Stage::Working(working) => self
                 .mailbox
-                .live_end()
+                .inbox_id()
                 .and_then(|id| working.machine.passed(id))
                 .is_some_and(|(_, settled)| settled),
             Stage::Resting(_) => !self.is_cooling(),
@@ -108,9 +108,9 @@ impl Follower {
             return;
         }
         if let Hint::Names | Hint::Untold = hint {
-            self.watching.strange.clear();
+            self.watching.unlisted.clear();
         }
-        let inbox = self.mailbox.live_end();
+        let inbox = self.mailbox.inbox_id();
         let of_inbox = |depth| inbox.map(|id| (id, depth)).into_iter().collect();
         let (list, folders): (bool, BTreeMap<_, _>) = match hint {
             Hint::Alive => {
@@ -164,8 +164,8 @@ impl Follower {
         match self.mailbox.folders.iter().find(|f| f.remote_id == *name) {
             // Nobody knows it: LIST says what it is. What is no folder of ours then is none until names
             // change.
-            None if self.watching.strange.len() < STRANGE
-                && self.watching.strange.insert(name.clone()) =>
+            None if self.watching.unlisted.len() < MAX_UNLISTED
+                && self.watching.unlisted.insert(name.clone()) =>
             {
                 self.look(true, &BTreeMap::new(), Cause::Hint, now, out);
             }
@@ -181,9 +181,9 @@ impl Follower {
     }
 
     /// What has become a folder of ours is strange no more.
-    pub(super) fn know_strange(&mut self) {
+    pub(super) fn forget_listed(&mut self) {
         let folders = &self.mailbox.folders;
-        self.watching.strange.retain(|name| !folders.iter().any(|f| f.remote_id == *name));
+        self.watching.unlisted.retain(|name| !folders.iter().any(|f| f.remote_id == *name));
     }
 
     /// These folders are looked at as soon as may be, and with `list` LIST.
@@ -256,14 +256,14 @@ impl Follower {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let Some(which) = self.sessions.slot_of(number) else { return };
+        let Some(which) = self.sessions.role_of(number) else { return };
         let Some(held) = self.sessions.held(which) else { return };
         let (since, narrow) = (held.since, !held.wide);
         match end {
             // What came with the last hint has been heard by now.
             Ok(Unwatched::Asked) => held.watch = None,
             Ok(Unwatched::Unable) => {
-                self.watching.unable = true;
+                self.watching.lacks_idle = true;
                 self.give_up(which, now, out);
             }
             Ok(Unwatched::Retired) => self.give_up(which, now, out),
@@ -271,7 +271,7 @@ impl Follower {
                 // It may have ended at being asked for every folder.
                 self.watching.narrow = self.watching.narrow.saturating_add(u8::from(narrow));
                 self.give_up(which, now, out);
-                if which == Slot::Main {
+                if which == SessionRole::Main {
                     self.lost(failure, since, now, out);
                 }
             }
@@ -293,7 +293,7 @@ impl Follower {
             Verdict::GiveUp if !self.is_cooling() => Some(WATCH_WAIT),
             _ => None,
         };
-        let inbox = self.mailbox.live_end().map(|id| (id, Depth::Quick));
+        let inbox = self.mailbox.inbox_id().map(|id| (id, Depth::Quick));
         if let (Stage::Resting(rest), Some(wait)) = (&mut self.stage, wait) {
             let again = now.mono.saturating_add(wait);
             let scope = Scope::Some { list: false, folders: inbox.into_iter().collect() };
@@ -323,7 +323,7 @@ impl Follower {
         let has_main = self.sessions.main.is_some() && !self.mailbox.folders.is_empty();
         let Stage::Working(working) = &mut self.stage else { return };
         if has_main {
-            working.wished = true;
+            working.second_wished = true;
             out.push(Output::Wish);
         } else {
             working.beside_at = now.mono + BESIDE_AFTER;
@@ -338,7 +338,10 @@ impl Follower {
     }
 
     pub(super) fn wants_beside(&self) -> bool {
-        let wished = matches!(&self.stage, Stage::Working(working) if working.wished);
-        !self.rules.once && !self.watching.unable && !wished && self.sessions.beside.is_none()
+        let second_wished = matches!(&self.stage, Stage::Working(working) if working.second_wished);
+        !self.rules.once
+            && !self.watching.lacks_idle
+            && !second_wished
+            && self.sessions.beside.is_none()
     }
 }

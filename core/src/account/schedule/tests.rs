@@ -3,9 +3,9 @@
 use super::*;
 use crate::mail::cursor::Mark;
 
-fn line(id: i64, path: &str, role: Option<Role>, looked: Option<Depth>) -> FolderLine {
+fn line(id: i64, path: &str, role: Option<Role>, looked: Option<Depth>) -> FolderSummary {
     let (remote_id, path) = (path.as_bytes().to_vec(), path.to_owned());
-    FolderLine {
+    FolderSummary {
         id: FolderId(id),
         remote_id: remote_id.into(),
         path,
@@ -15,7 +15,7 @@ fn line(id: i64, path: &str, role: Option<Role>, looked: Option<Depth>) -> Folde
         shut: false,
         looked,
         mark: Mark::CLEARED,
-        unread: false,
+        history_left: false,
         proof: None,
     }
 }
@@ -96,7 +96,7 @@ fn stretches_and_cools_down() {
 #[test]
 fn what_stands_still_is_looked_at_soon() {
     let mut schedule = Schedule::new(Mode::Conservative, 1);
-    let odd = |stalled, shut| FolderLine { stalled, shut, ..line(2, "Odd", None, None) };
+    let odd = |stalled, shut| FolderSummary { stalled, shut, ..line(2, "Odd", None, None) };
     let inbox = || line(1, "INBOX", None, Some(Depth::Full));
     let mut at = Duration::ZERO;
     for minutes in [1, 5, 15, 15] {
@@ -115,7 +115,7 @@ fn what_stands_still_is_looked_at_soon() {
 #[test]
 fn unread_history_is_gone_on_with() {
     let mut schedule = Schedule::new(Mode::Balanced, 1);
-    let unread = FolderLine { unread: true, ..line(1, "INBOX", None, Some(Depth::Full)) };
+    let unread = FolderSummary { history_left: true, ..line(1, "INBOX", None, Some(Depth::Full)) };
     schedule.looked(&[unread], Duration::ZERO);
     assert_eq!(due(&schedule, 16 * MINUTE), [-1]);
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 /// What a commit of a feed goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// An answer asked so long after the last word is fresh; reads are never so old.
+    /// An answer to what was asked so long after the last change is current: no replica of a provider
+    /// lags by more.
     pub settle_after: Duration,
     /// Ends of one page up to this number need no second look (20 % of what is held beside it).
     pub guard_floor: u64,
@@ -103,7 +104,7 @@ pub enum FeedStep {
         first: bool,
         /// The debt that it pays.
         pays: Option<Micros>,
-        /// It took more than one page, and pages shift.
+        /// The list had more than one page: what moved between them may have been missed.
         shifts: bool,
     },
     /// What came of a Get.

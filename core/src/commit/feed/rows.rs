@@ -1,7 +1,7 @@
 //! The rows of a feed account beside its messages: cursors, what is owed, its places.
 
 use crate::commit::rows::{AccountRow, FolderRow};
-use crate::commit::whole::WholeState;
+use crate::commit::whole::MessageState;
 use crate::failure::Class;
 use crate::mail::feed::{FeedCursor, MailVersion, PlaceId};
 use crate::mail::flags::Flags;
@@ -33,7 +33,8 @@ pub struct FeedState {
 pub struct FeedAccount {
     /// Everything was listed once.
     pub listed: bool,
-    /// Since when a compare is owed: one that began settle_after after the heads pays it.
+    /// Since when a compare is owed: one pays it that began `settle_after` or more after the `head_at` of
+    /// each feed.
     pub debt: Option<Micros>,
     /// When the last Places was asked that was stored.
     pub placed_at: Option<Micros>,
@@ -148,8 +149,8 @@ impl Ours {
         &'a self,
         flags: &'a Flags,
         version: Option<MailVersion>,
-    ) -> WholeState<'a> {
-        WholeState { places: &self.places, named: &self.named, flags, version }
+    ) -> MessageState<'a> {
+        MessageState { places: &self.places, named: &self.named, flags, version }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{Ledger, NewMessage};
 use crate::commit::event::{EventDraft, SHOWN, ToldPlace, What};
 use crate::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
-use crate::commit::whole::{ToldState, WholeMail, WholeState};
+use crate::commit::whole::{MessageState, ToldState, WholeMail};
 use crate::mail::feed::MailVersion;
 use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
@@ -98,12 +98,12 @@ impl Ledger {
         };
         self.created.insert(id, new);
         let (places, named, flags) = (&mail.places, &mail.places, &mail.flags);
-        self.set_whole(id, WholeState { places, named, flags, version: mail.version }, at);
+        self.set_whole(id, MessageState { places, named, flags, version: mail.version }, at);
     }
 
     /// The message's state is this now. What was deleted is back.
-    pub(crate) fn set_whole(&mut self, id: MessageId, state: WholeState<'_>, at: Micros) {
-        let WholeState { places, named, flags, version } = state;
+    pub(crate) fn set_whole(&mut self, id: MessageId, state: MessageState<'_>, at: Micros) {
+        let MessageState { places, named, flags, version } = state;
         self.touch(id);
         let date = self.date_of(id);
         for folder in self.places_of(id) {

@@ -14,7 +14,7 @@ use crate::run::feed::placing::Placing;
 use crate::run::feed::walk::Walk;
 use crate::run::reads::FeedProof;
 use crate::run::scope::{Depth, Scope};
-use crate::run::summary::FolderLine;
+use crate::run::summary::FolderSummary;
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -174,10 +174,10 @@ impl FeedWork {
         }
     }
 
-    pub(super) fn lines_of(&self) -> Vec<FolderLine> {
+    pub(super) fn lines_of(&self) -> Vec<FolderSummary> {
         let looked = self.lanes.values().all(FeedLane::is_done) && !self.lanes.is_empty();
         let unread = !self.rows.state.listed && !self.traits.by_place;
-        let line = |place: &crate::commit::rows::FolderRow| FolderLine {
+        let line = |place: &crate::commit::rows::FolderRow| FolderSummary {
             id: place.id,
             remote_id: place.remote_id.clone(),
             path: place.path.clone(),
@@ -187,7 +187,7 @@ impl FeedWork {
             shut: false,
             looked: looked.then_some(Depth::Full),
             mark: crate::mail::cursor::Mark::CLEARED,
-            unread,
+            history_left: unread,
             proof: None,
         };
         self.rows.places.values().map(line).collect()

@@ -15,7 +15,7 @@ use crate::run::fetcher::PagesLeft;
 use crate::run::reads::{FeedFound, QuietProof, Rows};
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
-use crate::run::summary::{Counts, FolderLine};
+use crate::run::summary::{Counts, FolderSummary};
 use crate::run::work::{Cut, OpenQuestion, Taken, Work};
 use crate::time::Micros;
 
@@ -248,7 +248,7 @@ impl Work for FeedWork {
         Some((looked, self.lanes.values().all(|lane| !lane.is_wanted())))
     }
 
-    fn lines(&self, _: &AccountRow) -> Vec<FolderLine> {
+    fn lines(&self, _: &AccountRow) -> Vec<FolderSummary> {
         self.lines_of()
     }
 

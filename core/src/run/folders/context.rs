@@ -48,11 +48,11 @@ pub(super) enum Want {
     /// A folder is to be passed (again).
     Pass { folder: FolderId, depth: Depth },
     /// Its pass has lost the ground it stood on, and begins anew.
-    BreakOff { folder: FolderId },
+    RestartPass { folder: FolderId },
     /// Its numbers are not what they were: it is passed from the beginning.
     BeginAnew { folder: FolderId },
     /// It may have another name by now: LIST is asked, then it is passed again.
-    Doubt { folder: FolderId },
+    RecheckName { folder: FolderId },
     /// What refused it is gone: it is passed again, unless it stands still.
     Retry { folder: FolderId },
     /// It is not looked at now.
@@ -78,7 +78,7 @@ pub(super) enum Want {
     /// LIST is asked once more.
     List,
     /// The same, where it is over.
-    ListIfOver,
+    RelistIfListed,
     /// LIST is being asked: what new names have refused is asked of it.
     Listing,
     /// Something may have lost its last place.
@@ -99,7 +99,7 @@ impl FolderCx<'_> {
     }
 
     /// The folder is left alone for the rest of the run; its rows and cursor stay as they are.
-    pub(super) fn stand_still(&mut self, id: FolderId, failure: Failure) {
+    pub(super) fn stall_and_note(&mut self, id: FolderId, failure: Failure) {
         let Some(folder) = self.folders.get(&id) else { return };
         self.run.leave(format!("folder {} stands still: {failure}", folder.row.path));
         let at = self.run.stamp();

@@ -339,7 +339,7 @@ fn break_chain(id: FolderId, cx: &mut FolderCx<'_>) {
             fill.dead = true;
         }
     }
-    cx.want(Want::BreakOff { folder: id });
+    cx.want(Want::RestartPass { folder: id });
 }
 
 /// Whether a mail that is asked for alone is to come in pieces: sessions have ended at it as a

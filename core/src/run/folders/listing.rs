@@ -24,7 +24,7 @@ use crate::run::folders::listing::names::{
 };
 use crate::run::folders::listing::state::{Asking, ListState, Todo, is_inbox};
 use crate::run::folders::passes::gate::provable;
-use crate::run::folders::refusals::state::is_bare;
+use crate::run::folders::refusals::state::is_incomplete;
 use crate::run::reads::{Query, QuietProof};
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -356,7 +356,7 @@ impl Listing {
     ) {
         run.leave(format!("folder {path} cannot be opened: {failure}"));
         let (class, text) = (failure.class, failure.chain());
-        let (seen, at, soon) = (self.from, run.now().wall, is_bare(failure));
+        let (seen, at, soon) = (self.from, run.now().wall, is_incomplete(failure));
         let change = AccountChange::Shut { remote_id, path, folder, class, text, seen, at, soon };
         run.commit(Owner::Nobody, change);
     }

@@ -125,7 +125,7 @@ impl Notes {
 
     /// Whether a session's end is a step forward: what it broke off has come further.
     pub(super) fn goes_further(&mut self, failure: &Failure) -> bool {
-        let is_further = failure.further && is_cut(failure) && self.furthers < FURTHER;
+        let is_further = failure.made_progress && is_cut(failure) && self.furthers < FURTHER;
         self.furthers += u32::from(is_further);
         is_further
     }

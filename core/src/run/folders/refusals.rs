@@ -20,14 +20,14 @@ use crate::run::context::{RunEffects, RunFacts};
 use crate::run::evidence::Observation;
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Folder, Owner, of_folder};
-use crate::run::folders::refusals::state::{Trial, is_bare};
+use crate::run::folders::refusals::state::{Trial, is_incomplete};
 use crate::run::scope::Depth;
 use std::collections::{BTreeSet, VecDeque};
 
 pub(super) use crate::run::folders::refusals::state::Refusals;
 
-/// Folders that are asked whether they answer: of those that were not refused, of names that are still
-/// to be asked, of those that were refused.
+/// A refused folder stands still alone only while others answer: so many are asked of each kind, those
+/// that were not refused, names that are still to be opened, and those that were refused too.
 const WITNESSES: usize = 2;
 /// How often a run asks LIST anew for names that were refused.
 const RELISTS: u8 = 2;
@@ -50,7 +50,7 @@ impl Refusals {
         cx: &mut FolderCx<'_>,
     ) {
         let name = folder.remote_id.clone();
-        if !is_bare(&failure) {
+        if !is_incomplete(&failure) {
             self.fresh.insert(name, (folder, failure));
         } else if self.is_bare_again(&name) {
             self.shut_fresh(folder, failure, cx);
@@ -87,7 +87,7 @@ impl Refusals {
         for (name, is_asked) in self.bare.iter_mut().filter(|(_, is_asked)| !**is_asked) {
             *is_asked = true;
             let Some(folder) = cx.folders.named(name).map(|folder| folder.row.id) else {
-                cx.wants.push(Want::ListIfOver);
+                cx.wants.push(Want::RelistIfListed);
                 continue;
             };
             if let Some(Folder { refusal, .. }) = cx.folders.get_mut(&folder) {
@@ -114,9 +114,9 @@ impl Refusals {
         }
     }
 
-    /// A folder's own trouble. It may have another name by now, so LIST is asked first, whatever it
-    /// said before; where that still shows the folder and `opening` it is refused again, it is asked
-    /// whether that is the server's.
+    /// A folder was refused. First LIST is asked anew, since it may have another name by now. Where it
+    /// is still listed, and refused once more at its opening, other folders are asked: perhaps the
+    /// whole server refuses.
     pub(super) fn on_trouble(
         &mut self,
         id: FolderId,
@@ -129,15 +129,15 @@ impl Refusals {
         if stalled.is_some() || refusal.bare {
             return;
         }
-        if opening && is_bare(&failure) {
+        if opening && is_incomplete(&failure) {
             cx.run.report(&of_folder(id, &failure));
-            cx.want(Want::BreakOff { folder: id });
+            cx.want(Want::RestartPass { folder: id });
             return self.on_bare(id, failure, cx);
         }
         refusal.count = refusal.count.saturating_add(u8::from(opening));
         if opening && refusal.count > 1 && !refusal.tried {
             refusal.refused = Some(failure);
-            return cx.want(Want::BreakOff { folder: id });
+            return cx.want(Want::RestartPass { folder: id });
         }
         let first = (opening && refusal.count == 1) || !cx.known.listed;
         if !(first && opening) {
@@ -153,9 +153,9 @@ impl Refusals {
             return cx.want(Want::BeginAnew { folder: id });
         }
         if !first || is_lost {
-            return cx.stand_still(id, failure);
+            return cx.stall_and_note(id, failure);
         }
-        cx.want(Want::Doubt { folder: id });
+        cx.want(Want::RecheckName { folder: id });
     }
 
     /// A folder has answered: a first refusal says nothing any more.
@@ -291,7 +291,7 @@ impl Refusals {
     /// A refusal beside an answer.
     fn count_refusal(&mut self, name: WireName, failure: Failure, cx: &mut FolderCx<'_>) {
         if let Some((folder, _)) = self.fresh.remove(&name) {
-            if is_bare(&failure) {
+            if is_incomplete(&failure) {
                 return self.on_fresh(folder, failure, cx);
             }
             return self.shut_fresh(folder, failure, cx);
@@ -303,7 +303,7 @@ impl Refusals {
         let Some(Folder { row, refusal, .. }) = cx.folders.get_mut(&id) else { return };
         refusal.refused = None;
         let (path, first) = (row.path.clone(), row.refused);
-        if is_bare(&failure) {
+        if is_incomplete(&failure) {
             return self.on_bare(id, failure, cx);
         }
         cx.folders.stall(id, failure.clone());
@@ -343,10 +343,10 @@ impl Refusals {
             cx.folders.stall(id, failure.clone());
             return cx.want(Want::Shut { remote_id, path, folder: Some(id), failure });
         }
-        cx.stand_still(id, failure);
+        cx.stall_and_note(id, failure);
     }
 
-    /// Whether LIST may be asked once more; of that nothing is left then.
+    /// Takes the wish to ask LIST anew; false where there is none, or where that was done often enough.
     fn take_relist(&mut self, cx: &mut FolderCx<'_>) -> bool {
         if !std::mem::take(&mut self.relist) {
             return false;

@@ -9,15 +9,15 @@ use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::folder::{Cx, Folder};
 use crate::run::folders::set::Folders;
 use crate::run::settings::Settings;
-use crate::run::summary::FolderLine;
+use crate::run::summary::FolderSummary;
 
 /// Messages that a line about those that could not be fetched names.
 const NAMED: usize = 3;
 
 /// The folders, for the schedule.
-pub(super) fn lines(folders: &Folders, proof: Proof, account: &AccountRow) -> Vec<FolderLine> {
+pub(super) fn lines(folders: &Folders, proof: Proof, account: &AccountRow) -> Vec<FolderSummary> {
     let is_shut = |f: &Folder| account.shut.contains_key(&f.row.remote_id);
-    let line = |f: &Folder| FolderLine {
+    let line = |f: &Folder| FolderSummary {
         id: f.row.id,
         remote_id: f.row.remote_id.clone(),
         path: f.row.path.clone(),
@@ -28,7 +28,7 @@ pub(super) fn lines(folders: &Folders, proof: Proof, account: &AccountRow) -> Ve
         looked: f.pass.seen(),
         mark: compared(&f.lanes.live),
         // What cannot be opened widens no other run.
-        unread: !f.lanes.backfill.remaining.is_empty() && !is_shut(f),
+        history_left: !f.lanes.backfill.remaining.is_empty() && !is_shut(f),
         // A folder without modseq has nothing to be asked since.
         proof: Some(Proof {
             tells: if f.lanes.live.mark.modseq > 0 { proof.tells } else { Tells::Nothing },

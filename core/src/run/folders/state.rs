@@ -139,9 +139,9 @@ impl FolderWork {
         let folders = &mut self.folders;
         match want {
             Want::Pass { folder, depth } => folders.want_pass(folder, depth),
-            Want::BreakOff { folder } => folders.break_off_pass(folder, false),
+            Want::RestartPass { folder } => folders.break_off_pass(folder, false),
             Want::BeginAnew { folder } => folders.begin_anew(folder),
-            Want::Doubt { folder } => folders.doubt(folder),
+            Want::RecheckName { folder } => folders.doubt(folder),
             Want::Retry { folder } => folders.retry_pass(folder),
             Want::SetAside { folder } => folders.set_aside(folder),
             Want::Skip { folder } => folders.skip(folder),
@@ -161,8 +161,8 @@ impl FolderWork {
                 self.machines.listing.shut((remote_id, path), folder, &failure, run);
             }
             Want::List => self.machines.listing.want(),
-            Want::ListIfOver if self.machines.listing.is_over() => self.machines.listing.want(),
-            Want::ListIfOver => {}
+            Want::RelistIfListed if self.machines.listing.is_over() => self.machines.listing.want(),
+            Want::RelistIfListed => {}
             Want::Listing => {
                 self.known.listed = true;
                 self.machines.refusals.forget_fresh();

@@ -23,7 +23,7 @@ use crate::run::folders::state::FolderWork;
 use crate::run::reads::Rows;
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
-use crate::run::summary::{Counts, FolderLine};
+use crate::run::summary::{Counts, FolderSummary};
 use crate::run::work::{Cut, OpenQuestion, Taken, Work};
 use crate::time::Micros;
 
@@ -217,7 +217,7 @@ impl Work for FolderWork {
         Some((pass.shown_at(), !pass.is_wanted() && !pass.is_under_way()))
     }
 
-    fn lines(&self, account: &AccountRow) -> Vec<FolderLine> {
+    fn lines(&self, account: &AccountRow) -> Vec<FolderSummary> {
         report::lines(&self.folders, self.known.proof, account)
     }
 
@@ -446,7 +446,7 @@ impl FolderWork {
             // It was dropped by a commit that this run no longer waited for. If the server has it,
             // it is a new one.
             self.folders.remove(&id);
-            self.see_to(Want::ListIfOver, run);
+            self.see_to(Want::RelistIfListed, run);
         }
     }
 }

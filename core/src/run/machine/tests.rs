@@ -104,7 +104,7 @@ fn a_step_forward_is_no_try() {
     for n in 0..=1000 {
         assert_eq!((machine.phase(), machine.history().tries), (Phase::Working, 0), "after {n}");
         let cut = Failure::new(Class::Network, Reach::Session, Provenance::Local, "cut");
-        let cut = Failure { further: true, ..cut };
+        let cut = Failure { made_progress: true, ..cut };
         let token = asked(&actions).unwrap();
         machine = machine.step(Event::Answered { token, answer: Err(cut) }, Now::default()).0;
         assert_eq!(machine.phase(), Phase::Waiting);

@@ -1,6 +1,6 @@
 //! NOTIFY (RFC 5465): one session is told of every folder.
 
-use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::conn::{Conn, MAX_UNSOLICITED};
 use crate::provider::imap::wire::response::Condition;
 use postrider_core::failure::Failure;
 
@@ -30,7 +30,7 @@ pub(in crate::provider::imap) async fn listen_everywhere(conn: &mut Conn) -> Res
         let mut lines = 0_usize;
         let each = |_| {
             lines += 1;
-            lines <= STRAY_ROWS
+            lines <= MAX_UNSOLICITED
         };
         let told = conn.until_more(&tag, each).await?;
         if told.status == Condition::Ok {

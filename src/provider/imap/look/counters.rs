@@ -1,6 +1,6 @@
 //! The counters of folders that are not open: told along with LIST, or asked for one by one.
 
-use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::conn::{Conn, MAX_UNSOLICITED};
 use crate::provider::imap::failure::{During, ends_session, refusal, telling};
 use crate::provider::imap::hints::notices::{Sought, SoughtCounters};
 use crate::provider::imap::wire::quote::{Said, say};
@@ -64,7 +64,7 @@ pub(in crate::provider::imap) async fn counters_of(
                             _ => {}
                         }
                         lines += 1;
-                        lines <= STRAY_ROWS
+                        lines <= MAX_UNSOLICITED
                     };
                     conn.until_more(&tag, each).await?
                 }

@@ -1,6 +1,6 @@
 //! EXAMINE: a folder is opened, its counters are read, and what has changed since.
 
-use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::conn::{Conn, MAX_UNSOLICITED};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::hints::notices::Sought;
 use crate::provider::imap::look::changes::{Changes, index_limit};
@@ -60,7 +60,7 @@ impl Conn {
         let tells_uids = self.ask_for_uids().await?;
         let since = since.filter(|since| since.modseq > 0);
         let in_one = since.filter(|_| tells_uids);
-        let mut changes = Changes::up_to(STRAY_ROWS);
+        let mut changes = Changes::up_to(MAX_UNSOLICITED);
         self.open.asks_flags(true);
         let examined = self.opened(remote_id, in_one, &mut changes).await;
         self.open.asks_flags(false);

@@ -1,6 +1,6 @@
 //! The questions about folders: LIST, the index, sizes. "Empty" exists only under OK.
 
-use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::conn::{Conn, MAX_UNSOLICITED};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::hints::notices::{Sought, SoughtCounters};
 use crate::provider::imap::look::changes::{FLAG_OCTETS, index_limit};
@@ -239,7 +239,7 @@ pub(in crate::provider::imap) async fn sample(
         if let Some(row) = sampled(&response).filter(|row| uids.contains(row.uid)) {
             rows.insert(row.uid, row);
         }
-        lines <= STRAY_ROWS
+        lines <= MAX_UNSOLICITED
     })
     .await?;
     Ok(FolderAnswer::Sampled { remote_id: remote_id.clone(), rows: rows.into_values().collect() })

@@ -19,7 +19,7 @@ impl ImapSession {
             // Were this to fail, the messages would be fetched again: nothing is lost.
             let is_further = self.keep_cut(&mut reading);
             let handed = self.hand_over_part(&mut reading).await;
-            failure.further = is_further && handed.is_ok();
+            failure.made_progress = is_further && handed.is_ok();
         }
         self.sink.hurry();
         let Reading { pages, hand, .. } = reading;

@@ -1,6 +1,6 @@
 //! A page that is being fetched: what it still waits for, and what each answer settles of it.
 
-use crate::provider::imap::conn::{STRAY_ROWS, endless};
+use crate::provider::imap::conn::{MAX_UNSOLICITED, endless};
 use crate::provider::imap::failure::{During, ends_session, refusal, telling};
 use crate::provider::imap::mail::handover::{Asker, Cost, HandOver};
 use crate::provider::imap::mail::row::{Came, Meta, Row};
@@ -34,7 +34,7 @@ pub(in crate::provider::imap) fn stray(
 ) -> Result<Option<Meta>, Failure> {
     let Some(front) = pages.front_mut() else { return Ok(None) };
     front.strays += 1;
-    if front.strays > STRAY_ROWS { Err(endless()) } else { Ok(None) }
+    if front.strays > MAX_UNSOLICITED { Err(endless()) } else { Ok(None) }
 }
 
 /// What has come of a page since a part of it was handed over.

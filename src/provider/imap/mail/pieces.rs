@@ -3,7 +3,7 @@
 
 use crate::provider::Sink;
 use crate::provider::head::Head;
-use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::conn::{Conn, MAX_UNSOLICITED};
 use crate::provider::imap::failure::{ends_session, telling};
 use crate::provider::imap::mail::page::{Reading, merge, message_refusal};
 use crate::provider::imap::mail::recognise::item;
@@ -372,7 +372,7 @@ async fn pieces(
                 }
                 _ => {}
             }
-            rows <= STRAY_ROWS && inline.len() as u64 <= PIECE_OCTETS
+            rows <= MAX_UNSOLICITED && inline.len() as u64 <= PIECE_OCTETS
         };
         let told = match told {
             Some(told) => told,

@@ -1,7 +1,7 @@
 //! Mail that is held already is not read again: messages with ids are asked for them first, and where
 //! something is looked for, what comes is asked what it is recognised by.
 
-use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::conn::{Conn, MAX_UNSOLICITED};
 use crate::provider::imap::failure::{ends_session, telling};
 use crate::provider::imap::look::keys::keyed;
 use crate::provider::imap::look::parts;
@@ -65,7 +65,7 @@ async fn lines<T>(
                 lines.insert(uid, (line, known));
             }
             rows += 1;
-            rows <= STRAY_ROWS
+            rows <= MAX_UNSOLICITED
         };
         let told = parts::fetch_down(conn, Some(&set), items, each).await?;
         if told.status == Condition::Ok {

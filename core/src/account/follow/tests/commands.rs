@@ -10,7 +10,7 @@ fn pause_cancel_resume_and_stop() {
         o,
         Output::Persist { standing: Standing::Paused, event: Some(EventKind::AccountPaused), .. }
     )));
-    assert!(out.iter().any(|o| matches!(o, Output::Release(Slot::Main))));
+    assert!(out.iter().any(|o| matches!(o, Output::Release(SessionRole::Main))));
     assert!(f.accepts(Command::SyncNow).is_err() && f.accepts(Command::Pause).is_ok());
     assert!(!begins(&f.take(Input::Tick, at(5000))), "paused is paused");
     assert!(begins(&f.take(Input::Command(Command::Resume), at(5001))));

@@ -82,7 +82,7 @@ fn one_session_beside_a_run_is_enough() {
     f.mailbox.folders = vec![inbox()];
     f.take(Input::Beside(Some(session(2))), at(8));
     let out = f.take(Input::Beside(Some(session(3))), at(9));
-    assert!(matches!(&out[..], [Output::Release(Slot::Beside)]), "{out:?}");
+    assert!(matches!(&out[..], [Output::Release(SessionRole::Beside)]), "{out:?}");
     assert_eq!(f.sessions.beside.map(|held| held.at.session), Some(SessionId(2)));
     // Where none is to spare, it is asked for again in a minute.
     let mut f = working();
@@ -104,15 +104,15 @@ fn a_run_has_the_session_that_watches_beside_it() {
         let mut out = Vec::new();
         let came = f.wish_second(at(8), &mut out);
         assert!(matches!(came, Some(Event::Second(SecondNews::Came))) && out.is_empty());
-        assert_eq!(f.sessions.reads, Some(at(8).mono));
+        assert_eq!(f.sessions.borrowed, Some(at(8).mono));
         f
     };
     // Nobody watches meanwhile: INBOX is looked at every minute.
     let mut f = watching();
     assert!(f.take(Input::Tick, at(67)).iter().all(|o| !matches!(o, Output::Run(..))));
-    assert_eq!(f.sessions.reads, Some(at(8).mono));
+    assert_eq!(f.sessions.borrowed, Some(at(8).mono));
     f.take(Input::Tick, at(68));
-    assert_eq!(f.sessions.reads, Some(at(68).mono));
+    assert_eq!(f.sessions.borrowed, Some(at(68).mono));
     // Where there is no INBOX the time goes on all the same.
     let mut f = watching();
     f.mailbox.folders.clear();
@@ -121,27 +121,33 @@ fn a_run_has_the_session_that_watches_beside_it() {
     // A watch that ends by itself as the run takes its session: it goes when it has brought what it has.
     let mut f = watching();
     let out = f.take(Input::Unwatched(70, Ok(Unwatched::Retired)), at(9));
-    assert!(f.sessions.reads.is_some() && f.sessions.beside.is_some(), "{out:?}");
+    assert!(f.sessions.borrowed.is_some() && f.sessions.beside.is_some(), "{out:?}");
     // It watches again when the run is done with it, if it is well; else it is given back.
     let mut out = Vec::new();
     f.leave_second(true, None, at(69), &mut out);
-    assert!(matches!(&out[..], [Output::Watch { which: Slot::Beside, .. }]), "{out:?}");
+    assert!(matches!(&out[..], [Output::Watch { which: SessionRole::Beside, .. }]), "{out:?}");
     let mut f = watching();
     let mut out = Vec::new();
     f.leave_second(false, Some(bye()), at(69), &mut out);
     assert!(
-        matches!(&out[..], [Output::Run(_, Action::Report(_)), Output::Release(Slot::Beside)]),
+        matches!(
+            &out[..],
+            [Output::Run(_, Action::Report(_)), Output::Release(SessionRole::Beside)]
+        ),
         "{out:?}"
     );
     assert!(f.trouble.is_none(), "that is not the account's");
     let run = f.stage.working().unwrap();
-    assert_eq!((run.wished, run.beside_at), (false, at(129).mono));
+    assert_eq!((run.second_wished, run.beside_at), (false, at(129).mono));
     // With its own session a run loses the other.
     let mut f = watching();
     let mut out = Vec::new();
-    f.sessions.release(Slot::Main, &mut out);
-    assert!(matches!(&out[..], [Output::Release(Slot::Beside), Output::Release(Slot::Main)]));
-    assert!(f.sessions.reads.is_none());
+    f.sessions.release(SessionRole::Main, &mut out);
+    assert!(matches!(
+        &out[..],
+        [Output::Release(SessionRole::Beside), Output::Release(SessionRole::Main)]
+    ));
+    assert!(f.sessions.borrowed.is_none());
 
     let mut f = working();
     let mut out = Vec::new();
@@ -149,7 +155,7 @@ fn a_run_has_the_session_that_watches_beside_it() {
     assert!(f.wish_second(at(9), &mut out).is_none());
     assert!(matches!(&out[..], [Output::Wish]), "{out:?}");
     f.take(Input::Beside(None), at(10));
-    assert!(!f.stage.working().unwrap().reads, "the run has heard that there is none");
+    assert!(!f.stage.working().unwrap().wants_second, "the run has heard that there is none");
 }
 
 /// A sign of life proves the live end while nothing is left to look at: in a run that has yet to
@@ -163,7 +169,7 @@ fn a_sign_of_life_proves_only_what_was_looked_at() {
     f.take(Input::Hinted(70, Hint::Alive), at(9));
     assert_eq!(f.proved(), before);
     let mut f = resting();
-    f.history.failed_runs = COOL_AFTER;
+    f.history.failed_runs = COOL_AFTER_RUNS;
     let before = f.proved();
     f.take(Input::Hinted(1, Hint::Alive), at(9));
     assert_eq!(f.proved(), before);
@@ -234,7 +240,7 @@ fn watches_end_each_for_itself() {
     assert!(
         f.sessions.main.is_some()
             && f.sessions.beside.is_none()
-            && out.iter().any(|o| matches!(o, Output::Release(Slot::Beside)))
+            && out.iter().any(|o| matches!(o, Output::Release(SessionRole::Beside)))
     );
     let mut f = both();
     f.take(Input::Unwatched(60, Err(bye())), at(7));
@@ -271,15 +277,15 @@ fn a_server_that_refused_everything_is_asked_for_everything() {
 #[test]
 fn inbox_is_looked_for() {
     let refused = || Failure::new(Class::Provider, Reach::Folder, Provenance::Server, "x");
-    let work = FolderLine { id: FolderId(2), path: "Work".into(), ..inbox() };
-    let shut = FolderLine { shut: true, stalled: true, ..inbox() };
+    let work = FolderSummary { id: FolderId(2), path: "Work".into(), ..inbox() };
+    let shut = FolderSummary { shut: true, stalled: true, ..inbox() };
     for folders in [vec![work], vec![shut]] {
         let mut f = resting();
         for minutes in [1, 5, 15] {
             f.take(Input::Command(Command::SyncNow), at(100));
             let partial = Summary::of(Outcome::Partial, f.history.clone());
             let (folders, inbox) = (folders.clone(), Some(refused()));
-            f.end_with(Summary { folders, inbox, ..partial }, at(100));
+            f.end_with(Summary { folders, inbox_failure: inbox, ..partial }, at(100));
             let status = f.status();
             let wait = status.next.unwrap() - at(100).mono;
             assert_eq!(

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// What a run leaves undone is said until the next one; that history waits is a state of its own.
 #[test]
 fn what_is_left_undone_is_said() {
     let mut f = follower(Begin::Run);
@@ -23,7 +24,7 @@ fn what_is_left_undone_is_said() {
         (&["history waits: x"], true, ""),
         (&[], false, ""),
     ] {
-        f.learn_left(&ends(left, waits));
+        f.learn_undone(&ends(left, waits));
         assert_eq!(f.status().reason, told);
     }
 }
@@ -32,17 +33,17 @@ fn what_is_left_undone_is_said() {
 /// reads on when it is time.
 #[test]
 fn history_that_waits_for_its_budget_costs_no_looks() {
-    let archive = FolderLine {
+    let archive = FolderSummary {
         id: FolderId(2),
         remote_id: b"Archive".into(),
         path: "Archive".into(),
         role: Some(crate::mail::folder::Role::Archive),
-        unread: true,
+        history_left: true,
         ..inbox()
     };
     let until = at(50_000).mono;
     let wait = Wait { until, class: Class::Quota, text: "all of it is spent".into() };
-    let summary = |deferred: Option<&Wait>, archive: &FolderLine| Summary {
+    let summary = |deferred: Option<&Wait>, archive: &FolderSummary| Summary {
         folders: vec![inbox(), archive.clone()],
         deferred: deferred.cloned(),
         ..Summary::of(Outcome::Partial, History::default())
@@ -77,7 +78,10 @@ fn history_that_waits_for_its_budget_costs_no_looks() {
     assert!(asked(&f.step(Input::Tick, at(50_001))), "{:?}", f.stage);
     assert_eq!(wanted(&f), Some(only(&[2])));
     f.step(Input::Granted(f.run()), at(50_001));
-    f.end_with(summary(None, &FolderLine { unread: false, ..archive.clone() }), at(50_100));
+    f.end_with(
+        summary(None, &FolderSummary { history_left: false, ..archive.clone() }),
+        at(50_100),
+    );
     assert_eq!(f.status().standing, Standing::Idle, "nothing is left to wait for");
 }
 
@@ -87,7 +91,7 @@ fn a_deferral_ends_with_what_it_was_about() {
     let mut f = follower(Begin::Run);
     f.take(Input::Start, at(0));
     let wait = Wait { until: at(50_000).mono, class: Class::Quota, text: "spent".into() };
-    let unread = vec![FolderLine { unread: true, ..inbox() }];
+    let unread = vec![FolderSummary { history_left: true, ..inbox() }];
     let partial = Summary::of(Outcome::Partial, History::default());
     f.end_with(Summary { folders: unread, deferred: Some(wait), ..partial }, at(1));
     assert_eq!(f.status().standing, Standing::Throttled);

@@ -12,7 +12,7 @@ fn wide() -> Follower {
     let mut f = resting();
     let mark = Mark { uidnext: 9, exists: 3, modseq: 7 };
     let (id, remote_id) = (FolderId(2), b"Work".to_vec());
-    f.mailbox.folders.push(FolderLine {
+    f.mailbox.folders.push(FolderSummary {
         id,
         remote_id: remote_id.into(),
         path: "Work".into(),
@@ -106,7 +106,7 @@ fn a_watch_that_ended_too_soon_is_narrow() {
             f.sessions.main =
                 Some(SessionHeld { at, since: Duration::ZERO, watch: None, wide: is_wide });
             let mut out = Vec::new();
-            assert!(f.watch_on(Slot::Main, &mut out));
+            assert!(f.watch_on(SessionRole::Main, &mut out));
             let is_so = |o: &Output| matches!(o, Output::Watch { wide, .. } if *wide == wants);
             assert!(out.iter().any(is_so), "{out:?}");
         }
@@ -123,7 +123,7 @@ fn what_was_not_told_may_be_anything() {
 
 #[test]
 fn what_is_left_out_or_stands_still_is_not_looked_at() {
-    let spoils: [fn(&mut FolderLine); 3] =
+    let spoils: [fn(&mut FolderSummary); 3] =
         [|f| f.excluded = true, |f| f.stalled = true, |f| f.shut = true];
     for spoil in spoils {
         let mut f = wide();

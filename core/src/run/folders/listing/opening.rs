@@ -11,7 +11,7 @@ use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Folder, told};
 use crate::run::folders::listing::state::{ListState, Todo, is_inbox};
 use crate::run::folders::listing::{JustOpened, Listing};
-use crate::run::folders::refusals::state::is_bare;
+use crate::run::folders::refusals::state::is_incomplete;
 use crate::run::folders::set::Folders;
 use crate::time::Micros;
 
@@ -28,7 +28,7 @@ impl Listing {
             ListState::Examining(work) => work,
             ListState::Asking(asking) => {
                 // What tells nothing is no absence.
-                let is_there = answer.as_ref().map_or_else(is_bare, |_| true);
+                let is_there = answer.as_ref().map_or_else(is_incomplete, |_| true);
                 return self.on_missing_asked(*asking, is_there, cx);
             }
             ListState::Matching(matching) => {

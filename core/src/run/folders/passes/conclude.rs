@@ -135,7 +135,8 @@ fn misfit(seen: &Seen, listed: &UidSet, living: &UidSet, session: SessionId) -> 
     })
 }
 
-/// Says what another look is to agree with; until then the mark stays.
+/// Says what another look is to agree with. What only one of two looks lacks is looked at again, too; until
+/// then the mark stays.
 fn tell_left(
     path: &str,
     (held, living): (u64, u64),

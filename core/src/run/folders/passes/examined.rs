@@ -151,7 +151,7 @@ fn open_anew(id: FolderId, started: Micros, examined: Examined, cx: &mut FolderC
     if !folder.pass.may_begin_anew() {
         let text = "UIDVALIDITY is another whenever it is asked";
         let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
-        cx.stand_still(id, failure);
+        cx.stall_and_note(id, failure);
         return PassTurn::Over;
     }
     folder.pass.lost += 1;

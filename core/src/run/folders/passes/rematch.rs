@@ -39,7 +39,7 @@ pub(super) fn begin(
     if let Some(times) = live.is_restless(started).filter(|_| !cx.run.insists()) {
         let text = format!("{text}, for the {times}. time in a day: it is matched hourly");
         let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
-        cx.stand_still(id, failure);
+        cx.stall_and_note(id, failure);
         return PassTurn::Over;
     }
     if !folder.fill.is_empty() {

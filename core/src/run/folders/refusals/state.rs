@@ -34,6 +34,6 @@ pub(super) enum Trial {
 }
 
 /// An answer that tells nothing of its folder: not that it opens, not that it does not.
-pub(in crate::run::folders) fn is_bare(failure: &Failure) -> bool {
+pub(in crate::run::folders) fn is_incomplete(failure: &Failure) -> bool {
     failure.provenance == Provenance::Inferred && failure.reach == Reach::Folder
 }
