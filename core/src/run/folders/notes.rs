@@ -277,3 +277,6 @@ impl Notes {
         self.ends_sessions(name) && !self.answered.contains(name)
     }
 }
+
+#[cfg(test)]
+mod tests;
