@@ -2,13 +2,12 @@
 
 pub mod actor;
 pub mod args;
+mod budget;
 mod children;
 pub mod lease;
 pub mod message;
-mod payments;
 mod session;
-mod till;
 
+pub use budget::payments::SpentRows;
+pub use budget::till::{Spent, TillView};
 pub use lease::{LeaseRequest, OnHeld, SessionLease};
-pub use payments::SpentRows;
-pub use till::{Spent, TillView};

@@ -6,7 +6,6 @@ mod stage;
 
 use crate::admin::token;
 use crate::bodies::disk::{RealDisk, make_dir};
-use crate::boot::serve::{RunningServer, ServerStart, recorder};
 use crate::cli::args::DemoArgs;
 use crate::cli::client::Client;
 use crate::cli::exit::Exit;
@@ -17,6 +16,7 @@ use crate::cli::sync::{Outputs, sync_once};
 use crate::config::Config;
 use crate::config::validate::without_file;
 use crate::demo::stage::{DemoMailbox, PULSE};
+use crate::server::serve::{RunningServer, ServerStart, recorder};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;

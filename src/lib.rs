@@ -18,6 +18,7 @@ mod http;
 mod instant;
 pub mod provider;
 pub mod reply;
+pub mod server;
 pub mod store;
 pub mod supervision;
 pub mod telemetry;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    postrider::boot::process::harden();
+    postrider::server::process::harden();
     // One TLS provider for the whole process; a second installation (there is none) would keep the
     // first.
     tokio_rustls::rustls::crypto::ring::default_provider().install_default().ok();

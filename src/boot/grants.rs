@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub struct Grants {
     pub(super) issuers: BTreeMap<&'static str, Arc<Issuer>>,
     pub(super) services: BTreeMap<&'static str, (Arc<Issuer>, Arc<ServiceKey>)>,
-    pub(super) vault: Option<Arc<Vault>>,
+    pub(crate) vault: Option<Arc<Vault>>,
     pub(super) pace: Arc<Pace>,
 }
 

@@ -251,7 +251,7 @@ impl Engine {
     }
 
     /// What grants are renewed with.
-    pub(super) fn grants(&self) -> &Grants {
+    pub(crate) fn grants(&self) -> &Grants {
         &self.grants
     }
 

@@ -76,7 +76,7 @@ async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
             Exit::Usage
         }
         Ok(Done::Changed | Done::Same | Done::Taken) => {
-            match crate::boot::operator::unlink(engine.packs(), engine.reader()).await {
+            match crate::server::operator::unlink(engine.packs(), engine.reader()).await {
                 Ok(freed) => {
                     tell(args, freed);
                     Exit::Success

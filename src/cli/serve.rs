@@ -1,12 +1,12 @@
 //! `serve`.
 
-use crate::boot::no_sync::look;
-use crate::boot::serve::{RunningServer, ServerStart, recorder};
-use crate::boot::serve_error::ServeError;
 use crate::cli::args::{ServeArgs, VERSION};
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
 use crate::cli::sync::interrupted;
+use crate::server::no_sync::look;
+use crate::server::serve::{RunningServer, ServerStart, recorder};
+use crate::server::serve_error::ServeError;
 use crate::telemetry::wire::WireLog;
 
 /// Runs the command.

@@ -4,10 +4,10 @@
 
 use crate::bodies::PackSink;
 use crate::connection::args::ConnectionArgs;
+use crate::connection::budget::payments::Payments;
 use crate::connection::children::SessionChild;
 use crate::connection::lease::LeaseRequest;
 use crate::connection::message::{ConnectionMsg, PoolRequest, SessionMsg, SessionStart, payee};
-use crate::connection::payments::Payments;
 use crate::connection::session::SessionActor;
 use crate::fault;
 use crate::provider::{Endpoint, Sink, Sinks};

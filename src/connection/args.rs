@@ -2,7 +2,7 @@
 
 use crate::bodies::PackDir;
 use crate::clock::Clock;
-use crate::connection::payments::SpentRows;
+use crate::connection::budget::payments::SpentRows;
 use crate::provider::{Credits, Memory};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;

@@ -1,7 +1,7 @@
 //! What the actors of a pool are told.
 
+use crate::connection::budget::till::{Spent, TillView};
 use crate::connection::lease::LeaseRequest;
-use crate::connection::till::{Spent, TillView};
 use crate::handle::{Queued, Served};
 use crate::provider::{Credits, Leash, Memory, Payee, Payment, Purse, Sinks};
 use crate::reply::ReplyTo;

@@ -20,6 +20,7 @@ const ROWS: &[&[&str]] = &[
     &["feed"],
     &["admin"],
     &["boot"],
+    &["server"],
     &["cli"],
     &["demo"],
 ];

@@ -3,13 +3,13 @@
 #![expect(clippy::disallowed_methods, reason = "a second signal is heard while everything stops")]
 
 use crate::admin::address;
-use crate::boot::face::{face, open_door};
-use crate::boot::follow::{Followed, Refused, stamp_of};
-use crate::boot::hear::{Heard, SURROUNDINGS_LOOK_EVERY, Signals, Watched};
-use crate::boot::serve_error::ServeError;
 use crate::boot::wiring::{Engine, StartError};
-use crate::boot::{drift::Drift, space};
 use crate::config::{Config, Flaw};
+use crate::server::face::{face, open_door};
+use crate::server::follow::{Followed, Refused, stamp_of};
+use crate::server::hear::{Heard, SURROUNDINGS_LOOK_EVERY, Signals, Watched};
+use crate::server::serve_error::ServeError;
+use crate::server::{drift::Drift, space};
 use crate::supervision::root::RootMsg;
 use crate::telemetry::names;
 use crate::telemetry::wire::WireLog;

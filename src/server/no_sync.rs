@@ -3,12 +3,12 @@
 use crate::account::message::Obeyed;
 use crate::admin::actor::AdminActor;
 use crate::admin::{NotPurged, Operator, Shared, Soon};
-use crate::boot::face::{open_door, url_of};
-use crate::boot::serve_error::ServeError;
 use crate::boot::wiring::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::message::LimitsView;
+use crate::server::face::{open_door, url_of};
+use crate::server::serve_error::ServeError;
 use crate::store::{Reader, open_for_reading};
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;

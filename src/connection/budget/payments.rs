@@ -2,8 +2,8 @@
 //! paid into by sessions, stored as it goes.
 
 use crate::clock::Clock;
+use crate::connection::budget::till::{Payer, Spent, Till, TillView};
 use crate::connection::lease::{LeaseRequest, OnHeld};
-use crate::connection::till::{Payer, Spent, Till, TillView};
 use crate::provider::{Coming, Payee, Payment};
 use crate::reply::ReplyTo;
 use postrider_core::budget::Spending;
@@ -35,7 +35,7 @@ pub trait SpentRows: std::fmt::Debug + Send + Sync {
 }
 
 #[derive(Debug)]
-pub(super) struct Payments {
+pub(in crate::connection) struct Payments {
     path: String,
     clock: Clock,
     spent: Arc<dyn SpentRows>,
@@ -44,7 +44,11 @@ pub(super) struct Payments {
 }
 
 impl Payments {
-    pub(super) fn new(path: String, clock: Clock, spent: Arc<dyn SpentRows>) -> Self {
+    pub(in crate::connection) fn new(
+        path: String,
+        clock: Clock,
+        spent: Arc<dyn SpentRows>,
+    ) -> Self {
         Self { path, clock, spent, till: None, saved: Duration::ZERO }
     }
 
@@ -52,7 +56,10 @@ impl Payments {
     ///
     /// # Errors
     /// Class storage: it cannot be known what was spent already.
-    pub(super) async fn open(&mut self, request: &LeaseRequest) -> Result<(), Failure> {
+    pub(in crate::connection) async fn open(
+        &mut self,
+        request: &LeaseRequest,
+    ) -> Result<(), Failure> {
         let quota = request.endpoint.quota();
         let account = request.account.as_str();
         if self.till.is_none() {
@@ -78,12 +85,12 @@ impl Payments {
     }
 
     /// Whether an account has a limit at all.
-    pub(super) fn is_limited(&self, account: &str) -> bool {
+    pub(in crate::connection) fn is_limited(&self, account: &str) -> bool {
         self.till.as_ref().is_some_and(|till| till.is_limited(account))
     }
 
     /// A session pays. `held`: what tells its account of a long wait; nothing where it has ended.
-    pub(super) fn take(
+    pub(in crate::connection) fn take(
         &mut self,
         (session, account): (SessionId, &Arc<str>),
         payment: Payment,
@@ -105,45 +112,45 @@ impl Payments {
     }
 
     /// So many octets have come.
-    pub(super) fn came(&mut self, account: &str, octets: u64) {
+    pub(in crate::connection) fn came(&mut self, account: &str, octets: u64) {
         if let Some(till) = &mut self.till {
             till.came(account, octets);
         }
     }
 
     /// A server has asked for less.
-    pub(super) fn slowed(&mut self, account: &str, failure: &Failure) {
+    pub(in crate::connection) fn slowed(&mut self, account: &str, failure: &Failure) {
         if let Some(till) = &mut self.till {
             till.slowed(account, failure);
         }
     }
 
     /// Grants what may be granted. Returns when to look again.
-    pub(super) fn turns(&mut self) -> Option<Duration> {
+    pub(in crate::connection) fn turns(&mut self) -> Option<Duration> {
         self.till.as_mut().and_then(Till::turns)
     }
 
     /// Long waits are told.
-    pub(super) fn look(&mut self) {
+    pub(in crate::connection) fn look(&mut self) {
         if let Some(till) = &mut self.till {
             till.look();
         }
     }
 
     /// Whether it is time to store what was spent.
-    pub(super) fn is_due(&self, mono: Duration) -> bool {
+    pub(in crate::connection) fn is_due(&self, mono: Duration) -> bool {
         mono.saturating_sub(self.saved) >= SAVE
     }
 
     /// These could not be stored: they are tried again.
-    pub(super) fn restore(&mut self, rows: Vec<Spent>) {
+    pub(in crate::connection) fn restore(&mut self, rows: Vec<Spent>) {
         if let Some(till) = &mut self.till {
             till.restore(rows);
         }
     }
 
     /// A session has ended: it waits for nothing.
-    pub(super) fn left(&mut self, session: SessionId) {
+    pub(in crate::connection) fn left(&mut self, session: SessionId) {
         if let Some(till) = &mut self.till {
             till.left(session);
         }
@@ -151,7 +158,7 @@ impl Payments {
 
     /// Stores what was spent. `lost` is told the rows that could not be; `done` is answered when it
     /// is over.
-    pub(super) fn save(
+    pub(in crate::connection) fn save(
         &mut self,
         mono: Duration,
         lost: impl FnOnce(Vec<Spent>) + Send + Sync + 'static,
@@ -173,7 +180,7 @@ impl Payments {
         self.spent.keep(&self.path, rows, kept);
     }
 
-    pub(super) fn view(&mut self) -> Option<TillView> {
+    pub(in crate::connection) fn view(&mut self) -> Option<TillView> {
         self.till.as_mut().map(Till::view)
     }
 }

@@ -1,10 +1,10 @@
 //! Brings config and tree together: at the start, and after every edit of the file or of a secret.
 
 use crate::account::args::{AccountArgs, Unseen};
-use crate::boot::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::boot::grants::Given;
 use crate::boot::wiring::Engine;
 use crate::config::{Account, Config, Flaw};
+use crate::server::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::store::StoredAccount;
 use crate::supervision::accounts::Wanted;
 use crate::supervision::root::RootMsg;

@@ -3,11 +3,11 @@
 use crate::admin::actor::{AdminActor, AdminArgs, tls};
 use crate::admin::token::Tokens;
 use crate::admin::{Door, Shared, address};
-use crate::boot::follow::Followed;
-use crate::boot::operator::Switch;
-use crate::boot::serve_error::ServeError;
 use crate::boot::wiring::Engine;
 use crate::config::Config;
+use crate::server::follow::Followed;
+use crate::server::operator::Switch;
+use crate::server::serve_error::ServeError;
 use crate::supervision::root::RootMsg;
 use metrics_exporter_prometheus::PrometheusHandle;
 use ractor::Actor;

@@ -4,8 +4,8 @@
     reason = "config, secrets and space are looked at every second"
 )]
 
-use crate::boot::follow::{Stamp, stamp_of};
-use crate::boot::serve_error::ServeError;
+use crate::server::follow::{Stamp, stamp_of};
+use crate::server::serve_error::ServeError;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};

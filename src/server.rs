@@ -1,0 +1,14 @@
+//! What goes on: the server around an engine, which follows the config, its secrets, the disk and the
+//! clock, and its faces.
+
+mod drift;
+pub mod edits;
+mod face;
+mod follow;
+mod hear;
+pub mod no_sync;
+pub(crate) mod operator;
+pub mod process;
+pub mod serve;
+pub mod serve_error;
+mod space;
