@@ -6,6 +6,7 @@ use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::Provenance;
 use crate::mail::cursor::{Lanes, Mark};
 use crate::mail::id::{AccountId, Incarnation, UidValidity};
+use crate::provider::folders::Enough;
 use crate::recovery::history::History;
 use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::event::Action;
@@ -173,4 +174,54 @@ fn a_note_goes_with_its_row() {
         notes.note(&mail(1, 4), 3, true, &cut(), cx);
     });
     assert_eq!((never, notes.is_empty()), (vec![], true), "it is a row of the ledger now");
+}
+
+/// What a session ends with that may be about what it was asked: an answer without end is, what ends soon is not.
+#[test]
+fn what_ends_a_session_may_be_what_it_was_asked() {
+    let failure = |class, reach| Failure::new(class, reach, Provenance::Inferred, "x");
+    for (class, session, folder) in [
+        (Class::Network, true, true),
+        (Class::Timeout, true, true),
+        (Class::Provider, true, true),
+        (Class::Unknown, true, true),
+        (Class::InvalidData, true, false),
+        (Class::Auth, false, false),
+        (Class::RateLimit, false, false),
+        (Class::Storage, false, false),
+    ] {
+        assert_eq!(is_cut(&failure(class, Reach::Session)), session, "{class:?}");
+        assert_eq!(is_cut(&failure(class, Reach::Folder)), folder, "{class:?}");
+        assert!(!is_cut(&failure(class, Reach::Session).when(When::Soon)), "{class:?}");
+    }
+}
+
+fn request(name: &str, opens: bool) -> Request {
+    let (remote_id, uidvalidity) = (name.as_bytes().into(), V);
+    if opens {
+        FolderRequest::Examine { remote_id, since: None, enough: Enough::Nothing }.into()
+    } else {
+        FolderRequest::Index { remote_id, uidvalidity, uids: None }.into()
+    }
+}
+
+/// EXAMINE and what needs it have notes of their own; who tells an index has opened it, too.
+#[test]
+fn an_answer_takes_the_notes_of_its_question_away() {
+    let notes = || stored(&[(examine("A"), 2), (index("A"), 2), (examine("B"), 2)]);
+    assert!(!notes().is_empty() && Notes::default().is_empty());
+    let mut opened = notes();
+    let answered = request("A", true);
+    let gone = committed(&mut opened, |notes, cx| notes.answered(Some(&answered), cx));
+    assert_eq!(gone, [(examine("A"), 0)]);
+    let mut told = notes();
+    let answered = request("A", false);
+    let gone = committed(&mut told, |notes, cx| notes.answered(Some(&answered), cx));
+    assert_eq!(gone, [(examine("A"), 0), (index("A"), 0)]);
+    assert!(told.is_noted(&examine("B")));
+    // Whoever has answered about another folder works: it is this one at which it ends.
+    for (about, opens) in [(examine("B"), true), (index("B"), false)] {
+        assert_eq!(told.at_folder(&request("B", opens)), Some((about, true)));
+    }
+    assert_eq!(told.at_folder(&request("A", true)), Some((examine("A"), false)));
 }
