@@ -227,9 +227,13 @@ async fn storm(first: u64, seconds: u64, kills: u64, capability: Option<&'static
     let (want, ghosts) = truth_and_ghosts(&mut fresh).await;
     let conf = server.file("dovecot.conf");
     let log = blocking(move || {
-        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
-        // What vanished last is looked for once more.
-        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        // What vanished last is looked for once more (3): that, or the look after it, ends it.
+        let is_settled = || {
+            let ran = postrider.run(&["sync-now", "u", "--wait"]);
+            ran.code != Some(3) && ran.exits(0).code == Some(0)
+        };
+        is_settled();
+        assert!(is_settled() || is_settled(), "seed {first}: it is left for one more look for ever");
         // What cannot be opened is kept as it was.
         let folder = |line: &String| line.split('\t').next().unwrap().to_owned();
         let manifest = || {
@@ -245,7 +249,7 @@ async fn storm(first: u64, seconds: u64, kills: u64, capability: Option<&'static
                 break;
             }
             kick(&conf);
-            postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+            is_settled();
             got = manifest();
         }
         let missing: Vec<&String> = want.iter().filter(|l| !got.contains(l)).collect();
