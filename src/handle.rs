@@ -31,9 +31,18 @@ impl Backlog {
 /// the actor.
 #[derive(Debug)]
 pub struct Queued<Q> {
-    /// Taken when it is opened.
-    asked: Option<Q>,
-    depth: Backlog,
+    asked: Q,
+    _waits: Waits,
+}
+
+/// One that waits; no more when this is dropped.
+#[derive(Debug)]
+struct Waits(Backlog);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
 }
 
 impl<Q> Queued<Q> {
@@ -41,18 +50,12 @@ impl<Q> Queued<Q> {
     #[must_use]
     pub fn new(asked: Q, depth: &Backlog) -> Self {
         depth.enter();
-        Self { asked: Some(asked), depth: depth.clone() }
+        Self { asked, _waits: Waits(depth.clone()) }
     }
 
-    /// It is handled now. Nothing is in one that was opened.
-    pub fn open(mut self) -> Option<Q> {
-        self.asked.take()
-    }
-}
-
-impl<Q> Drop for Queued<Q> {
-    fn drop(&mut self) {
-        self.depth.leave();
+    /// It is handled now.
+    pub fn open(self) -> Q {
+        self.asked
     }
 }
 
@@ -109,7 +112,7 @@ mod tests {
         let depth = Backlog::default();
         let (opened, lost) = (Queued::new(1, &depth), Queued::new(2, &depth));
         assert_eq!(depth.get(), 2);
-        assert_eq!((opened.open(), depth.get()), (Some(1), 1));
+        assert_eq!((opened.open(), depth.get()), (1, 1));
         drop(lost);
         assert_eq!(depth.get(), 0);
     }

@@ -126,10 +126,7 @@ impl Actor for AccountActor {
         state: &mut AccountState,
     ) -> Result<(), ActorProcessingErr> {
         let input = match message {
-            AccountMsg::Input(queued) => match queued.open() {
-                Some(input) => input,
-                None => return Ok(()),
-            },
+            AccountMsg::Input(queued) => queued.open(),
             // A lease that is no longer wanted returns by being dropped.
             AccountMsg::Leased(number, _) if number != state.latest.requests => return Ok(()),
             AccountMsg::Leased(_, Ok(lease)) => {

@@ -103,11 +103,7 @@ impl Actor for ConnectionActor {
     ) -> Result<(), ActorProcessingErr> {
         let mono = state.args.clock.now().mono;
         match message {
-            ConnectionMsg::Asked(asked) => {
-                if let Some(asked) = asked.open() {
-                    state.asked(&me, asked, mono).await;
-                }
-            }
+            ConnectionMsg::Asked(asked) => state.asked(&me, asked.open(), mono).await,
             ConnectionMsg::Opened(id, leash) => {
                 if let Some(child) = state.children.get_mut(&id) {
                     state.health.logged_in(&child.account);

@@ -126,11 +126,7 @@ impl Actor for StoreActor {
         state: &mut StoreState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            StoreMsg::Asked(asked) => {
-                if let Some(asked) = asked.open() {
-                    state.asked(asked).await;
-                }
-            }
+            StoreMsg::Asked(asked) => state.asked(asked.open()).await,
             StoreMsg::WriteQuiet => {
                 state.timers.quiet = false;
                 // What cannot be written now waits for the next time.

@@ -161,11 +161,7 @@ impl Actor for AccountsSupervisor {
         state: &mut AccountsState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            AccountsMsg::Asked(asked) => {
-                if let Some(asked) = asked.open() {
-                    state.asked(&me, asked).await?;
-                }
-            }
+            AccountsMsg::Asked(asked) => state.asked(&me, asked.open()).await?,
             AccountsMsg::Finished(number, name, summary) => {
                 state.finished(&me, number, name, *summary).await?
             }

@@ -79,8 +79,7 @@ impl SqliteFile {
     /// # Errors
     /// [`OpenError`], by variant.
     pub(in crate::store) async fn open(&self) -> Result<(DatabaseConnection, bool), OpenError> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if folder.is_some_and(|folder| !folder.exists()) {
+        if self.place().folder().is_some_and(|folder| !folder.exists()) {
             return Err(OpenError::NoFolder(self.path.clone()));
         }
         let existed = self.path.exists();
