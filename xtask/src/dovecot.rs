@@ -1,19 +1,11 @@
 //! Dovecot, the tests' real server: found, or installed from the system's packages.
 
-use crate::run;
-use std::env;
-use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
+use crate::packages::{can_install, install, is_here};
 use std::path::Path;
-use std::process::Command;
 
 /// Programs that the tests start, and the Debian packages that they are in.
 const NEEDED: &[(&str, &str)] =
     &[("dovecot", "dovecot-imapd"), ("openssl", "openssl"), ("setpriv", "util-linux")];
-
-fn is_here(program: &str) -> bool {
-    let path = env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin:/usr/local/sbin";
-    path.split(':').any(|dir| Path::new(dir).join(program).exists())
-}
 
 /// Makes sure that everything the tests start is here; says what to do when it cannot be.
 pub(crate) fn ensure() -> bool {
@@ -30,7 +22,7 @@ pub(crate) fn ensure() -> bool {
         return true;
     }
     let packages = if missing.is_empty() { vec!["dovecot-imapd"] } else { missing };
-    if !is_here("apt-get") {
+    if !can_install() {
         eprintln!(
             "the tests need Dovecot 2.3 with IMAP, openssl and setpriv; please install them with your system's packages"
         );
@@ -41,37 +33,8 @@ pub(crate) fn ensure() -> bool {
 
 /// mbsync, with which the bench compares; it says so where it goes without.
 pub(crate) fn offer_mbsync() {
-    let is_there = is_here("mbsync") || (is_here("apt-get") && install(&["isync"]));
+    let is_there = is_here("mbsync") || (can_install() && install(&["isync"]));
     if !is_there {
         eprintln!("mbsync is not here (its package is called isync): the bench goes without it");
     }
-}
-
-/// Installs packages, once whoever sits at a terminal agrees.
-fn install(packages: &[&str]) -> bool {
-    if stdin().is_terminal() && stdout().is_terminal() && !agreed(packages) {
-        return false;
-    }
-    let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n");
-    let mut prefix = if root { vec![] } else { vec!["sudo"] };
-    prefix.push("apt-get");
-    let apt = |arguments: &[&str]| {
-        let (program, before) = prefix.split_first().unwrap_or((&"apt-get", &[]));
-        run(Command::new(program)
-            .args(before)
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive"))
-    };
-    let mut install = vec!["install", "-y", "--no-install-recommends"];
-    install.extend(packages);
-    apt(&["update"]) && apt(&install)
-}
-
-fn agreed(packages: &[&str]) -> bool {
-    print!("{} is needed; install with apt-get? [Y/n] ", packages.join(", "));
-    let mut answer = String::new();
-    if stdout().flush().is_err() || stdin().lock().read_line(&mut answer).is_err() {
-        return false;
-    }
-    !answer.trim().eq_ignore_ascii_case("n")
 }

@@ -5,6 +5,8 @@ mod dovecot;
 mod emulate;
 mod fuzz;
 mod mutants;
+mod packages;
+mod postgres;
 mod rules;
 mod supply;
 
@@ -15,7 +17,7 @@ use std::process::{Command, ExitCode};
 const TASKS: &[(&str, &str)] = &[
     (
         "test",
-        "run every test; installs Dovecot (Debian and its kin) and a Gmail emulator (npm) if they are missing, starts real servers privately",
+        "run every test, what the database matters to on SQLite and on PostgreSQL; installs Dovecot and PostgreSQL (Debian and its kin) and a Gmail emulator (npm) if they are missing, starts real servers privately",
     ),
     ("check", "format, lints, documentation, licences, versions that come twice; changes nothing"),
     (
@@ -47,6 +49,10 @@ const TASKS: &[(&str, &str)] = &[
         "licences, advisories, sources of what we depend on; a build with the oldest Rust; a client of the API",
     ),
     ("dovecot", "install Dovecot for the tests, if it is missing"),
+    (
+        "postgres",
+        "start a private PostgreSQL as the tests have it, until Ctrl-C, and print what tests want to know of it",
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -56,7 +62,7 @@ fn main() -> ExitCode {
     let done = match task.as_str() {
         "test" => {
             emulate::ensure();
-            dovecot::ensure() && test(&rest)
+            dovecot::ensure() && postgres::ensure() && test(&rest)
         }
         "check" => check(),
         "bench" => {
@@ -77,6 +83,7 @@ fn main() -> ExitCode {
         "sizing" => sizing(),
         "audit" => supply::audit(),
         "dovecot" => dovecot::ensure(),
+        "postgres" => postgres::ensure() && postgres::stay(),
         _ => {
             for (name, what) in TASKS {
                 println!("cargo xtask {name:8} {what}");
@@ -159,16 +166,42 @@ fn ensure(tool: &str) -> bool {
     there
 }
 
+/// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
+const ON_BOTH: [&str; 11] = [
+    "sync",
+    "serve",
+    "edits",
+    "faults",
+    "crash_at_every_step",
+    "supervision",
+    "storage",
+    "storm",
+    "gmail",
+    "grants",
+    "migration",
+];
+
 /// With nextest where there is one, else with the runner that comes with Rust.
 fn test(rest: &[String]) -> bool {
+    let Some(server) = postgres::Server::start() else { return false };
     let nextest = Command::new("cargo")
         .args(["nextest", "--version"])
         .output()
         .is_ok_and(|o| o.status.success());
-    let mut arguments = if nextest { vec!["nextest", "run"] } else { vec!["test"] };
-    arguments.extend(["--workspace", "--features", "faults"]);
-    arguments.extend(rest.iter().map(String::as_str));
-    cargo(&arguments, &[])
+    let run: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
+    let with: &[&str] = &["--workspace", "--features", "faults"];
+    let given: Vec<&str> = rest.iter().map(String::as_str).collect();
+    let here = (postgres::VARIABLE, server.url.as_str());
+    if !cargo(&[run, with, &given].concat(), &[here]) {
+        return false;
+    }
+    // Whoever names tests has named all that there is to run.
+    if !nextest || !given.is_empty() {
+        return true;
+    }
+    let filter = format!("binary(it) & test(/^({})::/)", ON_BOTH.join("|"));
+    let again = [run, with, &["-E", &filter]].concat();
+    cargo(&again, &[here, ("POSTRIDER_TEST_STORE", "postgres")])
 }
 
 fn check() -> bool {
