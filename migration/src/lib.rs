@@ -22,7 +22,7 @@ mod m0011_counts;
 mod m0012_bodies;
 mod m0013_refused;
 
-pub use fresh::make;
+pub use fresh::{make, postgres};
 
 /// All steps, oldest first.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::credentials::pace::Pace;
 use crate::credentials::service::{Delegated, ServiceKey};
 use crate::credentials::{Held, LookedUp, Renewed, Vault};
 use crate::provider::Credential;
-use crate::store::{Reader, open_for_reading};
+use crate::store::{OpenError, Reader, open_for_reading};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::oauth::CredentialRow;
 use std::collections::BTreeMap;
@@ -218,12 +218,14 @@ pub async fn looked_up(account: &Account, config: &Config) -> Result<Arc<dyn Cre
     };
     let vault = vault(config)?;
     let mut row = None;
-    if config.database.may_exist() {
-        let unread = |e| Failure::storage(format!("{e}"));
-        let db = open_for_reading(&config.database).await.map_err(unread)?;
-        let found = Reader::new(&db).credentials(None).await;
-        db.close().await;
-        row = row_of_account(&found?, account).cloned();
+    match open_for_reading(&config.database).await {
+        Ok(db) => {
+            let found = Reader::new(&db).credentials(None).await;
+            db.close().await;
+            row = row_of_account(&found?, account).cloned();
+        }
+        Err(OpenError::Missing(_)) => {}
+        Err(e) => return Err(Failure::storage(format!("{e}"))),
     }
     let now = crate::clock::Clock::start().now().wall;
     let wanted = (account.id.as_str(), account.username.as_str(), name);

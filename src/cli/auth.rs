@@ -17,7 +17,7 @@ use crate::credentials::Vault;
 use crate::credentials::issuer::{Begun, Issued, Issuer};
 use crate::credentials::tokens::{TokenPair, row_of};
 use crate::store::orders::Control;
-use crate::store::{Done, Reader, open_for_reading};
+use crate::store::{Done, OpenError, Reader, open_for_reading};
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::Failure;
 use postrider_core::oauth::CredentialRow;
@@ -49,13 +49,14 @@ fn refused(text: &str) -> Exit {
 
 /// The rows that are stored now.
 async fn stored(config: &Config, account: Option<&str>) -> Result<Vec<CredentialRow>, Exit> {
-    if !config.database.may_exist() {
-        return Ok(Vec::new());
-    }
-    let db = open_for_reading(&config.database).await.map_err(|e| {
-        eprintln!("{e}");
-        Exit::Storage
-    })?;
+    let db = match open_for_reading(&config.database).await {
+        Ok(db) => db,
+        Err(OpenError::Missing(_)) => return Ok(Vec::new()),
+        Err(e) => {
+            eprintln!("{e}");
+            return Err(Exit::Storage);
+        }
+    };
     let rows = Reader::new(&db).credentials(account).await;
     db.close().await;
     rows.map_err(|e| told(&e))

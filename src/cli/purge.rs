@@ -7,8 +7,8 @@ use crate::cli::exit::Exit;
 use crate::cli::out::say_line;
 use crate::cli::table::octets;
 use crate::config::Config;
-use crate::store::Done;
 use crate::store::orders::Control;
+use crate::store::{Done, OpenError, open_for_reading};
 use crate::telemetry::wire::WireLog;
 use reqwest::Method;
 use serde_json::Value;
@@ -57,9 +57,14 @@ async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
         eprintln!("the config names {}: take it out there first", args.account);
         return Exit::Usage;
     }
-    if !config.database.may_exist() {
-        eprintln!("there is no database at {}", config.database);
-        return Exit::Usage;
+    match open_for_reading(&config.database).await {
+        Ok(db) => db.close().await,
+        Err(OpenError::Missing(place)) => {
+            eprintln!("there is no database at {place}");
+            return Exit::Usage;
+        }
+        // Whoever writes says what it is.
+        Err(_) => {}
     }
     let engine = match Engine::start(config, "account purge", WireLog::default(), false).await {
         Ok(engine) => engine,

@@ -6,6 +6,7 @@ use crate::config::oauth::{self, OAuthClient};
 use crate::config::place::Place;
 use crate::config::raw::{Flaw, Origin, Raw, RawValue};
 use crate::config::secret::is_open;
+use crate::config::store;
 use crate::config::taker::{Taker, shown};
 use crate::telemetry::log::Format;
 use postrider_core::account::schedule::Mode;
@@ -82,7 +83,6 @@ impl Default for Admin {
 /// Every key outside `[[account]]`.
 const SETTINGS: &[&str] = &[
     "data_dir",
-    "store.url",
     "bodies.dir",
     "bodies.min_free",
     "admin.listen",
@@ -114,7 +114,7 @@ const SETTINGS: &[&str] = &[
 
 /// Every key outside `[[account]]`, with those of the OAuth clients.
 fn settings_known() -> Vec<&'static str> {
-    SETTINGS.iter().chain(&oauth::KEYS).copied().collect()
+    SETTINGS.iter().chain(&store::KEYS).chain(&oauth::KEYS).copied().collect()
 }
 
 /// As much of a config that [`load`] refuses as says where the mirror is: what cannot be read has
@@ -216,7 +216,17 @@ fn open_to_others(config: &Config) -> Vec<String> {
         secret.into_iter().chain(service)
     });
     let tls = config.admin.tls.iter().map(|(_, key)| ("admin.tls_key", key.as_path()));
-    let open = key.into_iter().chain(of_clients).chain(tls).filter(|(_, file)| is_open(file));
+    let database = if let Place::Server(server) = &config.database {
+        server.password.as_ref().and_then(SecretFrom::file).map(|f| ("store.password_file", f))
+    } else {
+        None
+    };
+    let open = key
+        .into_iter()
+        .chain(database)
+        .chain(of_clients)
+        .chain(tls)
+        .filter(|(_, file)| is_open(file));
     let warning = |(key, file): (&str, &Path)| {
         let shown = file.display();
         format!(
@@ -250,7 +260,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         Taker { items: &raw.settings, missing: Origin::Missing(file.to_owned(), 1), problems };
     t.unknown(&settings_known());
     let data_dir = t.text("data_dir").map_or_else(|| data.to_owned(), |dir| base.join(dir));
-    let database = database(&mut t, base, &data_dir);
+    let (database, warning) = store::database(&mut t, base, &data_dir);
     let bodies = t.text("bodies.dir").map_or_else(|| data_dir.join("bodies"), |dir| base.join(dir));
     let min_free = t.size("bodies.min_free", 1 << 30);
     let admin = admin(&mut t, base);
@@ -302,7 +312,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         oauth: oauth::clients(&mut t, base),
         key: oauth::key(&mut t, base),
         accounts: Vec::new(),
-        warnings: Vec::new(),
+        warnings: warning.into_iter().collect(),
     }
 }
 
@@ -330,34 +340,6 @@ fn is_filter(log: &str) -> bool {
     let mut words = log.split(',').map(str::trim);
     words.all(|word| word.contains('=') || is_level(word))
         && tracing_subscriber::EnvFilter::try_new(log).is_ok()
-}
-
-fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> Place {
-    let default = Place::File(data_dir.join("postrider.db"));
-    let Some(item) = t.item("store.url") else { return default };
-    match &item.value {
-        RawValue::Text(url) => match url.strip_prefix("sqlite://") {
-            Some(path) if !path.is_empty() => return Place::File(base.join(path)),
-            _ if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                t.wrong(
-                    item.place,
-                    "store.url",
-                    "PostgreSQL is not supported yet; write \"sqlite://data/postrider.db\"",
-                );
-            }
-            _ => t.wrong(
-                item.place,
-                "store.url",
-                format!("\"{url}\" is no database; write \"sqlite://data/postrider.db\""),
-            ),
-        },
-        other => {
-            let text =
-                format!("{} will not do; write \"sqlite://data/postrider.db\"", shown(other));
-            t.wrong(item.place, "store.url", text);
-        }
-    }
-    default
 }
 
 /// IDLE is re-issued before servers end it, after 29 minutes (RFC 2177).

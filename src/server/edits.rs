@@ -108,7 +108,7 @@ pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
     let mut keys = Vec::new();
     for (key, differs) in [
         ("data_dir", before.data_dir != after.data_dir),
-        ("store.url", before.database != after.database),
+        ("store", before.database != after.database),
         ("bodies.dir", before.bodies != after.bodies),
         ("bodies.min_free", before.min_free != after.min_free),
         ("admin", before.admin != after.admin),

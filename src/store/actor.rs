@@ -133,9 +133,9 @@ impl Actor for StoreActor {
                 drop(state.write_quiet().await);
             }
             StoreMsg::Pause => {
-                if state.log.folds() {
+                if let (true, Some(file)) = (state.log.folds(), state.db.file()) {
                     // An actor that has ended has no log to fold.
-                    fold::begin(state.db.file.clone(), move || drop(me.cast(StoreMsg::Folded)));
+                    fold::begin(file.clone(), move || drop(me.cast(StoreMsg::Folded)));
                     return Ok(());
                 }
             }
@@ -240,7 +240,9 @@ impl StoreState {
         let failure = match committed {
             Ok(()) => {
                 fault::pass("store.committed");
-                self.log.kept(taken.iter().map(InHand::rows).sum());
+                if self.db.file().is_some() {
+                    self.log.kept(taken.iter().map(InHand::rows).sum());
+                }
                 None
             }
             // Nothing of the transaction remains: every commit in it goes back whole, to be sent
@@ -397,7 +399,7 @@ impl StoreState {
 
     async fn begin(&mut self) -> Result<Transaction, Trouble> {
         self.renewed().await?;
-        Ok(self.db.begin().await?.into())
+        self.db.begin().await
     }
 
     /// A transaction, and the numbers from which it goes on.

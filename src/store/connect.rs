@@ -1,37 +1,115 @@
 //! Opening the database: a newer schema is refused, a copy is set aside before a migration.
 
 use crate::config::Place;
+use crate::store::failure::Trouble;
 use crate::store::open_error::OpenError;
+use crate::store::sql::postgres::server::{PostgresServer, error_of};
+use crate::store::sql::postgres::session::Session;
+use crate::store::sql::postgres::transaction::PostgresTransaction;
+use crate::store::sql::query::{Asks, Dialect, Named, Query, rows_of};
 use crate::store::sql::sqlite::file::SqliteFile;
+use crate::store::transaction::{Sql, Transaction};
 use migration::Migrator;
 use postrider_migration as migration;
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
+use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 
 /// An open database.
 #[derive(Clone, Debug)]
 pub struct Database {
     /// The one connection that writes.
-    pub(super) writer: DatabaseConnection,
+    pub(super) writer: Writer,
     /// Connections that only read.
     pub(super) readers: DatabaseConnection,
-    pub(super) file: SqliteFile,
+    home: Home,
+}
+
+/// Where it is, and how it is spoken to there.
+#[derive(Clone, Debug)]
+enum Home {
+    File(SqliteFile),
+    Server(PostgresServer),
+}
+
+/// The connection that writes.
+#[derive(Clone, Debug)]
+pub(super) enum Writer {
+    /// SQLite's.
+    File(DatabaseConnection),
+    /// PostgreSQL's.
+    Server(Session),
+}
+
+impl Sql for Writer {
+    async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
+        match self {
+            Self::File(db) => db.ask(query).await,
+            Self::Server(session) => {
+                let words = Q::TEXT.words(Dialect::Postgres);
+                rows_of(&session.ask(words, query.values()).await?)
+            }
+        }
+    }
+
+    async fn put(&self, query: impl Query) -> Result<(), Trouble> {
+        match self {
+            Self::File(db) => db.put(query).await,
+            Self::Server(session) => session.put(query).await,
+        }
+    }
+}
+
+impl Writer {
+    /// SQLite's, for whoever tests what is in the file.
+    #[cfg(test)]
+    pub(super) fn sqlite(&self) -> &DatabaseConnection {
+        match self {
+            Self::File(db) => db,
+            Self::Server(_) => unreachable!("the test's database is a file"),
+        }
+    }
+
+    async fn close(self) -> Result<(), DbErr> {
+        match self {
+            Self::File(db) => db.close().await,
+            Self::Server(session) => {
+                session.close().await;
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Database {
     /// Replaces the writing connection. After a failed COMMIT or ROLLBACK nobody can say what
     /// transaction the old one is in: it is closed, and whatever it had open is rolled back.
-    pub(super) async fn renew_writer(&mut self) -> Result<(), DbErr> {
-        let fresh = self.file.writer().await?;
-        self.file.is_started(&fresh).await?;
-        let old = std::mem::replace(&mut self.writer, fresh);
-        old.close().await
+    pub(super) async fn renew_writer(&mut self) -> Result<(), Trouble> {
+        match &self.home {
+            Home::File(file) => {
+                let fresh = file.writer().await?;
+                file.is_started(&fresh).await?;
+                let old = std::mem::replace(&mut self.writer, Writer::File(fresh));
+                Ok(old.close().await?)
+            }
+            // Its lock is given back by the end of the old one alone.
+            Home::Server(server) => {
+                self.writer.clone().close().await?;
+                self.writer = Writer::Server(server.writer().await?);
+                Ok(())
+            }
+        }
     }
 
     /// A transaction that writes from the beginning: one that first reads would not wait for
     /// another process.
-    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.file.begin(&self.writer).await
+    pub(super) async fn begin(&self) -> Result<Transaction, Trouble> {
+        match (&self.home, &self.writer) {
+            (Home::File(file), Writer::File(db)) => Ok(file.begin(db).await?.into()),
+            (_, Writer::Server(session)) => Ok(PostgresTransaction::begin(session).await?.into()),
+            (Home::Server(_), Writer::File(_)) => {
+                Err(Trouble::Database(DbErr::Custom("it was opened for reading alone".into())))
+            }
+        }
     }
 
     /// The start is over: a transaction waits for another process only as long as pages may wait
@@ -40,13 +118,27 @@ impl Database {
     /// # Errors
     /// Whatever the database says.
     pub async fn is_started(&self) -> Result<(), DbErr> {
-        self.file.is_started(&self.writer).await
+        match (&self.home, &self.writer) {
+            (Home::File(file), Writer::File(db)) => file.is_started(db).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// SQLite's file, whose log is to be folded.
+    pub(super) fn file(&self) -> Option<&SqliteFile> {
+        match &self.home {
+            Home::File(file) => Some(file),
+            Home::Server(_) => None,
+        }
     }
 
     /// Where it is.
     #[must_use]
     pub fn place(&self) -> Place {
-        self.file.place()
+        match &self.home {
+            Home::File(file) => file.place(),
+            Home::Server(server) => server.place(),
+        }
     }
 
     /// Closes both pools; what SQLite keeps beside its file is folded in.
@@ -63,11 +155,18 @@ impl Database {
 /// [`OpenError`], by variant; nothing has changed but, for a migration that failed, what its steps
 /// before had done (and the copy beside the file is whole).
 pub async fn open(place: &Place) -> Result<Database, OpenError> {
+    match place {
+        Place::File(path) => open_file(SqliteFile::at(path)).await,
+        Place::Server(server) => open_server(PostgresServer::at(server)).await,
+    }
+}
+
+async fn open_file(file: SqliteFile) -> Result<Database, OpenError> {
+    let place = file.place();
     let broken = |source| OpenError::Database { place: place.clone(), source };
-    let Place::File(path) = place;
-    let file = SqliteFile::at(path);
     let (writer, existed) = file.open().await?;
-    let pending = pending(&file, &writer).await?;
+    let applied = file.applied(&writer).await.map_err(broken)?;
+    let pending = pending(&place, &applied)?;
     let is_new = !file.has_tables(&writer).await.map_err(broken)?;
     if existed && !pending.is_empty() && !is_new {
         file.set_aside(&writer, &pending).await.map_err(broken)?;
@@ -81,7 +180,20 @@ pub async fn open(place: &Place) -> Result<Database, OpenError> {
         Migrator::up(&writer, None).await.map_err(broken)?;
     }
     let readers = file.readers().await.map_err(broken)?;
-    Ok(Database { writer, readers, file })
+    Ok(Database { writer: Writer::File(writer), readers, home: Home::File(file) })
+}
+
+async fn open_server(server: PostgresServer) -> Result<Database, OpenError> {
+    let place = server.place();
+    let broken = |e| OpenError::Database { place: place.clone(), source: error_of(e) };
+    let session = server.open().await?;
+    let applied = session.applied().await.map_err(broken)?;
+    // Its schema began at today's last step: what is there is whole, or a newer one's.
+    if !pending(&place, &applied)?.is_empty() {
+        session.make(&migration::postgres()).await.map_err(broken)?;
+    }
+    let readers = server.readers().await.map_err(broken)?;
+    Ok(Database { writer: Writer::Server(session), readers, home: Home::Server(server) })
 }
 
 /// Opens the database for reading alone, beside a server or a copy of it.
@@ -91,31 +203,42 @@ pub async fn open(place: &Place) -> Result<Database, OpenError> {
 /// writer may migrate it.
 pub async fn open_for_reading(place: &Place) -> Result<Database, OpenError> {
     let broken = |source| OpenError::Database { place: place.clone(), source };
-    let Place::File(path) = place;
-    let file = SqliteFile::at(path);
-    if !file.is_there()? {
-        return Err(OpenError::Missing(place.clone()));
-    }
-    let readers = file.readers().await.map_err(broken)?;
-    let missing = pending(&file, &readers).await?;
-    if let Some(step) = missing.first() {
+    let (readers, applied, home) = match place {
+        Place::File(path) => {
+            let file = SqliteFile::at(path);
+            if !file.is_there()? {
+                return Err(OpenError::Missing(place.clone()));
+            }
+            let readers = file.readers().await.map_err(broken)?;
+            let applied = file.applied(&readers).await.map_err(broken)?;
+            (readers, applied, Home::File(file))
+        }
+        Place::Server(server) => {
+            let server = PostgresServer::at(server);
+            let readers = server.readers().await.map_err(|e| broken(error_of(e)))?;
+            let applied = server.applied(&readers).await.map_err(broken)?;
+            if applied.is_empty() {
+                return Err(OpenError::Missing(place.clone()));
+            }
+            (readers, applied, Home::Server(server))
+        }
+    };
+    if let Some(step) = pending(place, &applied)?.first() {
         let source = DbErr::Custom(format!(
             "it lacks schema step {step}; run `postrider sync --once` first"
         ));
         return Err(broken(source));
     }
-    Ok(Database { writer: readers.clone(), readers, file })
+    Ok(Database { writer: Writer::File(readers.clone()), readers, home })
 }
 
 /// The steps that the database lacks; refuses one that has steps this binary does not know.
-async fn pending(file: &SqliteFile, db: &DatabaseConnection) -> Result<Vec<String>, OpenError> {
+fn pending(place: &Place, applied: &[String]) -> Result<Vec<String>, OpenError> {
     let known: Vec<String> =
         Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
-    let applied = file.applied(db).await;
-    let applied = applied.map_err(|source| OpenError::Database { place: file.place(), source })?;
     if let Some(found) = applied.iter().rev().find(|step| !known.contains(step)) {
         return Err(OpenError::Newer {
-            place: file.place(),
+            place: place.clone(),
             found: found.clone(),
             known: known.last().cloned().unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION"),

@@ -1,9 +1,10 @@
 //! What keeps the database from doing what it is asked: told by codes and by kind, never by a text.
 
 use crate::store::disagreement::Disagreement;
-use crate::store::sql::sqlite::codes::{is_constraint, is_content};
+use crate::store::sql::{postgres, sqlite};
 use postrider_core::failure::Failure;
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
+use sqlx::postgres::PgDatabaseError;
 use std::time::Duration;
 
 /// What keeps the database from doing what it is asked.
@@ -38,7 +39,16 @@ impl Trouble {
     pub(super) fn is_of_one_commit(&self) -> bool {
         match self {
             Self::Damaged(_) | Self::Refused(_) => true,
-            Self::Database(e) => code(e).is_some_and(|code| is_constraint(&code)),
+            Self::Database(e) => fault(e) == Some(Fault::Constraint),
+            Self::Late(_) | Self::Folder(_) => false,
+        }
+    }
+
+    /// Whether the database said it: the connection is as good as before.
+    pub(super) fn is_said(&self) -> bool {
+        match self {
+            Self::Refused(e) | Self::Database(e) => fault(e).is_some(),
+            Self::Damaged(_) => true,
             Self::Late(_) | Self::Folder(_) => false,
         }
     }
@@ -47,7 +57,7 @@ impl Trouble {
     pub(super) fn of_account(self) -> Failure {
         match self {
             Self::Damaged(text) => Failure::bug(text),
-            Self::Database(e) if code(&e).is_some_and(|code| is_constraint(&code)) => {
+            Self::Database(e) if fault(&e) == Some(Fault::Constraint) => {
                 Failure::bug(format!("the database refuses two rows of one name: {e}"))
             }
             why => why.of_write(),
@@ -62,25 +72,44 @@ impl Trouble {
 
 impl From<DbErr> for Trouble {
     fn from(e: DbErr) -> Self {
-        if code(&e).is_some_and(|code| is_content(&code)) {
-            Self::Refused(e)
-        } else {
-            Self::Database(e)
+        match fault(&e) {
+            Some(Fault::Content) => Self::Refused(e),
+            _ => Self::Database(e),
         }
     }
 }
 
-/// The extended code that the database gave.
-fn code(e: &DbErr) -> Option<String> {
-    match e {
-        DbErr::Conn(RuntimeErr::SqlxError(e))
-        | DbErr::Exec(RuntimeErr::SqlxError(e))
-        | DbErr::Query(RuntimeErr::SqlxError(e)) => match e.as_ref() {
-            SqlxError::Database(e) => e.code().map(std::borrow::Cow::into_owned),
-            _ => None,
-        },
-        _ => None,
-    }
+/// What the database finds fault with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// A value.
+    Content,
+    /// Two rows of one name.
+    Constraint,
+    /// Anything else that it says.
+    Other,
+}
+
+/// What the database has said, if it was the database: by its code, as each has its own.
+fn fault(e: &DbErr) -> Option<Fault> {
+    let (DbErr::Conn(RuntimeErr::SqlxError(e))
+    | DbErr::Exec(RuntimeErr::SqlxError(e))
+    | DbErr::Query(RuntimeErr::SqlxError(e))) = e
+    else {
+        return None;
+    };
+    let SqlxError::Database(e) = e.as_ref() else { return None };
+    let code = e.code().unwrap_or_default();
+    let (is_content, is_constraint) = if e.try_downcast_ref::<PgDatabaseError>().is_some() {
+        (postgres::codes::is_content(&code), postgres::codes::is_constraint(&code))
+    } else {
+        (sqlite::codes::is_content(&code), sqlite::codes::is_constraint(&code))
+    };
+    Some(match (is_content, is_constraint) {
+        (true, _) => Fault::Content,
+        (_, true) => Fault::Constraint,
+        _ => Fault::Other,
+    })
 }
 
 #[cfg(test)]

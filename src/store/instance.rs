@@ -2,12 +2,12 @@
 
 use crate::store::connect::Database;
 use crate::store::disagreement::Disagreement;
-use crate::store::sql::query::statement;
-use crate::store::sql::query::{Asks, Query, rows_of};
+use crate::store::failure::Trouble;
+use crate::store::sql::postgres::server::error_of;
 use crate::store::sql::setting::{
     ForgetSetting, LeapCounter, LeapRow, NextEvent, PutSetting, Setting,
 };
-use sea_orm::{ConnectionTrait, DbErr};
+use crate::store::transaction::Sql;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -18,22 +18,21 @@ use std::path::{Path, PathBuf};
 /// back: no number is ever used twice.
 const LEAP: i64 = 1 << 32;
 
-async fn ask<Q: Asks>(db: &impl ConnectionTrait, query: Q) -> Result<Option<Q::Row>, DbErr> {
-    let answer = db.query_all_raw(statement(db, query)).await?;
-    let rows = rows_of(&answer).map_err(|damage| DbErr::Custom(damage.to_string()))?;
-    Ok(rows.into_iter().next())
+impl From<Trouble> for Disagreement {
+    fn from(why: Trouble) -> Self {
+        match why {
+            Trouble::Folder(why) => why,
+            why => Self::Database(error_of(why)),
+        }
+    }
 }
 
-async fn stored(db: &impl ConnectionTrait, name: &str) -> Result<Option<String>, DbErr> {
-    Ok(ask(db, Setting { name: name.into() }).await?.map(|kept| kept.value))
+async fn stored(db: &impl Sql, name: &str) -> Result<Option<String>, Trouble> {
+    Ok(db.ask_one(Setting { name: name.into() }).await?.map(|kept| kept.value))
 }
 
-async fn next_event(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
-    Ok(ask(db, NextEvent {}).await?.map_or(1, |event| event.next))
-}
-
-async fn run(db: &impl ConnectionTrait, query: impl Query) -> Result<(), DbErr> {
-    db.execute_raw(statement(db, query)).await.map(|_| ())
+async fn next_event(db: &impl Sql) -> Result<i64, Trouble> {
+    Ok(db.ask_one(NextEvent {}).await?.map_or(1, |event| event.next))
 }
 
 fn setting(name: &str, value: impl ToString) -> PutSetting {
@@ -41,9 +40,9 @@ fn setting(name: &str, value: impl ToString) -> PutSetting {
 }
 
 /// Event numbers go on further up; where they leap is a row.
-async fn leap_over(db: &impl ConnectionTrait, by: i64) -> Result<(), DbErr> {
-    run(db, LeapRow { by }).await?;
-    run(db, LeapCounter { by }).await
+async fn leap_over(db: &impl Sql, by: i64) -> Result<(), Trouble> {
+    db.put(LeapRow { by }).await?;
+    db.put(LeapCounter { by }).await
 }
 
 /// A small file of ours; `None` where there is none. One that cannot be read is not one that is not
@@ -112,7 +111,7 @@ impl StartCount {
     #[expect(clippy::disallowed_methods, reason = "its end is waited for here")]
     pub async fn count(&self, db: &Database) -> Result<(), Disagreement> {
         let Self { data_dir, starts, event } = self;
-        run(&db.writer, setting("starts", starts)).await?;
+        db.writer.put(setting("starts", starts)).await?;
         let (dir, text) = (data_dir.clone(), format!("{starts} {event}"));
         // A folder that hangs holds no thread of the runtime.
         let written = tokio::task::spawn_blocking(move || write_durably(&dir, "starts", &text));
@@ -149,7 +148,7 @@ async fn look_at_starts(
         );
         let tx = db.begin().await?;
         leap_over(&tx, LEAP + (event - next).max(0)).await?;
-        run(&tx, setting("starts", starts)).await?;
+        tx.put(setting("starts", starts)).await?;
         tx.commit().await?;
         start.count(db).await?;
     }
@@ -233,7 +232,7 @@ pub async fn mark_bodies(
             .and_then(|n| n.parse().ok())
             .unwrap_or(0));
     }
-    run(&db.writer, setting("bodies_from", highest)).await?;
+    db.writer.put(setting("bodies_from", highest)).await?;
     write_durably(bodies, "instance", id)?;
     Ok(highest)
 }
@@ -244,7 +243,7 @@ async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disa
     let id = uuid::Uuid::new_v4().to_string();
     let tx = db.begin().await?;
     for (name, value) in [("instance", id.as_str()), ("instance_pending", "1")] {
-        run(&tx, setting(name, value)).await?;
+        tx.put(setting(name, value)).await?;
     }
     if leap > 0 {
         leap_over(&tx, leap).await?;
@@ -256,7 +255,7 @@ async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disa
 
 async fn settle(db: &Database, data_dir: &Path, id: &str) -> Result<(), Disagreement> {
     write_durably(data_dir, "instance", id)?;
-    run(&db.writer, ForgetSetting { name: "instance_pending".into() }).await?;
+    db.writer.put(ForgetSetting { name: "instance_pending".into() }).await?;
     Ok(())
 }
 

@@ -53,4 +53,14 @@ pub enum OpenError {
         /// What it must be.
         wanted: &'static str,
     },
+    /// Another process writes there.
+    #[error(
+        "the database {place} is held by {holder}: one alone writes. Stop that one, or point this one at a database of its own"
+    )]
+    Held {
+        /// Which.
+        place: Place,
+        /// Who.
+        holder: String,
+    },
 }

@@ -9,8 +9,10 @@ pub(super) mod credential;
 pub(super) mod feeds;
 pub(super) mod held;
 pub(super) mod inserts;
+mod numbers;
 pub(super) mod opening;
 pub(super) mod points;
+pub(super) mod postgres;
 pub(super) mod query;
 pub(super) mod quiet;
 pub(super) mod reading;
@@ -18,6 +20,20 @@ pub(super) mod rematch;
 pub(super) mod setting;
 pub(super) mod shown;
 pub(super) mod sqlite;
+
+use sea_orm::Value;
+
+/// Octets of values from which a write goes alone: then the way counts for nothing.
+pub(in crate::store) const LARGE: usize = 16 * 1024;
+
+/// Octets of a value that may have many.
+fn octets(value: &Value) -> usize {
+    match value {
+        Value::String(Some(text)) => text.len(),
+        Value::Bytes(Some(bytes)) => bytes.len(),
+        _ => 0,
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,28 +1,13 @@
-//! A transaction in which small writes wait for company: the way to the database's own thread and
-//! back costs more than they do.
+//! A transaction in which small writes wait for company, and its parts.
 
 use crate::store::failure::Trouble;
 use crate::store::sql::commit::Found;
 use crate::store::sql::points::PointText;
+use crate::store::sql::postgres::transaction::PostgresTransaction;
 use crate::store::sql::query::{Asks, Dialect, Named, Query, rows_of, statement};
-use crate::store::sql::sqlite::gathered::{joined, lot, repeated};
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, Statement, Value,
-};
-use std::future::poll_fn;
+use crate::store::sql::sqlite::transaction::SqliteTransaction;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Value};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::task::Poll;
-
-/// Octets of values from which a write goes alone: then the way counts for nothing.
-const LARGE: usize = 16 * 1024;
-/// Writes that wait together: each order of texts is a statement of its own to the database, which
-/// keeps those that it has seen.
-const WRITES_TOGETHER: usize = 16;
-
-/// So many writes go along with a question. Each order of texts with each question is a statement of its
-/// own, too, and those that ask are the largest.
-const COMPANY: usize = 4;
 
 /// What can be asked, and told.
 pub(super) trait Sql: Sync {
@@ -63,115 +48,100 @@ impl Sql for DatabaseConnection {
 /// A transaction. Dropped without [`Self::commit`], nothing of it remains.
 #[derive(Debug)]
 pub(super) struct Transaction {
-    inner: DatabaseTransaction,
-    /// Writes that have not been handed over, in their order.
-    waiting: Mutex<Vec<PendingWrite>>,
+    inner: Inner,
     /// A savepoint was given up, neither kept nor taken back: what is in it is not to be kept.
     is_spoiled: AtomicBool,
 }
 
-/// A write, and its values.
-type PendingWrite = (&'static str, Vec<Value>);
+/// The same, as its database has it.
+#[derive(Debug)]
+enum Inner {
+    Sqlite(SqliteTransaction),
+    Postgres(PostgresTransaction),
+}
 
 impl From<DatabaseTransaction> for Transaction {
     fn from(inner: DatabaseTransaction) -> Self {
-        Self { inner, waiting: Mutex::default(), is_spoiled: AtomicBool::new(false) }
+        Self { inner: Inner::Sqlite(inner.into()), is_spoiled: AtomicBool::new(false) }
+    }
+}
+
+impl From<PostgresTransaction> for Transaction {
+    fn from(inner: PostgresTransaction) -> Self {
+        Self { inner: Inner::Postgres(inner), is_spoiled: AtomicBool::new(false) }
     }
 }
 
 impl Sql for Transaction {
     async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
-        let mut waiting = self.take();
-        let values = query.values();
-        let is_small = values.iter().map(octets).sum::<usize>() < LARGE;
-        if (1..=COMPANY).contains(&waiting.len()) && is_small {
-            // What is written before has no rows: all that come are of this one.
-            waiting.push((Q::TEXT.words(Dialect::Sqlite), values));
-            return rows_of(&self.inner.query_all_raw(self.one_of(waiting)).await?);
-        }
-        self.send(waiting).await?;
-        rows_of(
-            &self.inner.query_all_raw(self.alone(Q::TEXT.words(Dialect::Sqlite), values)).await?,
-        )
+        let (words, values) = (Q::TEXT.words(self.dialect()), query.values());
+        rows_of(&match &self.inner {
+            Inner::Sqlite(inner) => inner.ask(words, values).await?,
+            Inner::Postgres(inner) => inner.ask(words, values).await?,
+        })
     }
 
     async fn put(&self, query: impl Query) -> Result<(), Trouble> {
-        self.put_text(words_of(&query), query.values()).await
+        self.put_text(text_of(&query), query.values()).await
     }
 }
 
-fn words_of<Q: Query>(_: &Q) -> &'static str {
-    Q::TEXT.words(Dialect::Sqlite)
+fn text_of<Q: Query>(_: &Q) -> Q::Text {
+    Q::TEXT
 }
 
 impl Transaction {
-    async fn put_text(&self, words: &'static str, values: Vec<Value>) -> Result<(), Trouble> {
-        if values.iter().map(octets).sum::<usize>() >= LARGE {
-            self.hand_over().await?;
-            self.inner.execute_raw(self.alone(words, values)).await?;
-            return Ok(());
+    #[cfg(test)]
+    fn sqlite(&self) -> &SqliteTransaction {
+        match &self.inner {
+            Inner::Sqlite(inner) => inner,
+            Inner::Postgres(_) => unreachable!("the test's database is a file"),
         }
-        let is_full = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.push((words, values));
-            waiting.len() >= WRITES_TOGETHER
-        };
-        if is_full { self.hand_over().await } else { Ok(()) }
+    }
+
+    fn dialect(&self) -> Dialect {
+        match &self.inner {
+            Inner::Sqlite(_) => Dialect::Sqlite,
+            Inner::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    async fn put_text(&self, text: impl Named, values: Vec<Value>) -> Result<(), Trouble> {
+        let words = text.words(self.dialect());
+        match &self.inner {
+            Inner::Sqlite(inner) => inner.put(words, values).await,
+            Inner::Postgres(inner) => inner.put(words, values).await,
+        }
     }
 
     /// Inserts rows.
     pub(super) async fn put_rows<Q: Query>(
         &self,
-        mut rows: impl ExactSizeIterator<Item = Q> + Send,
+        rows: impl ExactSizeIterator<Item = Q> + Send,
     ) -> Result<(), Trouble> {
-        let mut written = None;
-        while let Some(lot) = lot(rows.len()) {
-            let mut values: Vec<Value> = Vec::new();
-            let mut width = 0;
-            for row in rows.by_ref().take(lot) {
-                let row = row.values();
-                width = row.len();
-                values.extend(row);
-            }
-            if let Some(before) = written.take() {
-                let _: ExecResult = before.await?;
-            }
-            if lot == 1 {
-                self.put_text(Q::TEXT.words(Dialect::Sqlite), values).await?;
-                continue;
-            }
-            self.hand_over().await?;
-            // A row that begins with nothing is none.
-            values.resize(lot * width, Value::BigInt(None));
-            let backend = self.inner.get_database_backend();
-            let words = repeated(Q::TEXT, lot);
-            let lot = Statement::from_sql_and_values(backend, words, values);
-            let mut lot = Box::pin(self.inner.execute_raw(lot));
-            // It is on its way; the next one is made meanwhile.
-            match poll_fn(|context| Poll::Ready(lot.as_mut().poll(context))).await {
-                Poll::Ready(done) => {
-                    done?;
-                }
-                Poll::Pending => written = Some(lot),
-            }
+        let words = Q::TEXT.words(self.dialect());
+        let rows = rows.map(Query::values);
+        match &self.inner {
+            Inner::Sqlite(inner) => inner.put_rows(Q::TEXT, words, rows).await,
+            Inner::Postgres(inner) => inner.put_rows(words, rows).await,
         }
-        if let Some(last) = written {
-            last.await?;
-        }
-        Ok(())
     }
 
     /// A write that does not wait; how many rows it has touched.
     pub(super) async fn put_now(&self, query: impl Query) -> Result<u64, Trouble> {
-        self.hand_over().await?;
-        let done = self.inner.execute_raw(statement(&self.inner, query)).await?;
-        Ok(done.rows_affected())
+        let (words, values) = (text_of(&query).words(self.dialect()), query.values());
+        match &self.inner {
+            Inner::Sqlite(inner) => inner.put_now(words, values).await,
+            Inner::Postgres(inner) => inner.put_now(words, values).await,
+        }
     }
 
     /// Hands over what waits: whatever is wrong with it is said here.
     pub(super) async fn hand_over(&self) -> Result<(), Trouble> {
-        let waiting = self.take();
-        self.send(waiting).await
+        match &self.inner {
+            Inner::Sqlite(inner) => inner.hand_over().await,
+            Inner::Postgres(inner) => inner.hand_over().await,
+        }
     }
 
     fn refuse_if_spoiled(&self) -> Result<(), Trouble> {
@@ -180,26 +150,6 @@ impl Transaction {
             return Err(Trouble::Database(DbErr::Custom(text.into())));
         }
         Ok(())
-    }
-
-    async fn send(&self, waiting: Vec<PendingWrite>) -> Result<(), Trouble> {
-        if !waiting.is_empty() {
-            self.inner.execute_raw(self.one_of(waiting)).await?;
-        }
-        Ok(())
-    }
-
-    fn take(&self) -> Vec<PendingWrite> {
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn alone(&self, words: &str, values: Vec<Value>) -> Statement {
-        Statement::from_sql_and_values(self.inner.get_database_backend(), words, values)
-    }
-
-    fn one_of(&self, statements: Vec<PendingWrite>) -> Statement {
-        let (words, values) = joined(statements);
-        Statement::from_sql_and_values(self.inner.get_database_backend(), words, values)
     }
 
     /// A savepoint; it goes along with what comes first in it.
@@ -212,7 +162,7 @@ impl Transaction {
             }
             SavepointOf::Rows => [PointText::BeginRows, PointText::KeepRows, PointText::BackRows],
         };
-        self.put_text(begin.words(Dialect::Sqlite), vec![]).await?;
+        self.put_text(begin, vec![]).await?;
         Ok(Savepoint { around: self, begin, keep, back, is_open: true })
     }
 
@@ -220,7 +170,10 @@ impl Transaction {
     pub(super) async fn commit(self) -> Result<(), Trouble> {
         self.refuse_if_spoiled()?;
         self.hand_over().await?;
-        Ok(self.inner.commit().await?)
+        match self.inner {
+            Inner::Sqlite(inner) => inner.commit().await,
+            Inner::Postgres(inner) => inner.commit().await,
+        }
     }
 
     /// Takes back what was written, and says why.
@@ -230,7 +183,32 @@ impl Transaction {
 
     /// Takes back what was written.
     pub(super) async fn rollback(self) -> Result<(), Trouble> {
-        Ok(self.inner.rollback().await?)
+        match self.inner {
+            Inner::Sqlite(inner) => inner.rollback().await,
+            Inner::Postgres(inner) => inner.rollback().await,
+        }
+    }
+
+    /// Takes back what was written behind a savepoint, which may itself still wait; what waits is of it.
+    async fn take_back(
+        &self,
+        begin: PointText,
+        [back, keep]: [PointText; 2],
+    ) -> Result<(), Trouble> {
+        let begin = begin.words(self.dialect());
+        let has_waited = match &self.inner {
+            Inner::Sqlite(inner) => inner.forget_waiting(begin),
+            Inner::Postgres(inner) => inner.forget_waiting(begin),
+        };
+        if has_waited {
+            return Ok(());
+        }
+        self.put_text(back, vec![]).await?;
+        self.put_text(keep, vec![]).await?;
+        match &self.inner {
+            Inner::Sqlite(inner) => inner.hand_over().await,
+            Inner::Postgres(inner) => inner.take_back().await,
+        }
     }
 }
 
@@ -260,7 +238,7 @@ impl Savepoint<'_> {
     /// Keeps what was written, all of which was handed over: this goes along with what comes next.
     pub(super) async fn keep(mut self) -> Result<(), Trouble> {
         self.around.refuse_if_spoiled()?;
-        self.around.put_text(self.keep.words(Dialect::Sqlite), vec![]).await?;
+        self.around.put_text(self.keep, vec![]).await?;
         self.is_open = false;
         Ok(())
     }
@@ -272,13 +250,7 @@ impl Savepoint<'_> {
 
     /// Takes back what was written.
     pub(super) async fn rollback(mut self) -> Result<(), Trouble> {
-        // What waits is of this one: before it began, all was handed over. It may itself wait.
-        let waiting = self.around.take();
-        if waiting.first().is_none_or(|(words, _)| *words != self.begin.words(Dialect::Sqlite)) {
-            self.around.put_text(self.back.words(Dialect::Sqlite), vec![]).await?;
-            self.around.put_text(self.keep.words(Dialect::Sqlite), vec![]).await?;
-            self.around.hand_over().await?;
-        }
+        self.around.take_back(self.begin, [self.back, self.keep]).await?;
         // With whatever was in it.
         self.around.is_spoiled.store(false, Ordering::Relaxed);
         self.is_open = false;
@@ -300,14 +272,6 @@ fn undone(rolled_back: Result<(), Trouble>, why: Trouble) -> Trouble {
     match rolled_back {
         Err(broken) if why.is_of_one_commit() => broken,
         _ => why,
-    }
-}
-
-fn octets(value: &Value) -> usize {
-    match value {
-        Value::String(Some(text)) => text.len(),
-        Value::Bytes(Some(bytes)) => bytes.len(),
-        _ => 0,
     }
 }
 

@@ -135,7 +135,7 @@ mod tests {
                 "INSERT INTO note (account, about, folder, remote_id, uidvalidity, uid, count, text, at) VALUES (1, 'x', \
                  {at}, '', 0, 0, 1, '', {at})"
             );
-            db.writer.execute_unprepared(&put).await.unwrap();
+            db.writer.sqlite().execute_unprepared(&put).await.unwrap();
         }
         let tx: Transaction = db.begin().await.unwrap().into();
         let Correction { slope, .. } = correction;
@@ -143,10 +143,10 @@ mod tests {
         tx.put(NotesWere { account, now, latest, slope, kept }).await.unwrap();
         tx.commit().await.unwrap();
         let statement = sea_orm::Statement::from_string(
-            db.writer.get_database_backend(),
+            db.writer.sqlite().get_database_backend(),
             "SELECT folder, at FROM note",
         );
-        let rows = db.writer.query_all_raw(statement).await.unwrap();
+        let rows = db.writer.sqlite().query_all_raw(statement).await.unwrap();
         assert_eq!(rows.len(), 16);
         for row in rows {
             let (was, is): (i64, i64) =

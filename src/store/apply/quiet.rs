@@ -188,7 +188,7 @@ mod tests {
                     incarnation, sizes_estimated, keep) VALUES (1, 'a', 'imap', 'h', 'u', 'hash', '', '', 0, 1, \
                     FALSE, FALSE); INSERT INTO folder (id, account, remote_id, path, uidvalidity, exists_count, \
                     opened_at, excluded, passed_at) VALUES (1, 1, x'41', 'A', 1, 0, 1, FALSE, 1)";
-        db.writer.execute_unprepared(rows).await.unwrap();
+        db.writer.sqlite().execute_unprepared(rows).await.unwrap();
         for (at, told, passed, proved) in
             [(5, true, 1, 5), (7, false, 7, 7), (6, false, 7, 7), (9, true, 7, 9)]
         {
@@ -196,12 +196,13 @@ mod tests {
             let (folder, started) = (FolderId(1), Micros(at));
             let proof = QuietProof::Pass { folder, started, told, whole: true };
             quiet.proved(AccountId(1), proof);
-            let tx = Transaction::from(db.writer.begin().await.unwrap());
+            let tx = Transaction::from(db.writer.sqlite().begin().await.unwrap());
             write_quiet(&tx, &quiet).await.unwrap();
             tx.commit().await.unwrap();
             let row = "SELECT passed_at, proved_at FROM folder";
             let row = db
                 .writer
+                .sqlite()
                 .query_one_raw(sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, row));
             let row = row.await.unwrap().unwrap();
             let instant = |column| row.try_get_by::<i64, _>(column).unwrap();

@@ -1,7 +1,6 @@
 //! Parts of a transaction.
 
 use crate::store::sql::query::{Dialect, Named};
-use crate::store::sql::sqlite;
 
 /// A text that begins a part of a transaction, keeps it, or takes back what was written since it
 /// began. None is given anything.
@@ -29,9 +28,16 @@ impl PointText {
 }
 
 impl Named for PointText {
-    fn words(self, dialect: Dialect) -> &'static str {
-        match dialect {
-            Dialect::Sqlite => sqlite::points::words(self),
+    /// The same in every dialect. Where SQLite has taken back all of a transaction by itself (a full disk), the
+    /// first of them would begin another: nobody goes on behind what says so.
+    fn words(self, _: Dialect) -> &'static str {
+        match self {
+            Self::BeginCommit => "SAVEPOINT part_commit",
+            Self::KeepCommit => "RELEASE part_commit",
+            Self::BackCommit => "ROLLBACK TO part_commit",
+            Self::BeginRows => "SAVEPOINT part_rows",
+            Self::KeepRows => "RELEASE part_rows",
+            Self::BackRows => "ROLLBACK TO part_rows",
         }
     }
 }

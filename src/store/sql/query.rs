@@ -13,6 +13,9 @@ use postrider_core::standing::{EventKind, Outcome, Standing};
 use postrider_core::time::Micros;
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Value};
 use serde::de::DeserializeOwned;
+use serde_json::Serializer;
+use serde_json::ser::CharEscape;
+use std::io;
 
 /// A text, by name.
 pub(in crate::store) trait Named: Copy + Send {
@@ -25,15 +28,17 @@ pub(in crate::store) trait Named: Copy + Send {
 pub(in crate::store) enum Dialect {
     /// SQLite's.
     Sqlite,
+    /// PostgreSQL's.
+    Postgres,
 }
 
 impl Dialect {
     /// That of a database.
     pub(in crate::store) fn of(db: &impl ConnectionTrait) -> Self {
         match db.get_database_backend() {
-            DbBackend::Sqlite => Self::Sqlite,
+            DbBackend::Postgres => Self::Postgres,
             // No other is opened.
-            other => unreachable!("{other:?} is no database of ours"),
+            _ => Self::Sqlite,
         }
     }
 }
@@ -162,10 +167,11 @@ pub(in crate::store) fn rows_of<R: Row>(answer: &[QueryResult]) -> Result<Vec<R>
 macro_rules! queries {
     ($(#[$doc:meta])* $texts:ident, $module:ident: $($rest:tt)*) => {
         $crate::store::sql::query::queries! {
-            @ $(#[$doc])* $texts, $crate::store::sql::sqlite::$module::words: $($rest)*
+            @ $(#[$doc])* $texts, $crate::store::sql::sqlite::$module::words,
+            $crate::store::sql::postgres::$module::words: $($rest)*
         }
     };
-    (@ $(#[$doc:meta])* $texts:ident, $sqlite:path:
+    (@ $(#[$doc:meta])* $texts:ident, $sqlite:path, $postgres:path:
      $($(#[$note:meta])* $name:ident { $($field:ident: $type:ty),* $(,)? } $(-> $row:ty)?;)*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +183,7 @@ macro_rules! queries {
             fn words(self, dialect: $crate::store::sql::query::Dialect) -> &'static str {
                 match dialect {
                     $crate::store::sql::query::Dialect::Sqlite => $sqlite(self),
+                    $crate::store::sql::query::Dialect::Postgres => $postgres(self),
                 }
             }
         }
@@ -202,12 +209,12 @@ macro_rules! queries {
             })?
         )*
 
-        /// Each text: its name, its words, how many values it is given, the columns of its answer.
+        /// Each text: its name, its words in either dialect, how many values it is given, the columns of its answer.
         #[cfg(test)]
         pub(in crate::store) fn shapes() -> Vec<$crate::store::sql::query::Shape> {
             vec![$($crate::store::sql::query::Shape {
                 name: stringify!($name),
-                words: $sqlite($texts::$name),
+                words: [$sqlite($texts::$name), $postgres($texts::$name)],
                 given: <[&str]>::len(&[$(stringify!($field)),*]),
                 columns: None$(.or(Some($crate::store::sql::query::columns_of::<$row>())))?,
             },)*]
@@ -251,7 +258,7 @@ pub(in crate::store) use {queries, rows};
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Shape {
     pub(in crate::store) name: &'static str,
-    pub(in crate::store) words: &'static str,
+    pub(in crate::store) words: [&'static str; 2],
     pub(in crate::store) given: usize,
     pub(in crate::store) columns: Option<Vec<&'static str>>,
 }
@@ -263,7 +270,10 @@ pub(in crate::store) struct Document(String);
 impl Document {
     /// Of this.
     pub(in crate::store) fn of(json: &impl serde::Serialize) -> Result<Self, Trouble> {
-        let text = serde_json::to_string(json);
+        let mut text = Vec::new();
+        let mut out = Serializer::with_formatter(&mut text, WithoutNul);
+        let written = json.serialize(&mut out).map_err(|e| e.to_string());
+        let text = written.and_then(|()| String::from_utf8(text).map_err(|e| e.to_string()));
         text.map(Self).map_err(|e| Trouble::Damaged(format!("cannot write JSON: {e}")))
     }
 }
@@ -312,7 +322,48 @@ macro_rules! plain {
     )*};
 }
 
-plain!(i64, bool, String, Vec<u8>);
+plain!(i64, bool, Vec<u8>);
+
+impl Column for String {
+    type Stored = Self;
+
+    fn read(stored: Self) -> Result<Self, Trouble> {
+        Ok(stored)
+    }
+}
+
+impl Parameter for String {
+    fn value(self) -> Value {
+        without_nul(self).into()
+    }
+}
+
+impl Parameter for Option<String> {
+    fn value(self) -> Value {
+        self.map(without_nul).into()
+    }
+}
+
+/// PostgreSQL takes no NUL in a text, and what is stored is to be the same in each database.
+fn without_nul(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text }
+}
+
+/// Writes JSON as the databases take it: its texts become texts of theirs.
+struct WithoutNul;
+
+impl serde_json::ser::Formatter for WithoutNul {
+    fn write_char_escape<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        escape: CharEscape,
+    ) -> io::Result<()> {
+        match escape {
+            CharEscape::AsciiControl(0) => out.write_all("\u{FFFD}".as_bytes()),
+            other => serde_json::ser::CompactFormatter.write_char_escape(out, other),
+        }
+    }
+}
 
 /// Types that are stored as another one.
 macro_rules! stored_as {

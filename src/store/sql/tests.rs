@@ -19,7 +19,7 @@ use sea_orm::sqlx::{Column, Executor, SqlStr, Statement as Prepared};
 use sea_orm::{ConnectionTrait, Statement};
 
 /// Every text there is.
-fn shapes() -> Vec<Shape> {
+pub(super) fn shapes() -> Vec<Shape> {
     [
         change::shapes(),
         commit::shapes(),
@@ -49,7 +49,8 @@ async fn plan_of_words(words: &str) -> Vec<String> {
     let sql = format!("EXPLAIN QUERY PLAN {words}");
     let rows = db
         .writer
-        .query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql))
+        .sqlite()
+        .query_all_raw(Statement::from_string(db.writer.sqlite().get_database_backend(), sql))
         .await
         .unwrap();
     let plan = rows.iter().map(|row| row.try_get_by_index(3).unwrap()).collect();
@@ -134,7 +135,7 @@ const OF_ALL_FOLDERS: &[&str] = &[
 #[tokio::test]
 async fn a_folder_is_found_by_its_key() {
     let mut by_account = Vec::new();
-    for Shape { name, words, .. } in shapes() {
+    for Shape { name, words: [words, _], .. } in shapes() {
         let plan = plan_of_words(words).await;
         let of_folders = |line: &String| line.ends_with("folder_remote_id (account=?)");
         if plan.iter().any(of_folders) {
@@ -151,12 +152,13 @@ async fn every_text_is_understood() {
     let dir = tempfile::tempdir().unwrap();
     let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
     let points = PointText::ALL.map(|text| (format!("{text:?}"), text.words(Dialect::Sqlite)));
-    let texts = shapes().into_iter().map(|shape| (shape.name.to_owned(), shape.words));
+    let texts = shapes().into_iter().map(|shape| (shape.name.to_owned(), shape.words[0]));
     for (text, words) in texts.chain(points) {
         let sql = format!("EXPLAIN {words}");
         let explained = db
             .writer
-            .query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql))
+            .sqlite()
+            .query_all_raw(Statement::from_string(db.writer.sqlite().get_database_backend(), sql))
             .await;
         assert!(explained.is_ok_and(|rows| !rows.is_empty()), "{text}");
     }
@@ -168,14 +170,14 @@ async fn every_text_is_understood() {
 async fn every_text_is_what_is_said_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
-    for Shape { name, words, given, columns } in shapes() {
+    for Shape { name, words: [words, _], given, columns } in shapes() {
         let numbers = words.split('?').skip(1).filter_map(|behind| {
             let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
             digits.parse::<usize>().ok()
         });
         assert_eq!(numbers.max().unwrap_or(0), given, "{name}");
         let Some(columns) = columns else { continue };
-        let pool = db.writer.get_sqlite_connection_pool();
+        let pool = db.writer.sqlite().get_sqlite_connection_pool();
         let told = pool.prepare(SqlStr::from_static(words)).await.unwrap();
         let told: Vec<&str> = told.columns().iter().map(Column::name).collect();
         let mut sorted = (told.clone(), columns.clone());
@@ -196,7 +198,7 @@ async fn a_message_is_not_given_a_body_without_octets() {
         let body = format!(
             "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (x'{hash}', 1, 0, {length}, 0)"
         );
-        db.writer.execute_unprepared(&body).await.unwrap();
+        db.writer.sqlite().execute_unprepared(&body).await.unwrap();
         let message = Message {
             account: AccountId(1),
             id: MessageId(1),
@@ -216,7 +218,7 @@ async fn a_message_is_not_given_a_body_without_octets() {
             parse: "",
             version: None,
         };
-        let put = db.writer.execute_raw(statement(&db.writer, message)).await;
+        let put = db.writer.sqlite().execute_raw(statement(db.writer.sqlite(), message)).await;
         assert_eq!(put.is_ok(), is_taken, "{length}: {put:?}");
         db.close().await;
     }

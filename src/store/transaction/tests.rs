@@ -1,8 +1,10 @@
 //! What waits, what goes together, and what is said of it.
 
 use super::*;
+use crate::store::sql::LARGE;
 use crate::store::sql::inserts::{Body, Event, Location, Message};
 use crate::store::sql::query::{Document, queries, rows};
+use crate::store::sql::sqlite::transaction::{COMPANY, WRITES_TOGETHER};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, FolderId, MessageId, UidValidity};
 use postrider_core::standing::EventKind;
@@ -62,7 +64,7 @@ rows! {
 }
 
 queries! {
-    @ Say, words:
+    @ Say, words, words:
     Insert { id: i64, n: i64 };
     InsertText { id: i64, n: String };
     Double { by: i64 };
@@ -278,10 +280,7 @@ async fn rows_of_nothing_are_none() {
             part.keep().await.unwrap();
         }
         for table in ["body", "message", "location", "event"] {
-            let count = format!("SELECT count(*) FROM {table}");
-            let count = Statement::from_string(tx.inner.get_database_backend(), count);
-            let row = tx.inner.query_one_raw(count).await.unwrap().unwrap();
-            let held: i64 = row.try_get_by_index(0).unwrap();
+            let held = tx.sqlite().count(table).await;
             assert_eq!(held, if lacks { 0 } else { 7 }, "{table}");
         }
         tx.rollback().await.unwrap();
@@ -347,7 +346,7 @@ async fn not_many_wait() {
     let tx = Transaction::from(db.begin().await.unwrap());
     for n in 0..100_i64 {
         tx.put(Insert { id: n, n: 1 }).await.unwrap();
-        assert!(tx.waiting.lock().unwrap().len() < WRITES_TOGETHER);
+        assert!(tx.sqlite().waiting() < WRITES_TOGETHER);
     }
     tx.commit().await.unwrap();
     assert_eq!(all(&db).await.len(), 100);
@@ -360,5 +359,5 @@ async fn large_ones_do_not_wait() {
     tx.put(Insert { id: 1, n: 1 }).await.unwrap();
     let large = "9".repeat(LARGE);
     assert!(matches!(tx.put(InsertText { id: 2, n: large }).await, Err(Trouble::Refused(_))));
-    assert!(tx.waiting.lock().unwrap().is_empty());
+    assert!(tx.sqlite().waiting() == 0);
 }

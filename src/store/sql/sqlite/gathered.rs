@@ -1,6 +1,7 @@
 //! Statements that go together: the way to SQLite's own thread and back costs more than a small write
 //! does. It takes a text of several statements, and numbers a text's parameters from the first one on.
 
+use crate::store::sql::numbers::{Piece, pieces};
 use crate::store::sql::query::{Dialect, Named};
 use sea_orm::Value;
 
@@ -34,27 +35,18 @@ pub(in crate::store) fn joined(statements: Vec<(&str, Vec<Value>)>) -> (String, 
         if !text.is_empty() {
             text.push_str(";\n");
         }
-        let (mut is_quoted, mut rest) = (false, words);
-        while let Some(at) = rest.find(['\'', '?']) {
-            let (before, from) = rest.split_at(at);
-            let (sign, after) = from.split_at(1);
-            text.push_str(before);
-            text.push_str(sign);
-            rest = after;
-            if sign == "'" {
-                is_quoted = !is_quoted;
-            } else if !is_quoted {
-                let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-                let (number, after) = after.split_at(end);
-                let place = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-                let value = place.and_then(|place| own.get(place));
-                debug_assert!(value.is_some(), "?{number} has no value: {words}");
-                // As the database has it: those that follow keep their places.
-                values.push(value.cloned().unwrap_or(Value::String(None)));
-                rest = after;
+        for piece in pieces(words, '?') {
+            match piece {
+                Piece::Words(words) => text.push_str(words),
+                Piece::Given(place) => {
+                    let value = own.get(place);
+                    debug_assert!(value.is_some(), "{place} has no value: {words}");
+                    text.push('?');
+                    // As the database has it: those that follow keep their places.
+                    values.push(value.cloned().unwrap_or(Value::String(None)));
+                }
             }
         }
-        text.push_str(rest);
     }
     (text, values)
 }
@@ -105,7 +97,7 @@ mod tests {
              (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)) WHERE column1 IS NOT NULL ON CONFLICT (hash) DO NOTHING"
         );
         // They are given in the order of their columns, so that numbers are not needed.
-        for Shape { name: text, words, .. } in inserts::shapes() {
+        for Shape { name: text, words: [words, _], .. } in inserts::shapes() {
             // Else each statement keeps what every page of the database held before it: a third of the work.
             assert!(words.starts_with("INSERT OR FAIL INTO "), "{text}");
             // Else a lot that is not full has rows of nothing.

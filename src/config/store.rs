@@ -1,0 +1,105 @@
+//! Where the database is, as the config says it.
+
+use crate::config::mailbox::SecretFrom;
+use crate::config::place::{Place, ServerPlace};
+use crate::config::raw::RawValue;
+use crate::config::taker::{Taker, shown};
+use reqwest::Url;
+use secrecy::SecretString;
+use std::path::Path;
+use std::time::Duration;
+
+/// Keys of `[store]`.
+pub(super) const KEYS: [&str; 4] =
+    ["store.url", "store.password_file", "store.readers", "store.timeout"];
+
+/// Those that mean something to a server alone.
+const OF_A_SERVER: [&str; 3] = ["store.password_file", "store.readers", "store.timeout"];
+
+/// What a URL may say of a connection (<https://www.postgresql.org/docs/current/libpq-connect.html>); anything
+/// else would be passed over without a word.
+const PARAMETERS: [&str; 9] =
+    ["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "dbname", "user", "options"];
+
+/// Words of `sslmode`.
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// What to write.
+const WRITE: &str = "write \"sqlite://data/postrider.db\" or \"postgres://USER@HOST/DATABASE\"";
+
+/// Where the database is, and what deserves a warning.
+pub(super) fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> (Place, Option<String>) {
+    let default = Place::File(data_dir.join("postrider.db"));
+    let password = t.text("store.password_file").map(|file| SecretFrom::File(base.join(file)));
+    let readers = t.number("store.readers", 4, 1, 100);
+    let timeout = t.duration("store.timeout", Duration::from_secs(30));
+    let server = |shown, url| ServerPlace {
+        shown,
+        url,
+        password,
+        readers: u32::try_from(readers).unwrap_or(u32::MAX),
+        timeout,
+    };
+    let item = t.item("store.url");
+    let said = item.as_ref().map(|item| &item.value);
+    let (place, told) = match said {
+        None => (default, Ok(None)),
+        Some(RawValue::Text(url)) => match url.strip_prefix("sqlite://") {
+            Some(path) if !path.is_empty() => (Place::File(base.join(path)), Ok(None)),
+            _ if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                match of_server(url, server) {
+                    Ok((place, warning)) => (Place::Server(place), Ok(warning)),
+                    Err(text) => (default, Err(text)),
+                }
+            }
+            _ => (default, Err(format!("\"{url}\" is no database; {WRITE}"))),
+        },
+        Some(other) => (default, Err(format!("{} will not do; {WRITE}", shown(other)))),
+    };
+    if let Place::File(_) = place
+        && told.is_ok()
+    {
+        for key in OF_A_SERVER {
+            if let Some(item) = t.item(key) {
+                let text = "it is PostgreSQL's, and would do nothing; leave it out";
+                t.wrong(item.place, key, text);
+            }
+        }
+    }
+    match (told, item) {
+        (Ok(warning), Some(item)) => (place, warning.map(|text| format!("{}: {text}", item.place))),
+        (Err(text), Some(item)) => {
+            t.wrong(item.place, "store.url", text);
+            (place, None)
+        }
+        (_, None) => (place, None),
+    }
+}
+
+/// A server, its password apart from its URL; the URL is never told where it cannot be read: there may be a
+/// password in it.
+fn of_server(
+    text: &str,
+    server: impl FnOnce(String, SecretString) -> ServerPlace,
+) -> Result<(ServerPlace, Option<String>), String> {
+    let example = "write it like \"postgres://USER@HOST/DATABASE\"";
+    let mut url =
+        Url::parse(text).map_err(|e| format!("the URL cannot be read: {e}; {example}"))?;
+    for (key, value) in url.query_pairs() {
+        if !PARAMETERS.contains(&&*key) {
+            let known = PARAMETERS.join(", ");
+            return Err(format!("there is no parameter {key} of a URL; there are {known}"));
+        }
+        if key == "sslmode" && !SSL_MODES.contains(&&*value) {
+            return Err(format!("sslmode={value} is none; write one of {}", SSL_MODES.join(", ")));
+        }
+    }
+    let has_password = url.password().is_some();
+    let options: Result<sqlx::postgres::PgConnectOptions, _> = text.parse();
+    options.map_err(|_| format!("the URL cannot be read; {example}"))?;
+    if has_password && url.set_password(None).is_err() {
+        return Err(format!("the URL names no host; {example}"));
+    }
+    let warning = "store.url has a password in it; store.password_file is safer";
+    Ok((server(url.into(), text.to_owned().into()), has_password.then(|| warning.to_owned())))
+}

@@ -1,0 +1,39 @@
+//! PostgreSQL's words for mail that is held already.
+
+use crate::store::sql::held::HeldText;
+
+pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
+    match text {
+        HeldText::HeldBodies => {
+            "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) AS size FROM \
+             message m JOIN body b ON b.id = m.body WHERE m.account = (SELECT id FROM account WHERE name = $1) AND \
+             m.identity IN (SELECT jsonb_array_elements_text($2::jsonb))"
+        }
+        // The message's last place says when it came there.
+        HeldText::LostMail => {
+            "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) AS size, \
+             m.message_id, (SELECT internal_date FROM location WHERE message = m.id ORDER BY ended_at DESC NULLS \
+             LAST LIMIT 1) AS internal_date, m.last_sight, m.last_folder FROM message m JOIN body b ON b.id = m.body \
+             WHERE m.account = (SELECT id FROM account WHERE name = $1) AND m.limbo_since IS NOT NULL AND \
+             m.message_id IS NOT NULL AND m.size > $3 LIMIT $2"
+        }
+        // However many have one size, each of them is looked at once.
+        HeldText::Twins => {
+            "WITH mine (identity, body, size, message_id) AS MATERIALIZED (SELECT identity, body, size, message_id \
+             FROM message WHERE account = (SELECT id FROM account WHERE name = $1) AND identity IN (SELECT \
+             jsonb_array_elements_text($2::jsonb)) UNION ALL SELECT identity, body, size, message_id FROM message \
+             WHERE account = (SELECT id FROM account WHERE name = $1) AND identity IS NULL AND body IN (SELECT b.id \
+             FROM jsonb_array_elements_text($3::jsonb) j (value) JOIN body b ON b.hash = decode(j.value, 'hex'))) \
+             SELECT identity, (SELECT hash FROM body WHERE id = mine.body) AS hash FROM mine WHERE message_id IN \
+             (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM account WHERE name = $1) AND \
+             o.deleted_at IS NULL AND o.limbo_since IS NULL AND o.size IN (SELECT size FROM mine) AND o.message_id \
+             IN (SELECT message_id FROM mine))"
+        }
+        HeldText::FoundIn => {
+            "SELECT f.passed_at, f.opened_at, (c.state::jsonb #>> '{state,uidnext}')::bigint AS uidnext, \
+             a.sizes_estimated, f.id AS folder FROM account a JOIN folder f ON f.account = a.id AND \
+             sha256(f.remote_id) = sha256($2) AND f.deleted_at IS NULL JOIN cursor c ON c.folder = f.id AND c.lane = \
+             'live' WHERE a.name = $1"
+        }
+    }
+}

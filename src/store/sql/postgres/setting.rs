@@ -1,0 +1,20 @@
+//! PostgreSQL's words for what says that database and data folder belong together.
+
+use crate::store::sql::setting::SettingText;
+
+pub(in crate::store::sql) const fn words(text: SettingText) -> &'static str {
+    match text {
+        SettingText::Setting => "SELECT value FROM setting WHERE name = $1",
+        SettingText::LeapRow => {
+            "INSERT INTO leap (at, after, next) SELECT EXTRACT(EPOCH FROM now())::bigint * 1000000, next - 1, next + \
+             $1 FROM counter WHERE name = 'event'"
+        }
+        SettingText::LeapCounter => "UPDATE counter SET next = next + $1 WHERE name = 'event'",
+        SettingText::NextEvent => "SELECT next FROM counter WHERE name = 'event'",
+        SettingText::PutSetting => {
+            "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = \
+             excluded.value"
+        }
+        SettingText::ForgetSetting => "DELETE FROM setting WHERE name = $1",
+    }
+}

@@ -1,0 +1,184 @@
+//! Every text is understood by a real server, answers what is read of it, and finds what it asks for by a key.
+
+use crate::config::{Place, ServerPlace};
+use crate::store::sql::query::Shape;
+use crate::store::sql::tests::shapes;
+use crate::store::{Database, open};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Column, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// A database of a test's own on the server that the tests have.
+pub(in crate::store) struct Scratch {
+    server: String,
+    name: String,
+}
+
+impl Scratch {
+    pub(in crate::store) async fn new() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let server = std::env::var("POSTRIDER_TEST_POSTGRES")
+            .expect("`cargo xtask test` starts PostgreSQL, and says where");
+        let name = format!("u{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let made = Self { server, name };
+        made.at("postgres", &format!("CREATE DATABASE {}", made.name)).await;
+        made
+    }
+
+    fn url(&self) -> String {
+        format!("{}/{}", self.server, self.name)
+    }
+
+    pub(in crate::store) fn place(&self) -> Place {
+        Place::Server(ServerPlace {
+            shown: self.url(),
+            url: self.url().into(),
+            password: None,
+            readers: 2,
+            timeout: Duration::from_secs(30),
+        })
+    }
+
+    pub(in crate::store) async fn open(&self) -> Database {
+        open(&self.place()).await.unwrap()
+    }
+
+    /// A connection beside those of the store.
+    pub(in crate::store) async fn beside(&self) -> PgConnection {
+        PgConnection::connect(&self.url()).await.unwrap()
+    }
+
+    async fn at(&self, database: &str, sql: &str) {
+        let mut db = PgConnection::connect(&format!("{}/{database}", self.server)).await.unwrap();
+        db.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+
+    pub(in crate::store) async fn remove(self) {
+        self.at("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+    }
+}
+
+/// A text is given as many values as it has numbers for, and answers with the columns that are read, of the kinds
+/// that are read.
+#[tokio::test]
+async fn every_text_is_what_is_said_of_it() {
+    let scratch = Scratch::new().await;
+    scratch.open().await.close().await;
+    let mut db = scratch.beside().await;
+    for Shape { name, words: [_, words], given, columns } in shapes() {
+        let told = db.prepare(AssertSqlSafe(words).into_sql_str()).await;
+        let told = told.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let taken = told.parameters().and_then(|taken| taken.left().map(<[_]>::len));
+        assert_eq!(taken, Some(given), "{name}");
+        let found: Vec<(&str, &str)> =
+            told.columns().iter().map(|c| (c.name(), c.type_info().name())).collect();
+        for (column, kind) in &found {
+            assert!(["INT8", "BOOL", "TEXT", "BYTEA"].contains(kind), "{name}: {column} is {kind}");
+        }
+        let mut found: Vec<&str> = found.into_iter().map(|(column, _)| column).collect();
+        let mut columns = columns.unwrap_or_default();
+        found.sort_unstable();
+        columns.sort_unstable();
+        assert_eq!(found, columns, "{name}");
+    }
+    scratch.remove().await;
+}
+
+/// Where a text reads all of a table, or of an index of what is looked for: what runs once, or is for people; and
+/// where some folders are most of them.
+const ALL_OF_IT: &[(&str, &str)] = &[
+    ("AllManifestFolders", "folder"),
+    ("EventGaps", "event"),
+    ("LedgerByClass", "owed"),
+    ("Miscounts", "folder"),
+    ("NamedPacks", "body"),
+    ("PassesProved", "folder"),
+    ("PurgeEventData", "event"),
+    ("PurgeFolderLocations", "folder"),
+    ("PurgeFolders", "folder"),
+    ("StoredFailures", "owed"),
+    ("StoredRuns", "run"),
+    ("UnprovedFolders", "folder"),
+];
+
+/// Rows of a database in use: three accounts of ten folders, a thousand mails each.
+const IN_USE: &str = "
+    INSERT INTO account (id, name, provider, host, username, identity_kind, state, reason, since, incarnation)
+        SELECT n, 'a' || n, 'imap', '', '', 'hash', 'x', '', 0, 1 FROM generate_series(1, 3) n;
+    INSERT INTO folder (id, account, remote_id, path, uidvalidity, exists_count, opened_at, excluded)
+        SELECT n, 1 + n % 3, n::text::bytea, 'f' || n, 1, 0, 0, FALSE FROM generate_series(1, 30) n;
+    INSERT INTO cursor (folder, lane, state)
+        SELECT n / 2, CASE n % 2 WHEN 0 THEN 'live' ELSE 'backfill' END, '{}' FROM generate_series(2, 61) n;
+    INSERT INTO body (id, hash, pack, \"offset\", length, stored_at)
+        SELECT n, sha256(n::text::bytea), 1 + n / 1000, n, 1, 0 FROM generate_series(1, 3000) n;
+    INSERT INTO message (id, account, size, stored_at, parse, body, identity)
+        SELECT n, 1 + n % 3, 1, 0, '', n, CASE n % 2 WHEN 0 THEN 'i' || n END FROM generate_series(1, 3000) n;
+    INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, began_at)
+        SELECT 1 + n % 30, 1, n, n, '', '', 0 FROM generate_series(1, 3000) n;
+    INSERT INTO failure (account, folder, uid, reach, class, attempts, version, text, first_at, last_at)
+        SELECT 1 + n % 3, 1 + n % 30, n, 'message', 'bug', 1, '', '', 0, 0 FROM generate_series(1, 3000) n;
+    INSERT INTO failure (account, folder, reach, class, attempts, version, text, first_at, last_at)
+        SELECT 1 + n % 3, n, 'folder', 'bug', 1, '', '', 0, 0 FROM generate_series(1, 30) n;
+    INSERT INTO event (seq, id, at, kind, account, backfill, data)
+        SELECT n, n, 0, 'x', 1 + n % 3, FALSE, '' FROM generate_series(1, 3000) n;
+    INSERT INTO owed (account, identity, told_at, due_at, rank, bytes, attempts)
+        SELECT 1 + n % 3, 'i' || n, 0, 0, 0, FALSE, 0 FROM generate_series(1, 3000) n;
+    INSERT INTO note (account, about, folder, remote_id, uidvalidity, uid, count, text, at)
+        SELECT 1 + n % 3, 'x', n % 30, '', 1, n, 1, '', 0 FROM generate_series(1, 3000) n;
+    INSERT INTO run (account, started_at, finished_at, outcome, reason, stored, octets, facts, failed)
+        SELECT 1 + n % 3, 0, 0, '', '', 0, 0, 0, 0 FROM generate_series(1, 3000) n;
+    ANALYZE";
+
+/// However large an account is, what is asked about some of it is found by a key.
+#[tokio::test]
+async fn what_is_asked_for_is_found_by_a_key() {
+    let scratch = Scratch::new().await;
+    scratch.open().await.close().await;
+    let mut db = scratch.beside().await;
+    let generic = format!("SET plan_cache_mode = force_generic_plan; {}", super::server::BY_KEYS);
+    db.execute(AssertSqlSafe(generic)).await.unwrap();
+    db.execute(IN_USE).await.unwrap();
+    let mut found = Vec::new();
+    for Shape { name, words: [_, words], given, .. } in shapes() {
+        let nothing = if given == 0 {
+            String::new()
+        } else {
+            format!("({})", ["NULL"].repeat(given).join(", "))
+        };
+        let asked =
+            format!("PREPARE p AS {words}; EXPLAIN (FORMAT JSON) EXECUTE p{nothing}; DEALLOCATE p");
+        let rows = sqlx::raw_sql(AssertSqlSafe(asked)).fetch_all(&mut db).await;
+        let rows = rows.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let plan: &str = rows[0].try_get_raw(0).unwrap().as_str().unwrap();
+        let plan: serde_json::Value = serde_json::from_str(plan).unwrap();
+        for table in read_through(&plan[0]["Plan"]) {
+            found.push((name, table));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    let found: Vec<(&str, &str)> =
+        found.iter().map(|(name, table)| (*name, table.as_str())).collect();
+    assert_eq!(found, ALL_OF_IT);
+    scratch.remove().await;
+}
+
+/// The tables that a plan reads from one end to the other.
+fn read_through(plan: &serde_json::Value) -> Vec<String> {
+    let mut tables = Vec::new();
+    let grows =
+        ["message", "location", "event", "body", "folder", "failure", "owed", "note", "run"];
+    if let Some(table) = plan["Relation Name"].as_str()
+        && grows.contains(&table)
+        && plan["Node Type"].as_str().is_some_and(|node| node.ends_with("Scan"))
+        && plan["Index Cond"].is_null()
+        && plan["Recheck Cond"].is_null()
+    {
+        tables.push(table.to_owned());
+    }
+    for below in plan["Plans"].as_array().into_iter().flatten() {
+        tables.extend(read_through(below));
+    }
+    tables
+}
