@@ -9,6 +9,7 @@ pub mod place;
 mod proxy;
 pub mod raw;
 pub mod secret;
+mod store;
 mod taker;
 mod units;
 pub mod validate;
@@ -17,7 +18,7 @@ pub use account::{GMAIL, IMAP, known_download};
 pub(crate) use host::is_loopback;
 pub use mailbox::{Account, SecretFrom};
 pub use oauth::OAuthClient;
-pub use place::Place;
+pub use place::{Place, ServerPlace};
 pub use raw::{Flaw, Origin};
 pub use validate::{Admin, Config, load, places};
 

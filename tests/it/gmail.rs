@@ -125,7 +125,7 @@ async fn a_saved_draft_is_one_end_and_one_beginning() {
             let last = ask(&postrider.database(), "SELECT max(seq) AS x FROM event");
             postrider.sync().exits(0);
             let told = format!(
-                "SELECT group_concat(kind, ' ') AS x FROM (SELECT kind FROM event WHERE seq > {last} AND kind LIKE 'message.%' ORDER BY kind)"
+                "SELECT group_concat(kind, ' ') AS x FROM (SELECT kind FROM event WHERE seq > {last} AND kind LIKE 'message.%' ORDER BY kind) AS told"
             );
             let told = ask(&postrider.database(), &told);
             assert_eq!(told, "message.created message.deleted");
@@ -190,7 +190,7 @@ async fn old_mail_is_never_new() {
         }
         postrider.run(&["sync-now", "u", "--wait"]).exits(0);
         until(&database, "SELECT count(*) AS x FROM message", "602");
-        let told = "SELECT group_concat(x, ' ') AS x FROM (SELECT json_extract(data, '$.subject') || backfill AS x FROM event WHERE kind = 'message.created' AND NOT backfill)";
+        let told = "SELECT group_concat(x, ' ') AS x FROM (SELECT json_extract(data, '$.subject') || backfill AS x FROM event WHERE kind = 'message.created' AND NOT backfill) AS told";
         println!("{}", ask(&database, told));
         let fresh = "SELECT count(*) AS x FROM event WHERE kind = 'message.created' AND NOT backfill";
         assert_eq!(ask(&database, fresh), "1");
@@ -419,7 +419,7 @@ async fn a_storm_with_kills_ends_equal() {
         });
         served.stop();
         mirrors(&postrider, &mailbox, |_| true);
-        let twice = "SELECT count(*) AS x FROM (SELECT 1 FROM event WHERE kind = 'message.deleted' GROUP BY message HAVING count(*) > 1)";
+        let twice = "SELECT count(*) AS x FROM (SELECT 1 FROM event WHERE kind = 'message.deleted' GROUP BY message HAVING count(*) > 1) AS twice";
         assert_eq!(ask(&postrider.database(), twice), "0");
     })
     .await;

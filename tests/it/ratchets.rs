@@ -27,6 +27,10 @@ const MANY_PARAMETERS: usize = 0;
 const TABLES: &[&str] = &[
     "core/src/run/machine.rs step",
     "src/connection/actor.rs handle",
+    "src/store/sql/postgres/change.rs words",
+    "src/store/sql/postgres/commit.rs words",
+    "src/store/sql/postgres/feeds.rs words",
+    "src/store/sql/postgres/opening.rs words",
     "src/store/sql/sqlite/change.rs words",
     "src/store/sql/sqlite/commit.rs words",
     "src/store/sql/sqlite/feeds.rs words",

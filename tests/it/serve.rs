@@ -97,7 +97,7 @@ async fn a_quiet_look_writes_nothing_but_its_hour() {
         assert_eq!(state(&postrider.database()), before);
         let hours = ask(
             &postrider.database(),
-            "SELECT sum(runs) || ' ' || (sum(passes) > sum(runs)) AS x FROM run_hour",
+            "SELECT sum(runs) || ' ' || CASE WHEN sum(passes) > sum(runs) THEN 1 ELSE 0 END AS x FROM run_hour",
         );
         let (runs, more_passes) = hours.split_once(' ').unwrap();
         assert!(runs.parse::<u32>().unwrap() >= 3 && more_passes == "1", "{hours}");

@@ -81,22 +81,24 @@ async fn a_database_that_is_held_for_six_seconds_stops_no_folder() {
         tokio::spawn(blocking(move || {
             let postrider = Postrider::new(&config);
             let running = postrider.start(&["sync", "--once"], &[]);
-            let counted = "SELECT (SELECT count(*) FROM folder) + (SELECT count(*) FROM message) AS x";
+            let counted =
+                "SELECT (SELECT count(*) FROM folder) + (SELECT count(*) FROM message) AS x";
             let is_there = || {
                 let database = postrider.database();
-                let made = "SELECT count(*) AS x FROM sqlite_master WHERE name IN ('folder', 'message', 'leap')";
-                database.exists()
-                    && std::fs::metadata(database.file()).is_ok_and(|meta| meta.len() > 0)
-                    && ask(&database, made) == "3"
-                    && ask(&database, counted).parse::<u32>().unwrap() >= rows
+                database.is_made() && ask(&database, counted).parse::<u32>().unwrap() >= rows
             };
             crate::support::served::wait_until("rows", is_there);
             locked(&postrider.database(), || std::thread::sleep(std::time::Duration::from_secs(6)));
             let ran = running.wait(std::time::Duration::from_secs(60));
             assert_eq!(ran.code, Some(0), "held at {rows}\n{}\n{}", ran.stdout, ran.stderr);
             equal(&postrider, "u", &mailbox);
-            let standing = "SELECT count(*) AS x FROM failure WHERE folder IS NOT NULL AND closed_at IS NULL";
-            assert_eq!(ask(&postrider.database(), standing), "0", "held at {rows}: a folder stands still");
+            let standing =
+                "SELECT count(*) AS x FROM failure WHERE folder IS NOT NULL AND closed_at IS NULL";
+            assert_eq!(
+                ask(&postrider.database(), standing),
+                "0",
+                "held at {rows}: a folder stands still"
+            );
         }))
     });
     for trial in trials {

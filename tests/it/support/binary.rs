@@ -31,6 +31,13 @@ impl Ran {
 #[derive(Debug)]
 pub(crate) struct Postrider {
     dir: TempDir,
+    database: TestDatabase,
+}
+
+impl Drop for Postrider {
+    fn drop(&mut self) {
+        self.database.remove();
+    }
 }
 
 /// A config line block for an account on a plain port of this machine.
@@ -47,8 +54,10 @@ pub(crate) const SHORT: &str = "[recovery]\nfirst_wait = \"20ms\"\n[timeouts]\nc
 impl Postrider {
     pub(crate) fn new(config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let file = TestDatabase::File(dir.path().join("data/postrider.db"));
+        let database = TestDatabase::of_server().unwrap_or(file);
         std::fs::write(dir.path().join("config.toml"), config).unwrap();
-        Self { dir }
+        Self { dir, database }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -56,7 +65,7 @@ impl Postrider {
     }
 
     pub(crate) fn database(&self) -> TestDatabase {
-        TestDatabase::File(self.path("data/postrider.db"))
+        self.database.clone()
     }
 
     /// Runs a shell command in the folder; `$0` is the binary.
@@ -75,7 +84,8 @@ impl Postrider {
 
     fn spawn(&self, mut command: Command, env: &[(&str, &str)]) -> Running {
         command.current_dir(self.dir.path()).stdin(Stdio::null());
-        command.env_remove("POSTRIDER_FAULT").envs(env.iter().copied());
+        command.env_remove("POSTRIDER_FAULT").envs(self.database.variable());
+        command.envs(env.iter().copied());
         // Each process has files of its own: a client must not cut off what the server says.
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let n = STARTED.fetch_add(1, Ordering::Relaxed);

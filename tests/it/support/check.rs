@@ -40,7 +40,7 @@ pub(crate) fn told(database: &TestDatabase) -> BTreeMap<String, Vec<String>> {
     let sql = "SELECT COALESCE(hex(b.hash), '') || ' ' || e.kind || ' ' || COALESCE(f.path, '') || ' backfill ' || e.backfill \
                || ' ' || COALESCE(e.data->>'what', '') || ' count ' || COALESCE(e.data->>'count', '') || ' ' || COALESCE(\
                (SELECT group_concat(c.path || '/' || (j.value->>'uid') || '/' || (j.value->>'flags'), ', ') \
-               FROM json_each(e.data, '$.changed') j JOIN folder c ON c.id = j.value->>'folder'), '') AS x \
+               FROM json_each(e.data, '$.changed') j JOIN folder c ON c.id = CAST(j.value->>'folder' AS BIGINT)), '') AS x \
                FROM event e LEFT JOIN message m ON m.id = e.message LEFT JOIN body b ON b.id = m.body LEFT JOIN folder f ON f.id = e.folder \
                WHERE e.kind <> 'run.finished' ORDER BY e.seq";
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -70,7 +70,7 @@ pub(crate) fn consistent(database: &TestDatabase) {
     for (sql, want) in [
         ("SELECT count(*) - COALESCE(max(seq), 0) AS x FROM event", "0"),
         (
-            "SELECT count(*) AS x FROM (SELECT 1 FROM event WHERE kind = 'message.created' GROUP BY message HAVING count(*) > 1)",
+            "SELECT count(*) AS x FROM (SELECT 1 FROM event WHERE kind = 'message.created' GROUP BY message HAVING count(*) > 1) AS twice",
             "0",
         ),
         ("SELECT count(*) AS x FROM message WHERE body NOT IN (SELECT id FROM body)", "0"),
