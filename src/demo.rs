@@ -6,6 +6,7 @@ mod stage;
 
 use crate::admin::token;
 use crate::bodies::disk::{RealDisk, make_dir};
+use crate::boot::wiring::Claims;
 use crate::cli::args::DemoArgs;
 use crate::cli::client::Client;
 use crate::cli::exit::Exit;
@@ -117,8 +118,13 @@ async fn follow(args: DemoArgs, mut config: Config) -> Exit {
         }
     };
     let data = args.folder();
-    let start =
-        ServerStart { config, file: None, purpose: "demo", wire: outputs.wire(), fresh: false };
+    let start = ServerStart {
+        config,
+        file: None,
+        purpose: "demo",
+        wire: outputs.wire(),
+        claims: Claims::default(),
+    };
     let server = match RunningServer::start(start, metrics).await {
         Ok(server) => server,
         Err(e) => return ended(Err(e)),

@@ -23,7 +23,7 @@ mod transaction;
 mod waiting;
 
 pub use apply::Done;
-pub use connect::{Database, open, open_for_reading};
+pub use connect::{Database, open, open_as, open_for_reading};
 pub use disagreement::Disagreement;
 pub use feed::FeedStanding;
 pub use instance::{StartCount, adopt, agree, mark_bodies, note_stop, own_bodies};

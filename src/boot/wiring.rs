@@ -69,6 +69,15 @@ pub enum StartError {
     Failure(Failure),
 }
 
+/// What a start claims that it is not given by itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Claims {
+    /// A copy becomes a mirror of its own.
+    pub adopt: bool,
+    /// Who has the database on another machine loses it.
+    pub take_over: bool,
+}
+
 /// The running engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -115,7 +124,7 @@ fn gone() -> Failure {
 }
 
 impl Engine {
-    /// Starts lock, database, bodies and the tree. `fresh`: a copy becomes a mirror of its own.
+    /// Starts lock, database, bodies and the tree.
     ///
     /// # Errors
     /// [`StartError`], by variant.
@@ -123,7 +132,7 @@ impl Engine {
         config: &Config,
         purpose: &str,
         wire: WireLog,
-        fresh: bool,
+        claims: Claims,
     ) -> Result<Self, StartError> {
         let lock = DataLock::take(&config.data_dir, purpose)?;
         for elsewhere in
@@ -134,10 +143,10 @@ impl Engine {
         // Where an earlier server listened that was killed: somebody else may by now, and no client
         // is to ask there.
         crate::admin::address::withdraw(&config.data_dir);
-        let db = crate::store::open(&config.database).await?;
+        let db = crate::store::open_as(&config.database, claims.take_over).await?;
         let reader = Reader::new(&db);
         let named = reader.named_packs().await.map_err(StartError::Failure)?;
-        let (instance, is_older, start) = if fresh {
+        let (instance, is_older, start) = if claims.adopt {
             let (id, start) = adopt(&db, &config.data_dir).await?;
             tracing::info!(
                 "adopted: a mirror of its own from now on; its events are numbered from 2^32 further up"

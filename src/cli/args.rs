@@ -71,6 +71,9 @@ pub struct ServeArgs {
     /// Make a copy a mirror of its own (once, after moving or restoring data).
     #[arg(long)]
     pub adopt: bool,
+    /// Take the PostgreSQL database from whoever has it on another machine; what that one still sends is refused.
+    #[arg(long, conflicts_with = "no_sync")]
+    pub take_over: bool,
     /// Write every command that is sent, secrets cut.
     #[arg(long, value_name = "FILE")]
     pub wire_log: Option<PathBuf>,

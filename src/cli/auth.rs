@@ -5,7 +5,7 @@ mod redirect;
 
 use crate::admin::view::instant;
 use crate::boot::grants::{is_identity, issuer, row_of_account, vault};
-use crate::boot::wiring::Engine;
+use crate::boot::wiring::{Claims, Engine};
 use crate::cli::args::{AuthArgs, AuthVerb, ClientArgs, LoginArgs, RotateArgs};
 use crate::cli::auth::redirect::{NoCode, code_in, listen, wait};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path, seen_by};
@@ -216,7 +216,8 @@ async fn hand_over(config: &Config, from: i64, row: CredentialRow) -> Result<boo
         Err(CallError::NoServer) => {
             // Whoever has lost the key begins anew: what is stored need not open.
             let config = Config { accounts: Vec::new(), ..config.clone() };
-            let started = Engine::start(&config, "auth login", WireLog::default(), false).await;
+            let started =
+                Engine::start(&config, "auth login", WireLog::default(), Claims::default()).await;
             let engine = started.map_err(|e| {
                 eprintln!("{e}");
                 Exit::of_start(&e)
@@ -239,7 +240,8 @@ async fn rotate(args: &RotateArgs) -> Result<(), Exit> {
         SecretFrom::File(args.new_key_file.clone()).get_as("new_key").map_err(|e| told(&e))?;
     let new = Vault::with(&key).map_err(|why| refused(&format!("--new-key-file: {why}")))?;
     let alone = Config { accounts: Vec::new(), ..config };
-    let engine = Engine::start(&alone, "auth rotate-key", WireLog::default(), false).await;
+    let engine =
+        Engine::start(&alone, "auth rotate-key", WireLog::default(), Claims::default()).await;
     let engine = engine.map_err(|e| {
         eprintln!("{e}");
         Exit::of_start(&e)

@@ -27,7 +27,7 @@ pub enum Exit {
     Provider = 6,
     /// 7: our disk or database.
     Storage = 7,
-    /// 8: the data folder is in use.
+    /// 8: the data folder, or the database, is in use.
     InUse = 8,
     /// 70: our own mistake.
     Bug = 70,
@@ -63,6 +63,7 @@ impl Exit {
     pub(super) fn of_start(error: &StartError) -> Self {
         match error {
             StartError::Lock(LockError::InUse { .. }) => Self::InUse,
+            StartError::Database(OpenError::Held { .. }) => Self::InUse,
             StartError::Database(OpenError::NoFolder(_)) => Self::Usage,
             StartError::Lock(LockError::Io { .. } | LockError::Open { .. })
             | StartError::Database(_) => Self::Storage,

@@ -1,6 +1,6 @@
 //! `account purge`: through the server if one runs, else with the data folder's lock in hand.
 
-use crate::boot::wiring::Engine;
+use crate::boot::wiring::{Claims, Engine};
 use crate::cli::args::{AccountVerb, PurgeArgs, RowsArgs};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path};
 use crate::cli::exit::Exit;
@@ -66,13 +66,14 @@ async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
         // Whoever writes says what it is.
         Err(_) => {}
     }
-    let engine = match Engine::start(config, "account purge", WireLog::default(), false).await {
-        Ok(engine) => engine,
-        Err(e) => {
-            eprintln!("{e}");
-            return Exit::of_start(&e);
-        }
-    };
+    let engine =
+        match Engine::start(config, "account purge", WireLog::default(), Claims::default()).await {
+            Ok(engine) => engine,
+            Err(e) => {
+                eprintln!("{e}");
+                return Exit::of_start(&e);
+            }
+        };
     let control = Control::Purge { account: args.account.clone() };
     let purged = engine.switchboard().control(control, PURGE_TIMEOUT).await;
     let exit = match purged {

@@ -1,9 +1,11 @@
 //! `serve`.
 
+use crate::boot::wiring::Claims;
 use crate::cli::args::{ServeArgs, VERSION};
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
 use crate::cli::sync::interrupted;
+use crate::config::Place;
 use crate::server::no_sync::look;
 use crate::server::serve::{RunningServer, ServerStart, recorder};
 use crate::server::serve_error::ServeError;
@@ -40,10 +42,17 @@ pub(super) async fn run(args: ServeArgs) -> Exit {
             return Exit::Usage;
         }
     };
+    let claims = Claims { adopt: args.adopt, take_over: args.take_over };
+    if let (true, Place::File(file)) = (claims.take_over, &config.database) {
+        eprintln!(
+            "--take-over is for a database of PostgreSQL's; {} is a file, and who has its folder is on this machine: stop that one",
+            file.display()
+        );
+        return Exit::Usage;
+    }
     let data = config.data_dir.display().to_string();
     let accounts = config.accounts.len();
-    let start =
-        ServerStart { config, file: Some(args.config), purpose: "serve", wire, fresh: args.adopt };
+    let start = ServerStart { config, file: Some(args.config), purpose: "serve", wire, claims };
     match RunningServer::start(start, metrics).await {
         Ok(server) => {
             tracing::info!(

@@ -1,7 +1,7 @@
 //! `sync --once`: a run of every account, a summary, an exit code.
 #![expect(clippy::disallowed_methods, reason = "signals are heard while accounts run")]
 
-use crate::boot::wiring::Engine;
+use crate::boot::wiring::{Claims, Engine};
 use crate::cli::args::{OutputArgs, SyncArgs};
 use crate::cli::check::reachable;
 use crate::cli::exit::Exit;
@@ -91,7 +91,7 @@ pub(super) async fn run(args: SyncArgs) -> Exit {
 }
 
 /// Runs every account of the config once, shows progress, prints the summary.
-pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs, fresh: bool) -> Exit {
+pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs, adopt: bool) -> Exit {
     // When nobody can log in, nothing is begun, and nothing is left behind.
     let refused: Vec<_> =
         config.accounts.iter().filter_map(|a| reachable(a, config).err()).collect();
@@ -102,7 +102,14 @@ pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs, fresh:
         return Exit::Usage;
     }
     let clock = Clock::start();
-    let engine = match Engine::start(config, purpose, outputs.wire.clone(), fresh).await {
+    let engine = match Engine::start(
+        config,
+        purpose,
+        outputs.wire.clone(),
+        Claims { adopt, ..Claims::default() },
+    )
+    .await
+    {
         Ok(engine) => engine,
         Err(e) => {
             eprintln!("{e}");

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a second signal is heard while everything stops")]
 
 use crate::admin::address;
-use crate::boot::wiring::{Engine, StartError};
+use crate::boot::wiring::{Claims, Engine, StartError};
 use crate::config::{Config, Flaw};
 use crate::server::face::{face, open_door};
 use crate::server::follow::{Followed, Refused, stamp_of};
@@ -44,8 +44,8 @@ pub struct ServerStart {
     pub purpose: &'static str,
     /// Where commands are noted.
     pub wire: WireLog,
-    /// A copy becomes a mirror of its own.
-    pub fresh: bool,
+    /// What it claims.
+    pub claims: Claims,
 }
 
 /// The process's counters; asked for once.
@@ -64,10 +64,10 @@ impl RunningServer {
     /// # Errors
     /// [`ServeError`], by variant; nothing is left running.
     pub async fn start(start: ServerStart, metrics: PrometheusHandle) -> Result<Self, ServeError> {
-        let ServerStart { config, file, purpose, wire, fresh } = start;
+        let ServerStart { config, file, purpose, wire, claims } = start;
         let file = file.map(Watched::new);
         let mut signals = Signals::new()?;
-        let engine = Engine::start(&config, purpose, wire, fresh).await?;
+        let engine = Engine::start(&config, purpose, wire, claims).await?;
         let data_dir = config.data_dir.clone();
         let mut followed = Followed::nobody(&config);
         space::look(&config, engine.packs(), engine.registry());

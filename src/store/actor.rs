@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::fault;
 use crate::reply::ReplyTo;
 use crate::store::apply::{
-    Care, Done, HandOut, Numbers, Portion, Quiet, bring_back, control, correction_of, open_account,
+    Done, HandOut, Numbers, Portion, Quiet, bring_back, control, correction_of, open_account,
     write_quiet,
 };
 use crate::store::connect::Database;
@@ -18,11 +18,10 @@ use crate::store::orders::{Control, OpenAccount};
 use crate::store::pass::{PassUnderWay, RowPass};
 use crate::store::process::ThisProcess;
 use crate::store::sql::sqlite::fold::{self, Gathered};
-use crate::store::transaction::Transaction;
 use crate::store::waiting::{Order, Waiting};
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
-use postrider_core::batch::{Batch, MANY, patience};
+use postrider_core::batch::{MANY, patience};
 use postrider_core::failure::Failure;
 use postrider_core::run::event::AccountSnapshot;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -314,7 +313,7 @@ impl StoreState {
             if self.process.is_counted() {
                 numbers.save(&tx).await?;
                 tx.commit().await?;
-                self.tell(numbers);
+                self.tell(numbers.last_event());
                 return Ok(progress);
             }
             tx.rollback().await?;
@@ -343,8 +342,8 @@ impl StoreState {
         tx.commit().await
     }
 
-    fn tell(&self, numbers: Numbers) {
-        let last = numbers.last_event();
+    /// Tells the number of the last durable event.
+    fn tell(&self, last: i64) {
         self.events.send_if_modified(|told| {
             let news = *told != last;
             *told = last;
@@ -387,102 +386,6 @@ impl StoreState {
         }
         Ok(snapshot.map(|(snapshot, _)| snapshot))
     }
-
-    /// What the writing connection is in is known from here on.
-    async fn renewed(&mut self) -> Result<(), Trouble> {
-        if self.unsure {
-            self.db.renew_writer().await?;
-            self.unsure = false;
-        }
-        Ok(())
-    }
-
-    async fn begin(&mut self) -> Result<Transaction, Trouble> {
-        self.renewed().await?;
-        self.db.begin().await
-    }
-
-    /// A transaction, and the numbers from which it goes on.
-    async fn begun(&mut self) -> Result<(Transaction, Numbers), Trouble> {
-        let tx = self.begin().await?;
-        fault::pass("store.begun");
-        let at = self.clock.now().wall;
-        let numbers = match self.numbers.take() {
-            Some(numbers) => numbers.at_begin(at),
-            None => Numbers::load(&tx, at).await?,
-        };
-        // What passes proved before is there before what follows from it.
-        write_quiet(&tx, &self.quiet).await?;
-        Ok((tx, numbers))
-    }
-
-    /// One transaction of about [`Batch`] of work. Commits are written together at first; where the
-    /// database finds fault with one, all are taken back and written again, each apart.
-    async fn transaction(&mut self, taken: &mut Vec<InHand>) -> Result<(), Trouble> {
-        let batch = Batch::begin(self.clock.now().mono, self.waiting.len());
-        // It is told, too, where no transaction can be begun.
-        taken.extend(self.next_commit());
-        self.renewed().await?;
-        self.process.count_start(&self.db).await?;
-        let (tx, mut numbers) = self.begun().await?;
-        match self.write_together(&tx, &mut numbers, taken, batch).await {
-            Ok(()) => return self.keep(tx, numbers).await,
-            Err(why) => match tx.undo(why).await {
-                why if why.is_of_one_commit() => {}
-                why => return Err(why),
-            },
-        }
-        let (tx, mut numbers) = self.begun().await?;
-        // What passes have proved is no commit's: it is written in front of them.
-        tx.hand_over().await?;
-        for commit in taken {
-            commit.write(&tx, &mut numbers, Care::Apart).await?;
-        }
-        numbers.save(&tx).await?;
-        self.keep(tx, numbers).await
-    }
-
-    async fn write_together(
-        &mut self,
-        tx: &Transaction,
-        numbers: &mut Numbers,
-        taken: &mut Vec<InHand>,
-        batch: Batch,
-    ) -> Result<(), Trouble> {
-        let before = *numbers;
-        while let Some(last) = taken.last_mut() {
-            last.write(tx, numbers, Care::Together).await?;
-            if !batch.has_room(self.clock.now().mono) {
-                break;
-            }
-            // What is given up in the middle goes back whole, too.
-            let Some(next) = self.next_commit() else { break };
-            taken.push(next);
-        }
-        if *numbers != before {
-            numbers.save(tx).await?;
-        }
-        // What the database finds fault with is to be said by now.
-        tx.hand_over().await
-    }
-
-    /// What waits in front, if it is a commit.
-    fn next_commit(&mut self) -> Option<InHand> {
-        let is_commit = |front: &mut Waiting| matches!(front, Waiting::Commit(..));
-        let Some(Waiting::Commit(commit, reply)) = self.waiting.pop_front_if(is_commit) else {
-            return None;
-        };
-        Some(InHand::new(commit, reply))
-    }
-
-    async fn keep(&mut self, tx: Transaction, numbers: Numbers) -> Result<(), Trouble> {
-        fault::pass("store.handed_over");
-        tx.commit().await?;
-        self.numbers = Some(numbers);
-        self.quiet = Quiet::default();
-        self.tell(numbers);
-        Ok(())
-    }
 }
 
 async fn within<T>(
@@ -494,3 +397,5 @@ async fn within<T>(
         Err(_) => Err(Trouble::Late(deadline)),
     }
 }
+
+mod group_commit;

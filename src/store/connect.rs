@@ -155,9 +155,17 @@ impl Database {
 /// [`OpenError`], by variant; nothing has changed but, for a migration that failed, what its steps
 /// before had done (and the copy beside the file is whole).
 pub async fn open(place: &Place) -> Result<Database, OpenError> {
+    open_as(place, false).await
+}
+
+/// The same; with `takes_over` whoever has a server's database loses it.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_as(place: &Place, takes_over: bool) -> Result<Database, OpenError> {
     match place {
         Place::File(path) => open_file(SqliteFile::at(path)).await,
-        Place::Server(server) => open_server(PostgresServer::at(server)).await,
+        Place::Server(server) => open_server(PostgresServer::at(server), takes_over).await,
     }
 }
 
@@ -183,15 +191,16 @@ async fn open_file(file: SqliteFile) -> Result<Database, OpenError> {
     Ok(Database { writer: Writer::File(writer), readers, home: Home::File(file) })
 }
 
-async fn open_server(server: PostgresServer) -> Result<Database, OpenError> {
+async fn open_server(server: PostgresServer, takes_over: bool) -> Result<Database, OpenError> {
     let place = server.place();
     let broken = |e| OpenError::Database { place: place.clone(), source: error_of(e) };
-    let session = server.open().await?;
+    let session = server.open(takes_over).await?;
     let applied = session.applied().await.map_err(broken)?;
     // Its schema began at today's last step: what is there is whole, or a newer one's.
     if !pending(&place, &applied)?.is_empty() {
         session.make(&migration::postgres()).await.map_err(broken)?;
     }
+    server.sign(&session).await.map_err(broken)?;
     let readers = server.readers().await.map_err(broken)?;
     Ok(Database { writer: Writer::Server(session), readers, home: Home::Server(server) })
 }

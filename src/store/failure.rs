@@ -44,6 +44,11 @@ impl Trouble {
         }
     }
 
+    /// Whether the same, begun again at once, may find the way free.
+    pub(super) fn is_in_the_way(&self) -> bool {
+        matches!(self, Self::Database(e) if fault(e) == Some(Fault::InTheWay))
+    }
+
     /// Whether the database said it: the connection is as good as before.
     pub(super) fn is_said(&self) -> bool {
         match self {
@@ -86,6 +91,8 @@ enum Fault {
     Content,
     /// Two rows of one name.
     Constraint,
+    /// What another does at the same time.
+    InTheWay,
     /// Anything else that it says.
     Other,
 }
@@ -100,15 +107,18 @@ fn fault(e: &DbErr) -> Option<Fault> {
     };
     let SqlxError::Database(e) = e.as_ref() else { return None };
     let code = e.code().unwrap_or_default();
-    let (is_content, is_constraint) = if e.try_downcast_ref::<PgDatabaseError>().is_some() {
-        (postgres::codes::is_content(&code), postgres::codes::is_constraint(&code))
-    } else {
-        (sqlite::codes::is_content(&code), sqlite::codes::is_constraint(&code))
+    let is_postgres = e.try_downcast_ref::<PgDatabaseError>().is_some();
+    let of = |postgres: fn(&str) -> bool, sqlite: fn(&str) -> bool| {
+        if is_postgres { postgres(&code) } else { sqlite(&code) }
     };
-    Some(match (is_content, is_constraint) {
-        (true, _) => Fault::Content,
-        (_, true) => Fault::Constraint,
-        _ => Fault::Other,
+    Some(if of(postgres::codes::is_content, sqlite::codes::is_content) {
+        Fault::Content
+    } else if of(postgres::codes::is_constraint, sqlite::codes::is_constraint) {
+        Fault::Constraint
+    } else if is_postgres && postgres::codes::is_in_the_way(&code) {
+        Fault::InTheWay
+    } else {
+        Fault::Other
     })
 }
 

@@ -63,4 +63,12 @@ pub enum OpenError {
         /// Who.
         holder: String,
     },
+    /// It cannot be what a mirror needs.
+    #[error("the database {place} will not do: {why}")]
+    Unfit {
+        /// Which.
+        place: Place,
+        /// Why, and what to do.
+        why: &'static str,
+    },
 }

@@ -30,6 +30,8 @@ use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 
 /// Rows of a sample.
 const SAMPLE: i64 = 20;
+/// How often a question is asked anew whose connection was lost.
+const ASKED_AGAIN: u32 = 2;
 /// Rows in a piece.
 const PIECE_ROWS: i64 = 5000;
 
@@ -87,12 +89,22 @@ impl Reader {
         Self { db: db.readers.clone() }
     }
 
-    pub(super) async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
+    /// An answer. A connection that was lost meanwhile has said nothing: the next one is asked.
+    pub(super) async fn ask<Q: Asks + Clone>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
+        for _ in 0..ASKED_AGAIN {
+            match self.db.ask(query.clone()).await {
+                Err(why) if !why.is_said() => {}
+                answered => return answered,
+            }
+        }
         self.db.ask(query).await
     }
 
-    pub(super) async fn ask_one<Q: Asks>(&self, query: Q) -> Result<Option<Q::Row>, Trouble> {
-        self.db.ask_one(query).await
+    pub(super) async fn ask_one<Q: Asks + Clone>(
+        &self,
+        query: Q,
+    ) -> Result<Option<Q::Row>, Trouble> {
+        Ok(self.ask(query).await?.into_iter().next())
     }
 
     /// All accounts, by name.

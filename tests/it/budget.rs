@@ -8,7 +8,7 @@ use crate::support::served::{head, wait_until};
 use crate::support::shelf::{Charge, Shelf, Toll};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use postrider::account::args::Unseen;
-use postrider::boot::wiring::Engine;
+use postrider::boot::wiring::{Claims, Engine};
 use postrider::config::load;
 use postrider::connection::message::LimitsView;
 use postrider::reply::ReplyTo;
@@ -83,7 +83,8 @@ async fn twenty_accounts_share_a_project_and_one_imports() {
         (0..USERS).map(|n| account(&format!("u{n}"), 1, "pw")).collect::<Vec<_>>().join("");
     let postrider = Postrider::new(&format!("{SHORT}{accounts}"));
     let config = load(&postrider.path("config.toml"), std::iter::empty()).unwrap();
-    let engine = Engine::start(&config, "a test", WireLog::default(), false).await.unwrap();
+    let engine =
+        Engine::start(&config, "a test", WireLog::default(), Claims::default()).await.unwrap();
 
     let rate = |units| Allowance { rate: Some(RateLimit { units, per: WINDOW }), day: None };
     let (user, shared) = (rate(450), rate(900));

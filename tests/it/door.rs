@@ -8,7 +8,7 @@ use crate::support::mail::{Mailbox, note, seed, serve_well};
 use crate::support::shelf::Shelf;
 use crate::support::tape::Tape;
 use postrider::account::args::Unseen;
-use postrider::boot::wiring::Engine;
+use postrider::boot::wiring::{Claims, Engine};
 use postrider::config::{Config, load};
 use postrider::provider::Endpoint;
 use postrider::reply::ReplyTo;
@@ -23,7 +23,8 @@ use tokio::sync::oneshot;
 
 /// One run of the only account of a config, its endpoint replaced by another, if so.
 pub(crate) async fn run(config: &Config, endpoint: Option<Arc<dyn Endpoint>>) -> Outcome {
-    let engine = Engine::start(config, "a test", WireLog::default(), false).await.unwrap();
+    let engine =
+        Engine::start(config, "a test", WireLog::default(), Claims::default()).await.unwrap();
     let password = engine.given(&config.accounts[0]).await.unwrap().credential();
     let mut args = engine
         .account_args(&config.accounts[0], config, true, Arc::new(Unseen), password)

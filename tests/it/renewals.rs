@@ -7,7 +7,7 @@ use crate::support::binary::Postrider;
 use crate::support::database::change;
 use crate::support::issuer::IssuerServer;
 use crate::support::mail::blocking;
-use postrider::boot::wiring::Engine;
+use postrider::boot::wiring::{Claims, Engine};
 use postrider::config::load;
 use postrider::credentials::Vault;
 use postrider::credentials::tokens::TokenPair;
@@ -108,7 +108,8 @@ async fn credential_of(postrider: &Postrider) -> (Engine, Arc<dyn Credential>) {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("key_env = \"KEY\"", "key_file = \"key\"")).unwrap();
     let config = load(&path, variables.into_iter()).unwrap();
-    let engine = Engine::start(&config, "a test", WireLog::default(), false).await.unwrap();
+    let engine =
+        Engine::start(&config, "a test", WireLog::default(), Claims::default()).await.unwrap();
     let credential = engine.given(&config.accounts[0]).await.unwrap().credential();
     (engine, credential)
 }

@@ -10,6 +10,7 @@ pub(crate) mod gmail;
 pub(crate) mod issuer;
 pub(crate) mod mail;
 pub(crate) mod parrot;
+pub(crate) mod pgway;
 pub(crate) mod relay;
 pub(crate) mod served;
 pub(crate) mod shelf;

@@ -27,11 +27,17 @@ pub(super) async fn save(
     numbers.take_messages(ledger);
     db.put_rows(writes.created.iter().map(|m| body_row(m, at))).await?;
     db.put_rows(writes.created.into_iter().map(|m| message_row(m, account, at))).await?;
+    db.put_rows(writes.locations.iter().map(location_row)).await?;
+    let mut rows = Vec::with_capacity(writes.events.len());
+    for event in &writes.events {
+        rows.push(event_row(event, account, numbers)?);
+    }
+    db.put_rows(rows.into_iter()).await?;
+    // What is small comes behind what goes alone, and waits for what comes next.
     if !writes.messages.is_empty() {
         let rows: Vec<_> = writes.messages.iter().map(changed_row).collect();
         db.put(UpdateMessages { rows: Document::of(&rows)? }).await?;
     }
-    db.put_rows(writes.locations.iter().map(location_row)).await?;
     let Tally { messages, octets, locations } = writes.tally;
     if (messages, octets) != (0, 0) {
         db.put(CountMessages { account, messages, octets }).await?;
@@ -40,11 +46,7 @@ pub(super) async fn save(
         let rows: Vec<_> = locations.iter().collect();
         db.put(CountLocations { rows: Document::of(&rows)? }).await?;
     }
-    let mut rows = Vec::with_capacity(writes.events.len());
-    for event in &writes.events {
-        rows.push(event_row(event, account, numbers)?);
-    }
-    db.put_rows(rows.into_iter()).await
+    Ok(())
 }
 
 /// What an event says, as it is stored and handed out.

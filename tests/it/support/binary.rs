@@ -60,6 +60,13 @@ impl Postrider {
         Self { dir, database }
     }
 
+    /// One whose database is PostgreSQL's, whatever others have.
+    pub(crate) fn on_server(config: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.toml"), config).unwrap();
+        Self { dir, database: TestDatabase::on_server() }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

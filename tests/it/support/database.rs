@@ -76,6 +76,14 @@ impl TestDatabase {
         }
     }
 
+    /// Its URL: for what only a server can be made to suffer.
+    pub(crate) fn url(&self) -> &str {
+        match self {
+            Self::File(file) => panic!("{} is no server", file.display()),
+            Self::Server(url) => url,
+        }
+    }
+
     /// Whether anything has been made of it.
     pub(crate) fn exists(&self) -> bool {
         match self {
@@ -230,22 +238,45 @@ pub(crate) fn forgive(database: &TestDatabase) {
 
 /// Holds the database locked, as another process would, while `work` is done.
 pub(crate) fn locked<T>(database: &TestDatabase, work: impl FnOnce() -> T) -> T {
-    let (held, is_held) = std::sync::mpsc::channel();
-    let (done, is_done) = std::sync::mpsc::channel::<()>();
-    let (database, begin) = (database.clone(), database.begin());
-    let holder = std::thread::spawn(move || {
-        database.with(true, move |db| async move {
-            db.execute_unprepared(begin).await?;
-            held.send(()).unwrap();
-            // Dropped by who is done, or who panicked.
-            let _ended = is_done.recv();
-            db.execute_unprepared("ROLLBACK").await?;
-            Ok((db, ()))
-        });
-    });
-    is_held.recv().unwrap();
+    let held = database.held(database.begin());
     let told = work();
-    drop(done);
-    holder.join().unwrap();
+    drop(held);
     told
+}
+
+/// A transaction of somebody else, which is given up when this is dropped.
+#[derive(Debug)]
+pub(crate) struct HeldOpen {
+    done: Option<std::sync::mpsc::Sender<()>>,
+    holder: Option<std::thread::JoinHandle<()>>,
+}
+
+impl TestDatabase {
+    /// Begins a transaction, and keeps it open.
+    pub(crate) fn held(&self, begin: &'static str) -> HeldOpen {
+        let (held, is_held) = std::sync::mpsc::channel();
+        let (done, is_done) = std::sync::mpsc::channel::<()>();
+        let database = self.clone();
+        let holder = std::thread::spawn(move || {
+            database.with(true, move |db| async move {
+                db.execute_unprepared(begin).await?;
+                held.send(()).unwrap();
+                // Dropped by who is done, or who panicked.
+                let _ended = is_done.recv();
+                db.execute_unprepared("ROLLBACK").await?;
+                Ok((db, ()))
+            });
+        });
+        is_held.recv().unwrap();
+        HeldOpen { done: Some(done), holder: Some(holder) }
+    }
+}
+
+impl Drop for HeldOpen {
+    fn drop(&mut self) {
+        drop(self.done.take());
+        if let Some(holder) = self.holder.take() {
+            holder.join().unwrap();
+        }
+    }
 }

@@ -3,38 +3,33 @@
 use crate::config::{Place, ServerPlace};
 use crate::store::failure::Trouble;
 use crate::store::open_error::OpenError;
+use crate::store::sql::postgres::lock::{Holder, own_name};
 use crate::store::sql::postgres::session::{Session, Taken, told};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement, TryGetable};
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use std::time::Duration;
-use tokio::time::Instant;
-
-/// Oldest version that is used: <https://www.postgresql.org/support/versioning/>.
-const OLDEST: i64 = 140_000;
 
 /// At a start, whoever else writes has ended by then, or will not.
 const START: Duration = Duration::from_millis(1500);
 
-/// Behind a connection that was lost, the server notices within this that nobody is there
-/// (`tcp_keepalives_*`, `tcp_user_timeout`).
-const LOST: Duration = Duration::from_secs(40);
+/// Behind a connection that was lost, the server has ended what it had open by then.
+const LOST: Duration = Duration::from_secs(10);
 
-/// Between two questions for the lock.
-const AGAIN: Duration = Duration::from_millis(100);
+/// A connection that was used so lately is there.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// Longest wait for a lock that somebody else holds on a row or a table.
-const LOCKED: Duration = Duration::from_secs(10);
+const LOCKED: Duration = Duration::from_secs(3);
 
 /// How what is asked for is found: by a key, whatever is known of a table that was empty a moment ago. Our texts
 /// name few rows by their keys, and no plan that reads a whole table or its index is ever better for them.
 pub(super) const BY_KEYS: &str = "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 
 /// What each session is told once it is made; poolers refuse most of it as parameters of a start.
-fn settings(timeout: Duration) -> String {
+fn settings(name: &str, timeout: Duration) -> String {
     let (timeout, locked) = (timeout.as_millis(), LOCKED.min(timeout).as_millis());
-    let name = application_name();
     format!(
         "SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET client_min_messages = warning; {BY_KEYS}; \
          SET statement_timeout = {timeout}; SET lock_timeout = {locked}; \
@@ -44,38 +39,24 @@ fn settings(timeout: Duration) -> String {
     )
 }
 
-/// Who we are, for whoever finds the lock held: PostgreSQL keeps 63 octets of it.
-fn application_name() -> String {
-    let host = rustix::system::uname();
-    let host = host.nodename().to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    let host: String = host.chars().filter(|c| plain(*c)).take(40).collect();
-    format!("postrider {host} {}", std::process::id())
-}
-
-/// Who holds the lock of a database: its name, as we give it to ourselves, and its backend.
-#[derive(Clone, Debug)]
-pub(in crate::store) struct Holder {
-    /// `HOST, pid N`.
-    pub(in crate::store) who: String,
-}
-
 /// A server, and the database there.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct PostgresServer {
     place: ServerPlace,
+    /// What this process calls itself there.
+    name: String,
 }
 
 impl PostgresServer {
     pub(in crate::store) fn at(place: &ServerPlace) -> Self {
-        Self { place: place.clone() }
+        Self { place: place.clone(), name: own_name() }
     }
 
     pub(in crate::store) fn place(&self) -> Place {
         Place::Server(self.place.clone())
     }
 
-    fn broken(&self, source: DbErr) -> OpenError {
+    pub(super) fn broken(&self, source: DbErr) -> OpenError {
         OpenError::Database { place: self.place(), source }
     }
 
@@ -98,7 +79,7 @@ impl PostgresServer {
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let connect = async {
             let mut connection = PgConnection::connect_with(&self.options()?).await?;
-            let settings = settings(self.place.timeout);
+            let settings = settings(&self.name, self.place.timeout);
             connection.execute(AssertSqlSafe(settings)).await?;
             Ok(connection)
         };
@@ -106,62 +87,88 @@ impl PostgresServer {
         tokio::time::timeout(self.place.timeout, connect).await.map_err(late)?
     }
 
-    /// Opens it for writing.
+    /// Opens it for writing; with `takes_over` whoever holds it loses it.
     ///
     /// # Errors
     /// [`OpenError`], by variant.
-    pub(in crate::store) async fn open(&self) -> Result<Session, OpenError> {
-        let session =
-            Session::of(self.connect().await.map_err(|e| self.broken(error_of(told(e))))?);
-        let mut taken = session.taken().await.map_err(|e| self.broken(error_of(e)))?;
+    pub(in crate::store) async fn open(&self, takes_over: bool) -> Result<Session, OpenError> {
+        let broken = |e| self.broken(error_of(e));
+        let session = self.session().await.map_err(broken)?;
+        let mut taken = session.taken().await.map_err(broken)?;
         self.promised(&mut taken).await?;
-        match locked(&mut taken, START).await {
-            Ok(None) => {}
-            Ok(Some(holder)) => {
-                return Err(OpenError::Held { place: self.place(), holder: holder.who });
-            }
-            Err(e) => return Err(self.broken(error_of(e))),
+        self.is_no_pooler_of_transactions(&mut taken).await?;
+        let mut holder = taken.locked(START).await.map_err(broken)?;
+        if let (true, Some(other)) = (takes_over, &holder) {
+            holder = self.taken_over(&mut taken, other).await.map_err(broken)?;
+        }
+        if let Some(holder) = holder {
+            return Err(OpenError::Held { place: self.place(), holder: holder.shown });
         }
         taken.give_back();
         Ok(session)
     }
 
-    /// What is refused, since an acknowledged message would not survive there.
-    async fn promised(&self, taken: &mut Taken) -> Result<(), OpenError> {
-        let place = || self.place();
-        let broken = |e| self.broken(error_of(e));
-        let version: i64 = taken
-            .one("SELECT current_setting('server_version_num')::bigint")
-            .await
-            .map_err(broken)?;
-        if version < OLDEST {
-            let (setting, wanted) = ("server_version_num", "140000");
-            let found = version.to_string();
-            return Err(OpenError::NotDurable { place: place(), setting, found, wanted });
+    pub(super) async fn session(&self) -> Result<Session, Trouble> {
+        Ok(Session::of(self.connect().await.map_err(told)?))
+    }
+
+    /// Takes the lock from whoever holds it: that one finds, should it come back, that another writes.
+    async fn taken_over(
+        &self,
+        taken: &mut Taken,
+        other: &Holder,
+    ) -> Result<Option<Holder>, Trouble> {
+        if taken.one(HAS_TABLES_NOW).await? {
+            taken.run(self.signature()).await?;
         }
-        for (setting, good, wanted) in [
-            ("server_encoding", &["UTF8"][..], "UTF8"),
-            ("fsync", &["on"], "on"),
-            ("synchronous_commit", &["on", "local", "remote_write", "remote_apply"], "on"),
-            ("transaction_read_only", &["off"], "off"),
-        ] {
-            let found: String =
-                taken.one(&format!("SELECT current_setting('{setting}')")).await.map_err(broken)?;
-            if !good.contains(&found.as_str()) {
-                return Err(OpenError::NotDurable { place: place(), setting, found, wanted });
-            }
+        tracing::warn!("the database is taken from {}", other.shown);
+        let mut holder = Some(other.clone());
+        for _ in 0..10 {
+            let Some(other) = &holder else { break };
+            taken.end(&other.name, true).await?;
+            holder = taken.locked(Duration::from_secs(1)).await?;
         }
+        Ok(holder)
+    }
+
+    fn signature(&self) -> String {
+        format!(
+            "INSERT INTO setting (name, value) VALUES ('writer', '{}') ON CONFLICT (name) DO UPDATE SET value = \
+             excluded.value",
+            self.name
+        )
+    }
+
+    /// Notes that this process writes: whoever lost the lock before finds that out.
+    pub(in crate::store) async fn sign(&self, session: &Session) -> Result<(), Trouble> {
+        let mut taken = session.taken().await?;
+        taken.run(self.signature()).await?;
+        taken.give_back();
         Ok(())
     }
 
-    /// Another connection that writes, once whoever wrote before is gone for certain: its lock is given back
-    /// only with its end.
+    /// Another connection that writes, once the one before is gone for certain: its lock is given back only
+    /// with its end.
     pub(in crate::store) async fn writer(&self) -> Result<Session, Trouble> {
-        let session = Session::of(self.connect().await.map_err(told)?);
+        let session = self.session().await?;
         let mut taken = session.taken().await?;
-        if let Some(holder) = locked(&mut taken, LOST).await? {
-            let held = format!("the database is held by another postrider: {}", holder.who);
-            return Err(Trouble::Database(DbErr::Custom(held)));
+        let held = |who: &str| {
+            let text = format!("the database is held by another postrider: {who}");
+            Trouble::Database(DbErr::Custom(text))
+        };
+        let mut holder = taken.locked(Duration::ZERO).await?;
+        if holder.is_some() {
+            taken.end(&self.name, false).await?;
+            holder = taken.locked(LOST).await?;
+        }
+        if let Some(holder) = holder {
+            return Err(held(&holder.shown));
+        }
+        let signed: String = taken
+            .one("SELECT COALESCE((SELECT value FROM setting WHERE name = 'writer'), '')")
+            .await?;
+        if signed != self.name {
+            return Err(held(&format!("{signed} has written since")));
         }
         taken.give_back();
         Ok(session)
@@ -169,12 +176,18 @@ impl PostgresServer {
 
     /// Connections that only read.
     pub(in crate::store) async fn readers(&self) -> Result<DatabaseConnection, Trouble> {
-        let settings = settings(self.place.timeout);
+        let settings = settings(&self.name, self.place.timeout);
         let options = PgPoolOptions::new()
             .max_connections(self.place.readers)
             .min_connections(0)
             .acquire_timeout(self.place.timeout)
-            .test_before_acquire(true)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    // Whoever was used a moment ago is there; what is lost all the same is asked again.
+                    Ok(meta.idle_for < IDLE || connection.ping().await.is_ok())
+                })
+            })
             .after_connect(move |connection, _| {
                 let settings = format!("{settings}; SET default_transaction_read_only = on");
                 Box::pin(
@@ -194,43 +207,16 @@ pub(in crate::store) fn error_of(trouble: Trouble) -> DbErr {
     }
 }
 
-/// The number of the lock of a schema: advisory locks are a database's.
-const LOCK: &str = "hashtextextended('postrider ' || current_schema(), 0)";
-
-/// Takes the lock, for as long as the connection lives; who holds it, where it is not to be had in time.
-async fn locked(taken: &mut Taken, patience: Duration) -> Result<Option<Holder>, Trouble> {
-    let until = Instant::now() + patience;
-    loop {
-        if taken.one::<bool>(&format!("SELECT pg_try_advisory_lock({LOCK})")).await? {
-            return Ok(None);
-        }
-        if Instant::now() >= until {
-            return Ok(Some(holder(taken).await?));
-        }
-        tokio::time::sleep(AGAIN).await;
-    }
-}
-
-/// Who holds it.
-async fn holder(taken: &mut Taken) -> Result<Holder, Trouble> {
-    let who = format!(
-        "SELECT COALESCE((SELECT a.application_name || ' (backend ' || a.pid || COALESCE(', from ' || host(a.client_addr), '') \
-         || ')' FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = 'advisory' AND l.granted AND \
-         l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.objsubid = 1 AND \
-         (l.classid::bigint << 32) | l.objid::bigint = {LOCK} LIMIT 1), 'another that is ending')"
-    );
-    taken.one(&who).await.map(|who| Holder { who })
-}
-
 /// The steps of the schema that were made.
 const APPLIED: &str = "SELECT version FROM seaql_migrations ORDER BY version";
 
 /// Whether anything of ours was ever made there.
-const HAS_TABLES: &str = "SELECT to_regclass('seaql_migrations') IS NOT NULL";
+pub(super) const HAS_TABLES: &str = "to_regclass('seaql_migrations') IS NOT NULL";
+const HAS_TABLES_NOW: &str = "SELECT to_regclass('seaql_migrations') IS NOT NULL";
 
 impl Taken {
     /// The one value of an answer.
-    async fn one<T: TryGetable>(&mut self, sql: &str) -> Result<T, Trouble> {
+    pub(super) async fn one<T: TryGetable>(&mut self, sql: &str) -> Result<T, Trouble> {
         let answer = self.run(sql).await?;
         let lacks = || Trouble::Damaged(format!("no answer to {sql}"));
         answer.first().ok_or_else(lacks)?.try_get_by_index(0).map_err(Trouble::from)
@@ -242,7 +228,7 @@ impl Session {
     pub(in crate::store) async fn applied(&self) -> Result<Vec<String>, Trouble> {
         let mut taken = self.taken().await?;
         let mut applied = Vec::new();
-        if taken.one(HAS_TABLES).await? {
+        if taken.one(HAS_TABLES_NOW).await? {
             let rows = taken.run(APPLIED).await?;
             applied = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?;
         }
@@ -266,7 +252,7 @@ impl PostgresServer {
         db: &DatabaseConnection,
     ) -> Result<Vec<String>, DbErr> {
         let ask = |sql: &str| Statement::from_string(db.get_database_backend(), sql);
-        let found = db.query_one_raw(ask(HAS_TABLES)).await?;
+        let found = db.query_one_raw(ask(HAS_TABLES_NOW)).await?;
         let has_tables = found.map_or(Ok(false), |row| row.try_get_by_index(0))?;
         if !has_tables {
             return Ok(Vec::new());

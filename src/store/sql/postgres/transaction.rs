@@ -12,6 +12,9 @@ use tokio::sync::Mutex;
 /// Octets of texts that wait together; then they go.
 const TOGETHER: usize = 256 * 1024;
 
+/// Octets of a question that goes along with what waits: what names a page's mails is less.
+const ASKED_TOGETHER: usize = 128 * 1024;
+
 /// A transaction of PostgreSQL's.
 #[derive(Debug)]
 pub(in crate::store) struct PostgresTransaction {
@@ -60,7 +63,7 @@ impl PostgresTransaction {
         values: Vec<Value>,
     ) -> Result<Vec<QueryResult>, Trouble> {
         let given = each(values);
-        let is_small = given.iter().map(Given::octets).sum::<usize>() < LARGE;
+        let is_small = given.iter().map(Given::octets).sum::<usize>() < ASKED_TOGETHER;
         let mut waiting = self.take();
         let mut taken = self.taken.lock().await;
         let answer = if waiting.first.is_some() && is_small {

@@ -1,0 +1,133 @@
+//! Commits that wait together, in one transaction: written together at first, and where one is amiss, each apart.
+
+use super::{StoreState, Waiting};
+use crate::fault;
+use crate::store::apply::{Care, Numbers, Quiet, write_quiet};
+use crate::store::failure::Trouble;
+use crate::store::in_hand::InHand;
+use crate::store::sql::setting::NextEvent;
+use crate::store::transaction::{Sql, Transaction};
+use postrider_core::batch::Batch;
+
+/// How often what the database says stands in the way is written again at once.
+const TRIES: u32 = 3;
+
+/// Writes each commit under a savepoint of its own.
+async fn write_apart(
+    tx: &Transaction,
+    numbers: &mut Numbers,
+    taken: &mut [InHand],
+) -> Result<(), Trouble> {
+    // What passes have proved is no commit's: it is written in front of them.
+    tx.hand_over().await?;
+    for commit in taken {
+        commit.write(tx, numbers, Care::Apart).await?;
+    }
+    numbers.save(tx).await?;
+    tx.hand_over().await
+}
+
+impl StoreState {
+    /// What the writing connection is in is known from here on.
+    async fn renewed(&mut self) -> Result<(), Trouble> {
+        if self.unsure {
+            self.db.renew_writer().await?;
+            self.unsure = false;
+            // A COMMIT without its answer has told nobody.
+            if let Some(event) = self.db.writer.ask_one(NextEvent {}).await? {
+                self.tell(event.next - 1);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<Transaction, Trouble> {
+        self.renewed().await?;
+        self.db.begin().await
+    }
+
+    /// A transaction, and the numbers from which it goes on.
+    async fn begun(&mut self) -> Result<(Transaction, Numbers), Trouble> {
+        let tx = self.begin().await?;
+        fault::pass("store.begun");
+        let at = self.clock.now().wall;
+        let numbers = match self.numbers.take() {
+            Some(numbers) => numbers.at_begin(at),
+            None => Numbers::load(&tx, at).await?,
+        };
+        // What passes proved before is there before what follows from it.
+        write_quiet(&tx, &self.quiet).await?;
+        Ok((tx, numbers))
+    }
+
+    /// One transaction of about [`Batch`] of work. Commits are written together at first; where the
+    /// database finds fault with one, all are taken back and written again, each apart.
+    pub(super) async fn transaction(&mut self, taken: &mut Vec<InHand>) -> Result<(), Trouble> {
+        let batch = Batch::begin(self.clock.now().mono, self.waiting.len());
+        // It is told, too, where no transaction can be begun.
+        taken.extend(self.next_commit());
+        self.renewed().await?;
+        self.process.count_start(&self.db).await?;
+        let (tx, mut numbers) = self.begun().await?;
+        let mut why = match self.write_together(&tx, &mut numbers, taken, batch).await {
+            Ok(()) => return self.keep(tx, numbers).await,
+            Err(why) => tx.undo(why).await,
+        };
+        // What stood in the way (a lock, a deadlock) may be gone.
+        let mut tries = 0;
+        while why.is_of_one_commit() || (why.is_in_the_way() && tries < TRIES) {
+            tries += 1;
+            let (tx, mut numbers) = self.begun().await?;
+            why = match write_apart(&tx, &mut numbers, taken).await {
+                Ok(()) => return self.keep(tx, numbers).await,
+                Err(why) => tx.undo(why).await,
+            };
+            if why.is_of_one_commit() {
+                break;
+            }
+        }
+        Err(why)
+    }
+
+    async fn write_together(
+        &mut self,
+        tx: &Transaction,
+        numbers: &mut Numbers,
+        taken: &mut Vec<InHand>,
+        batch: Batch,
+    ) -> Result<(), Trouble> {
+        let before = *numbers;
+        while let Some(last) = taken.last_mut() {
+            last.write(tx, numbers, Care::Together).await?;
+            if !batch.has_room(self.clock.now().mono) {
+                break;
+            }
+            // What is given up in the middle goes back whole, too.
+            let Some(next) = self.next_commit() else { break };
+            taken.push(next);
+        }
+        if *numbers != before {
+            numbers.save(tx).await?;
+        }
+        // What the database finds fault with is to be said by now.
+        tx.hand_over().await
+    }
+
+    /// What waits in front, if it is a commit.
+    fn next_commit(&mut self) -> Option<InHand> {
+        let is_commit = |front: &mut Waiting| matches!(front, Waiting::Commit(..));
+        let Some(Waiting::Commit(commit, reply)) = self.waiting.pop_front_if(is_commit) else {
+            return None;
+        };
+        Some(InHand::new(commit, reply))
+    }
+
+    async fn keep(&mut self, tx: Transaction, numbers: Numbers) -> Result<(), Trouble> {
+        fault::pass("store.handed_over");
+        tx.commit().await?;
+        self.numbers = Some(numbers);
+        self.quiet = Quiet::default();
+        self.tell(numbers.last_event());
+        Ok(())
+    }
+}

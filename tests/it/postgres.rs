@@ -1,0 +1,263 @@
+//! What only PostgreSQL can suffer, or promise.
+
+use crate::support::binary::{Postrider, account};
+use crate::support::check::{consistent, equal};
+use crate::support::database::{TestDatabase, ask, change};
+use crate::support::mail::{Mailbox, blocking, note, seed, serve_well};
+use crate::support::pgway::{Lost, PgWay};
+use crate::support::served::{head, until, wait_until, wait_within};
+use std::time::{Duration, Instant};
+
+/// The variable that says where the database is.
+const URL: &str = "POSTRIDER_STORE__URL";
+
+fn config(port: u16) -> String {
+    format!("{}{}", head(), account("u", port, "pw"))
+}
+
+/// Questions that somebody waits for, without those that begin, keep and prepare: a pool looks by itself whether
+/// what is given back is whole, with a question of no words.
+fn trips(way: &PgWay) -> Vec<String> {
+    let apart = |text: &String| {
+        !text.ends_with("READ WRITE")
+            && !["", "COMMIT", "PREPARE", "ROLLBACK"].contains(&text.as_str())
+    };
+    way.asked().into_iter().filter(apart).collect()
+}
+
+fn stored(database: &TestDatabase, subject: &str) -> String {
+    ask(database, &format!("SELECT count(*) AS x FROM message WHERE subject = '{subject}'"))
+}
+
+/// However large a page is, it costs the same few questions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_costs_few_questions() {
+    let mailbox = Mailbox::new();
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::on_server(&config(server.port()));
+    blocking(move || {
+        let way = PgWay::to(postrider.database().url());
+        let by_way = way.url(postrider.database().url());
+        let served = postrider.serve(&[(URL, &by_way)]);
+        served.settle(&postrider, "u", &mailbox);
+        let mut told = Vec::new();
+        for (n, count) in [10, 500, 10, 500].into_iter().enumerate() {
+            postrider.run(&["pause", "u"]).exits(0);
+            for m in 0..count {
+                mailbox.append("INBOX", note(&format!("mail {m} of {n}")));
+            }
+            drop(trips(&way));
+            postrider.run(&["resume", "u"]).exits(0);
+            served.settle(&postrider, "u", &mailbox);
+            let asked = trips(&way);
+            let begin = asked.iter().position(|text| text.contains("UNION SELECT m.id")).unwrap();
+            let behind = asked[begin..].iter().position(|text| text.contains("INSERT INTO event"));
+            let of_page = &asked[begin..=begin + behind.unwrap()];
+            let statements = |text: &String| text.matches(";\n").count() + 1;
+            told.push((of_page.len(), of_page.iter().map(statements).sum::<usize>()));
+            // The guard before, and what waits behind.
+            let shown: Vec<&str> =
+                of_page.iter().map(|text| text.get(..90).unwrap_or(text)).collect();
+            assert!(of_page.len() + 2 <= 8, "{count}: {shown:#?}");
+        }
+        // The small ones wait for what comes next: with few mails those go along.
+        println!("{told:?}");
+        served.stop();
+    })
+    .await;
+}
+
+/// A second server is told who has the database, at once, and writes nothing; the first one does not notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_start_is_told_who_writes() {
+    let mailbox = seed::mailbox(3, 40);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::on_server(&config(server.port()));
+    let other = Postrider::new(&config(server.port()));
+    blocking(move || {
+        let url = postrider.database().url().to_owned();
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        let before = crate::support::check::state(&postrider.database());
+        let began = Instant::now();
+        let ran = other.run_with(&["sync", "--once"], &[(URL, &url)]).exits(8);
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        let pid = format!(" {} ", served.running.child.id());
+        assert!(
+            ran.stderr.contains("is held by postrider ") && ran.stderr.contains(&pid),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(crate::support::check::state(&postrider.database()), before);
+        mailbox.append("INBOX", note("afterwards"));
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+        consistent(&postrider.database());
+    })
+    .await;
+}
+
+/// Who takes the database over has it; who had it writes not one row more, and says who has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_over_is_written_by_one() {
+    let mailbox = seed::mailbox(4, 60);
+    let server = serve_well("u", &mailbox).await;
+    let a = Postrider::on_server(&config(server.port()));
+    blocking(move || {
+        let url = a.database().url().to_owned();
+        let first = a.serve(&[]);
+        first.settle(&a, "u", &mailbox);
+        // B has a data folder of its own that knows the instance, and the same bodies.
+        let bodies = a.path("data/bodies");
+        let b = Postrider::new(&format!(
+            "[bodies]\ndir = \"{}\"\n{}",
+            bodies.display(),
+            config(server.port())
+        ));
+        std::fs::create_dir_all(b.path("data")).unwrap();
+        for name in ["data", "data/instance", "data/starts"] {
+            if name != "data" {
+                std::fs::copy(a.path(name), b.path(name)).unwrap();
+            }
+        }
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(b.path("data"), private).unwrap();
+        first.running.signal("STOP");
+        mailbox.append("INBOX", note("for B"));
+        let second = b.serve_with(&["serve", "--take-over"], &[(URL, &url)]);
+        until(&a.database(), "SELECT count(*) AS x FROM message WHERE subject = 'for B'", "1");
+        let created = "SELECT count(*) AS x FROM event WHERE kind = 'message.created'";
+        wait_until("B's run", || ask(&a.database(), "SELECT state AS x FROM account") == "idle");
+        let signed = ask(&a.database(), "SELECT value AS x FROM setting WHERE name = 'writer'");
+        assert!(signed.contains(&format!(" {} ", second.running.child.id())), "{signed}");
+        first.running.signal("CONT");
+        let told = |what: &str| {
+            let (_, told) = first.ask("GET", "/v1/accounts/u");
+            told.to_string().contains(what)
+        };
+        mailbox.append("INBOX", note("for B again"));
+        until(
+            &a.database(),
+            "SELECT count(*) AS x FROM message WHERE subject = 'for B again'",
+            "1",
+        );
+        wait_until("A says who has it", || told("is held by another postrider"));
+        assert_eq!(
+            ask(&a.database(), "SELECT value AS x FROM setting WHERE name = 'writer'"),
+            signed
+        );
+        assert_eq!(
+            ask(&a.database(), created),
+            ask(&a.database(), "SELECT count(*) AS x FROM message")
+        );
+        second.stop();
+        drop(first);
+        consistent(&a.database());
+        assert_eq!(b.run_with(&["verify", "u", "--offline"], &[(URL, &url)]).code, Some(0));
+    })
+    .await;
+}
+
+/// Nobody knows what became of a COMMIT that is not answered; the one that is asked next does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_without_an_answer_is_found_out() {
+    for (n, lost) in
+        [Lost::Commit, Lost::Answer, Lost::Late(Duration::from_secs(5))].into_iter().enumerate()
+    {
+        let mailbox = seed::mailbox(5 + n as u64, 40);
+        let server = serve_well("u", &mailbox).await;
+        let postrider = Postrider::on_server(&config(server.port()));
+        blocking(move || {
+            let way = PgWay::to(postrider.database().url());
+            let by_way = way.url(postrider.database().url());
+            let served = postrider.serve(&[(URL, &by_way)]);
+            served.settle(&postrider, "u", &mailbox);
+            for n in 0..6 {
+                let before = way.losses();
+                way.lose(lost);
+                mailbox.append("INBOX", note(&format!("lost {n}")));
+                wait_until("a loss", || way.losses() > before);
+                let began = Instant::now();
+                let database = postrider.database();
+                wait_within(Duration::from_secs(20), "the mail", || {
+                    stored(&database, &format!("lost {n}")) == "1"
+                });
+                assert!(
+                    began.elapsed() < Duration::from_secs(20),
+                    "{lost:?} {n}: {:?}",
+                    began.elapsed()
+                );
+            }
+            served.settle(&postrider, "u", &mailbox);
+            // Nobody has to come: it is well again by itself.
+            wait_until("it is well", || {
+                ask(&postrider.database(), "SELECT state AS x FROM account") == "idle"
+            });
+            served.stop();
+            equal(&postrider, "u", &mailbox);
+        })
+        .await;
+    }
+}
+
+/// The server ends the writer's connection again and again: nothing is lost, doubled, or told twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_is_ended_goes_on() {
+    let mailbox = seed::mailbox(11, 600);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::on_server(&config(server.port()));
+    blocking(move || {
+        let seed: u64 =
+            std::env::var("POSTRIDER_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
+        let served = postrider.serve(&[]);
+        let database = postrider.database();
+        let mut draw = seed;
+        for n in 0..50_u64 {
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            std::thread::sleep(Duration::from_millis(draw >> 57));
+            change(&database, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+                               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())");
+            if n % 5 == 0 {
+                mailbox.append("INBOX", note(&format!("during {n}")));
+            }
+        }
+        let began = Instant::now();
+        served.settle(&postrider, "u", &mailbox);
+        println!("seed {seed}: settled {:?} after the last", began.elapsed());
+        wait_until("it is well", || ask(&database, "SELECT state AS x FROM account") == "idle");
+        served.stop();
+        equal(&postrider, "u", &mailbox);
+    })
+    .await;
+}
+
+/// A tool that holds a lock on a table: one reason is told, and all goes on when it lets go.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_held_is_one_reason() {
+    let mailbox = seed::mailbox(12, 40);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::on_server(&config(server.port()));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        let database = postrider.database();
+        let holds = database.held("BEGIN; LOCK TABLE message IN EXCLUSIVE MODE");
+        mailbox.append("INBOX", note("while it is held"));
+        wait_until("a reason", || served.ask("GET", "/readyz").1.to_string().contains("database"));
+        let (_, told) = served.ask("GET", "/v1/accounts/u");
+        println!("{told}");
+        std::thread::sleep(Duration::from_secs(8));
+        drop(holds);
+        let began = Instant::now();
+        wait_within(Duration::from_secs(12), "the mail", || {
+            stored(&database, "while it is held") == "1"
+        });
+        println!("after {:?}", began.elapsed());
+        wait_until("it is well", || {
+            !served.ask("GET", "/readyz").1.to_string().contains("database")
+        });
+        served.stop();
+        equal(&postrider, "u", &mailbox);
+    })
+    .await;
+}
