@@ -156,6 +156,7 @@ impl Engine {
             crate::store::own_bodies(&db, &config.data_dir, &config.bodies, &named).await?;
             agree(&db, &config.data_dir).await?
         };
+        crate::store::note_place(&db, &config.data_dir)?;
         let grants = Grants::of(config, &reader).await.map_err(StartError::Failure)?;
         let highest = named.last_key_value().map_or(0, |(pack, _)| *pack);
         let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest)

@@ -6,6 +6,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The file of a data folder that says where its database is, if that is a server's.
+pub const NOTED: &str = "store";
+
 /// Where a database is, by its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {

@@ -1,7 +1,7 @@
 //! Where the database is, as the config says it.
 
 use crate::config::mailbox::SecretFrom;
-use crate::config::place::{Place, ServerPlace};
+use crate::config::place::{NOTED, Place, ServerPlace};
 use crate::config::raw::RawValue;
 use crate::config::taker::{Taker, shown};
 use reqwest::Url;
@@ -24,6 +24,11 @@ const PARAMETERS: [&str; 9] =
 /// Words of `sslmode`.
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
+/// Connections that only read, unless written.
+const READERS: u32 = 4;
+/// Longest wait for the server, unless written.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What to write.
 const WRITE: &str = "write \"sqlite://data/postrider.db\" or \"postgres://USER@HOST/DATABASE\"";
 
@@ -31,13 +36,13 @@ const WRITE: &str = "write \"sqlite://data/postrider.db\" or \"postgres://USER@H
 pub(super) fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> (Place, Option<String>) {
     let default = Place::File(data_dir.join("postrider.db"));
     let password = t.text("store.password_file").map(|file| SecretFrom::File(base.join(file)));
-    let readers = t.number("store.readers", 4, 1, 100);
-    let timeout = t.duration("store.timeout", Duration::from_secs(30));
+    let readers = t.number("store.readers", READERS.into(), 1, 100);
+    let timeout = t.duration("store.timeout", TIMEOUT);
     let server = |shown, url| ServerPlace {
         shown,
         url,
         password,
-        readers: u32::try_from(readers).unwrap_or(u32::MAX),
+        readers: u32::try_from(readers).unwrap_or(READERS),
         timeout,
     };
     let item = t.item("store.url");
@@ -73,6 +78,23 @@ pub(super) fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> (Plac
             (place, None)
         }
         (_, None) => (place, None),
+    }
+}
+
+/// Where the database of a data folder is that nobody says more of: as the last start has noted it, or in it.
+pub(super) fn of_folder(data_dir: &Path) -> Place {
+    let noted = std::fs::read_to_string(data_dir.join(NOTED)).unwrap_or_default();
+    let server = |shown, url| ServerPlace {
+        shown,
+        url,
+        password: std::env::var_os("POSTRIDER_STORE__PASSWORD_FILE")
+            .map(|file| SecretFrom::File(file.into())),
+        readers: READERS,
+        timeout: TIMEOUT,
+    };
+    match of_server(noted.trim(), server) {
+        Ok((place, _)) => Place::Server(place),
+        Err(_) => Place::File(data_dir.join("postrider.db")),
     }
 }
 

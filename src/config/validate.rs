@@ -135,7 +135,8 @@ pub fn places(file: &Path, variables: impl Iterator<Item = (String, String)>) ->
 pub fn without_file(data_dir: &Path) -> Config {
     let nowhere = Path::new("");
     let config = settings(&Raw::default(), nowhere, nowhere, data_dir, &mut Vec::new());
-    Config { log: ("warn".into(), Format::Text), ..config }
+    let database = store::of_folder(data_dir);
+    Config { log: ("warn".into(), Format::Text), database, ..config }
 }
 
 /// Reads and checks a config file and the environment.

@@ -1,5 +1,7 @@
 //! A copy does not sync by accident: database and data folder hold the same random id.
 
+use crate::config::Place;
+use crate::config::place::NOTED;
 use crate::store::connect::Database;
 use crate::store::disagreement::Disagreement;
 use crate::store::failure::Trouble;
@@ -153,6 +155,25 @@ async fn look_at_starts(
         start.count(db).await?;
     }
     Ok((is_older, start))
+}
+
+/// Notes where the database of a data folder is, for whoever is told only the folder: the URL of a server, without
+/// its password.
+///
+/// # Errors
+/// [`Disagreement`], by variant: whoever is told only the folder does not find the database.
+pub fn note_place(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
+    let file = data_dir.join(NOTED);
+    match db.place() {
+        Place::Server(server) if read(file.clone())?.as_deref() == Some(&*server.shown) => Ok(()),
+        Place::Server(server) => write_durably(data_dir, NOTED, &server.shown),
+        Place::File(_) => match std::fs::remove_file(&file) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(Disagreement::Io { file, source: e })
+            }
+            _ => Ok(()),
+        },
+    }
 }
 
 /// A clean stop: the data folder learns how far event numbers have come.

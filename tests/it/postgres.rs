@@ -5,6 +5,7 @@ use crate::support::check::{consistent, equal};
 use crate::support::database::{TestDatabase, ask, change};
 use crate::support::mail::{Mailbox, blocking, note, seed, serve_well};
 use crate::support::pgway::{Lost, PgWay};
+use crate::support::postgres::OwnServer;
 use crate::support::served::{head, until, wait_until, wait_within};
 use std::time::{Duration, Instant};
 
@@ -207,14 +208,11 @@ async fn a_writer_that_is_ended_goes_on() {
     let server = serve_well("u", &mailbox).await;
     let postrider = Postrider::on_server(&config(server.port()));
     blocking(move || {
-        let seed: u64 =
-            std::env::var("POSTRIDER_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
         let served = postrider.serve(&[]);
         let database = postrider.database();
-        let mut draw = seed;
+        let mut draw = Draw::new();
         for n in 0..50_u64 {
-            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            std::thread::sleep(Duration::from_millis(draw >> 57));
+            std::thread::sleep(Duration::from_millis(draw.below(120)));
             change(&database, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
                                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())");
             if n % 5 == 0 {
@@ -223,7 +221,7 @@ async fn a_writer_that_is_ended_goes_on() {
         }
         let began = Instant::now();
         served.settle(&postrider, "u", &mailbox);
-        println!("seed {seed}: settled {:?} after the last", began.elapsed());
+        println!("seed {}: settled {:?} after the last", draw.seed, began.elapsed());
         wait_until("it is well", || ask(&database, "SELECT state AS x FROM account") == "idle");
         served.stop();
         equal(&postrider, "u", &mailbox);
@@ -260,4 +258,137 @@ async fn a_table_that_is_held_is_one_reason() {
         equal(&postrider, "u", &mailbox);
     })
     .await;
+}
+
+/// Words in ten scripts.
+const SCRIPTS: [&str; 10] =
+    ["grüße", "привет", "γεια", "שלום", "مرحبا", "नमस्ते", "สวัสดี", "你好", "こんにちは", "안녕"];
+
+/// Names and words that databases have trouble with.
+fn odd() -> Mailbox {
+    let mailbox = seed::mailbox(21, 120);
+    for (n, word) in SCRIPTS.into_iter().enumerate() {
+        let raw = format!("From: {word} <a@example.org>\r\nSubject: {word}\r\n\r\n{word}\r\n");
+        mailbox.append("INBOX", postrider_imapd::Mail::new(raw));
+        mailbox.append(word, note(&format!("in script {n}")));
+    }
+    for subject in ["a\0b", "it's", "\\x00 $1 ?1 \"", "100 % _"] {
+        mailbox.append("INBOX", note(subject));
+    }
+    let many: Vec<String> = (0..3000).map(|n| format!("p{n}@example.org")).collect();
+    let raw = format!("To: {}\r\nSubject: many\r\n\r\nx\r\n", many.join(",\r\n "));
+    mailbox.append("INBOX", postrider_imapd::Mail::new(raw));
+    for end in ["a", "b"] {
+        let long = format!("{}{end}", "n".repeat(4000));
+        mailbox.append(&long, note(&format!("in a long name {end}")));
+    }
+    for name in ["B", "a", "_", "Z", "z", "~", "refused"] {
+        mailbox.append(name, note(&format!("in {name}")));
+    }
+    mailbox
+}
+
+/// What is held, told and counted of one mailbox is the same in either database, and in the same order.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_databases_hold_the_same() {
+    let mailbox = odd();
+    let refuse = |_: &str, command: &str| {
+        command
+            .contains("refused")
+            .then(|| postrider_imapd::Misbehaviour::Refuse("NO not \0 now".into()))
+    };
+    let server = crate::support::mail::serve(&[("u", &mailbox)], refuse).await;
+    let config = format!("{}{}", crate::support::binary::SHORT, account("u", server.port(), "pw"));
+    blocking(move || {
+        let seen = [Postrider::new(&config), Postrider::on_server(&config)].map(|postrider| {
+            postrider.sync().exits(3);
+            postrider.sync().exits(3);
+            let database = postrider.database();
+            consistent(&database);
+            let export = postrider.run(&["export", "u"]).exits(0).stdout;
+            let folders = "SELECT path || ' ' || exists_count || ' ' || held AS x FROM folder ORDER BY path";
+            let ledger = "SELECT class || ' ' || reach || ' ' || text AS x FROM failure WHERE closed_at IS NULL";
+            let headers = "SELECT COALESCE(subject, '-') || '|' || COALESCE(from_text, '-') || '|' || COALESCE(to_text, '-') \
+                           AS x FROM message";
+            let sorted = |mut lines: Vec<String>| {
+                lines.sort();
+                lines
+            };
+            let read = |sql| crate::support::database::rows(&database, sql);
+            (export, crate::support::check::told(&database), read(folders), read(ledger), sorted(read(headers)))
+        });
+        let [sqlite, postgres] = &seen;
+        assert!(sqlite.4.iter().any(|line| line.starts_with("ab|")), "{:?}", sqlite.4);
+        assert!(sqlite.3.len() == 1 && sqlite.3[0].contains("now"), "{:?}", sqlite.3);
+        assert_eq!(sqlite.0, postgres.0);
+        assert_eq!(sqlite.1, postgres.1);
+        assert_eq!(sqlite.2, postgres.2);
+        assert_eq!(sqlite.3, postgres.3);
+        assert_eq!(sqlite.4, postgres.4);
+    })
+    .await;
+}
+
+/// The server crashes at any moment of a busy time, and is away for a while: nothing is lost, doubled, or told twice,
+/// and nobody has to come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_crashes_is_gone_on_with() {
+    let mailbox = seed::mailbox(31, 400);
+    let imap = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&config(imap.port()));
+    blocking(move || {
+        let mut draw = Draw::new();
+        let mut server = OwnServer::start();
+        let database = server.database();
+        let url = database.url().to_owned();
+        let served = postrider.serve(&[(URL, &url)]);
+        let mut slowest = Duration::ZERO;
+        for n in 0..10 {
+            mailbox.append("INBOX", note(&format!("before {n}")));
+            std::thread::sleep(Duration::from_millis(draw.below(150)));
+            server.crash();
+            mailbox.append("INBOX", note(&format!("away {n}")));
+            std::thread::sleep(Duration::from_millis(draw.below(2500)));
+            server.start_again();
+            let began = Instant::now();
+            let what = format!("mail of crash {n} (seed {})", draw.seed);
+            wait_within(Duration::from_secs(10), &what, || {
+                stored_if_made(&database, &format!("away {n}"))
+            });
+            slowest = slowest.max(began.elapsed());
+        }
+        println!("seed {}: the slowest went on {slowest:?} after the server was back", draw.seed);
+        served.settle_with(&postrider, "u", &mailbox, &[(URL, &url)]);
+        wait_until("it is well", || ask(&database, "SELECT state AS x FROM account") == "idle");
+        served.stop();
+        postrider.run_with(&["verify", "u", "--offline"], &[(URL, &url)]).exits(0);
+        consistent(&database);
+    })
+    .await;
+}
+
+fn stored_if_made(database: &TestDatabase, subject: &str) -> bool {
+    database.is_made() && stored(database, subject) == "1"
+}
+
+/// Numbers that are drawn from a seed, which is told where something fails.
+struct Draw {
+    seed: u64,
+    state: u64,
+}
+
+impl Draw {
+    fn new() -> Self {
+        let seed = std::env::var("POSTRIDER_TEST_SEED").ok().and_then(|text| text.parse().ok());
+        let seed = seed.unwrap_or(7);
+        Self { seed, state: seed }
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.state = self
+            .state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 33) % end
+    }
 }

@@ -1,6 +1,6 @@
 //! Runs the `postrider` that was built for the tests, in a folder of its own.
 
-use crate::support::database::TestDatabase;
+use crate::support::database::{KIND, SERVER, TestDatabase};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -91,7 +91,11 @@ impl Postrider {
 
     fn spawn(&self, mut command: Command, env: &[(&str, &str)]) -> Running {
         command.current_dir(self.dir.path()).stdin(Stdio::null());
-        command.env_remove("POSTRIDER_FAULT").envs(self.database.variable());
+        // What is meant for tests is no setting.
+        for own in [KIND, SERVER, "POSTRIDER_FAULT"] {
+            command.env_remove(own);
+        }
+        command.envs(self.database.variable());
         command.envs(env.iter().copied());
         // Each process has files of its own: a client must not cut off what the server says.
         static STARTED: AtomicU32 = AtomicU32::new(0);

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Which kind of database the tests that run on either are to have.
-const KIND: &str = "POSTRIDER_TEST_STORE";
+pub(crate) const KIND: &str = "POSTRIDER_TEST_STORE";
 /// Where PostgreSQL is, without a database.
-const SERVER: &str = "POSTRIDER_TEST_POSTGRES";
+pub(crate) const SERVER: &str = "POSTRIDER_TEST_POSTGRES";
 
 /// What a query of a test may say in either dialect: SQLite's words for it, in a schema that only tests look
 /// into.
@@ -55,7 +55,12 @@ impl TestDatabase {
             std::env::var(SERVER).expect("`cargo xtask test` starts PostgreSQL, and says where");
         let name = format!("t{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         Self::Server(format!("{server}/postgres")).run(format!("CREATE DATABASE {name}"));
-        let made = Self::Server(format!("{server}/{name}"));
+        Self::at(format!("{server}/{name}"))
+    }
+
+    /// The one of this URL, which nobody has used before.
+    pub(crate) fn at(url: String) -> Self {
+        let made = Self::Server(url);
         made.run(WORDS.to_owned());
         made
     }

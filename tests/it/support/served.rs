@@ -131,11 +131,26 @@ impl Served {
 
     /// Waits until the mirror is the mailbox.
     pub(crate) fn settle(&self, postrider: &Postrider, account: &str, mailbox: &Mailbox) {
+        self.settle_with(postrider, account, mailbox, &[]);
+    }
+
+    /// The same; with these variables for whoever reads.
+    pub(crate) fn settle_with(
+        &self,
+        postrider: &Postrider,
+        account: &str,
+        mailbox: &Mailbox,
+        env: &[(&str, &str)],
+    ) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let want = expected(mailbox);
-            let mut got: Vec<String> =
-                postrider.run(&["export", account]).stdout.lines().map(str::to_owned).collect();
+            let mut got: Vec<String> = postrider
+                .run_with(&["export", account], env)
+                .stdout
+                .lines()
+                .map(str::to_owned)
+                .collect();
             got.sort();
             if got == want {
                 return;
