@@ -1,5 +1,6 @@
 //! What starts: the lock of the data folder, and the engine with what ties its parts together.
 
+pub mod claims;
 pub(crate) mod given;
 pub mod grants;
 pub mod lock;

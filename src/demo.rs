@@ -6,7 +6,7 @@ mod stage;
 
 use crate::admin::token;
 use crate::bodies::disk::{RealDisk, make_dir};
-use crate::boot::wiring::Claims;
+use crate::boot::claims::Claims;
 use crate::cli::args::DemoArgs;
 use crate::cli::client::Client;
 use crate::cli::exit::Exit;

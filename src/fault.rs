@@ -94,6 +94,29 @@ fn armed(name: &'static str) -> bool {
     wanted == name && (*first..=*last).contains(&(PASSED.fetch_add(1, Ordering::SeqCst) + 1))
 }
 
+/// Whether what is kept in memory is held against the rows: where tests say `POSTRIDER_CHECK_GUARDS=1`.
+#[cfg(feature = "faults")]
+pub fn checks_guards() -> bool {
+    use std::sync::OnceLock;
+    static CHECKS: OnceLock<bool> = OnceLock::new();
+    *CHECKS.get_or_init(|| std::env::var("POSTRIDER_CHECK_GUARDS").is_ok_and(|value| value == "1"))
+}
+
+/// Whether what is kept in memory is held against the rows: not without the `faults` feature.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub fn checks_guards() -> bool {
+    false
+}
+
+/// Ends the process where what is kept is not what is there.
+pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, there: Option<&T>, kept: &T) {
+    if there != Some(kept) {
+        eprintln!("postrider: {what} is not what is stored:\nkept {kept:?}\nthere {there:?}");
+        std::process::abort();
+    }
+}
+
 /// Passes a named step: nothing, without the `faults` feature.
 #[cfg(not(feature = "faults"))]
 #[inline]

@@ -8,6 +8,7 @@ use crate::account::args::{AccountArgs, Progress};
 use crate::account::message::Obeyed;
 use crate::bodies::PackDir;
 use crate::bodies::disk::RealDisk;
+use crate::boot::claims::Claims;
 use crate::boot::grants::Grants;
 use crate::boot::lock::{DataLock, LockError, is_closed};
 use crate::boot::place::pool_of;
@@ -67,15 +68,6 @@ pub enum StartError {
     /// Bodies, or a bug.
     #[error("{0}")]
     Failure(Failure),
-}
-
-/// What a start claims that it is not given by itself.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Claims {
-    /// A copy becomes a mirror of its own.
-    pub adopt: bool,
-    /// Who has the database on another machine loses it.
-    pub take_over: bool,
 }
 
 /// The running engine.

@@ -4,8 +4,9 @@
 mod redirect;
 
 use crate::admin::view::instant;
+use crate::boot::claims::Claims;
 use crate::boot::grants::{is_identity, issuer, row_of_account, vault};
-use crate::boot::wiring::{Claims, Engine};
+use crate::boot::wiring::Engine;
 use crate::cli::args::{AuthArgs, AuthVerb, ClientArgs, LoginArgs, RotateArgs};
 use crate::cli::auth::redirect::{NoCode, code_in, listen, wait};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path, seen_by};

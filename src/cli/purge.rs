@@ -1,6 +1,7 @@
 //! `account purge`: through the server if one runs, else with the data folder's lock in hand.
 
-use crate::boot::wiring::{Claims, Engine};
+use crate::boot::claims::Claims;
+use crate::boot::wiring::Engine;
 use crate::cli::args::{AccountVerb, PurgeArgs, RowsArgs};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path};
 use crate::cli::exit::Exit;

@@ -1,6 +1,6 @@
 //! `serve`.
 
-use crate::boot::wiring::Claims;
+use crate::boot::claims::Claims;
 use crate::cli::args::{ServeArgs, VERSION};
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;

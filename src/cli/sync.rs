@@ -1,7 +1,8 @@
 //! `sync --once`: a run of every account, a summary, an exit code.
 #![expect(clippy::disallowed_methods, reason = "signals are heard while accounts run")]
 
-use crate::boot::wiring::{Claims, Engine};
+use crate::boot::claims::Claims;
+use crate::boot::wiring::Engine;
 use crate::cli::args::{OutputArgs, SyncArgs};
 use crate::cli::check::reachable;
 use crate::cli::exit::Exit;

@@ -15,7 +15,7 @@ pub enum Place {
     /// SQLite's file.
     File(PathBuf),
     /// PostgreSQL's server.
-    Server(ServerPlace),
+    Server(Box<ServerPlace>),
 }
 
 /// A database of PostgreSQL's.

@@ -53,7 +53,7 @@ pub(super) fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> (Plac
             Some(path) if !path.is_empty() => (Place::File(base.join(path)), Ok(None)),
             _ if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 match of_server(url, server) {
-                    Ok((place, warning)) => (Place::Server(place), Ok(warning)),
+                    Ok((place, warning)) => (Place::Server(Box::new(place)), Ok(warning)),
                     Err(text) => (default, Err(text)),
                 }
             }
@@ -93,7 +93,7 @@ pub(super) fn of_folder(data_dir: &Path) -> Place {
         timeout: TIMEOUT,
     };
     match of_server(noted.trim(), server) {
-        Ok((place, _)) => Place::Server(place),
+        Ok((place, _)) => Place::Server(Box::new(place)),
         Err(_) => Place::File(data_dir.join("postrider.db")),
     }
 }

@@ -3,7 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "a second signal is heard while everything stops")]
 
 use crate::admin::address;
-use crate::boot::wiring::{Claims, Engine, StartError};
+use crate::boot::claims::Claims;
+use crate::boot::wiring::{Engine, StartError};
 use crate::config::{Config, Flaw};
 use crate::server::face::{face, open_door};
 use crate::server::follow::{Followed, Refused, stamp_of};

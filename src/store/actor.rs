@@ -6,8 +6,8 @@ use crate::clock::Clock;
 use crate::fault;
 use crate::reply::ReplyTo;
 use crate::store::apply::{
-    Done, HandOut, Numbers, Portion, Quiet, bring_back, control, correction_of, open_account,
-    write_quiet,
+    Done, Guards, HandOut, Numbers, Portion, Quiet, bring_back, control, correction_of,
+    open_account, write_quiet,
 };
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
@@ -49,6 +49,8 @@ pub struct StoreState {
     quiet: Quiet,
     /// As the last transaction has left them, where that is known: nobody else writes.
     numbers: Option<Numbers>,
+    /// The same of the rows that commits compare with.
+    guards: Guards,
     /// Told the number of the last durable event.
     events: watch::Sender<i64>,
     registry: Registry,
@@ -108,6 +110,7 @@ impl Actor for StoreActor {
             controls: VecDeque::new(),
             quiet: Quiet::default(),
             numbers: None,
+            guards: Guards::default(),
             events,
             registry,
             timers: Timers::default(),
@@ -225,7 +228,7 @@ impl StoreState {
         }
         if let Some(Waiting::Open(..)) = self.waiting.front() {
             if let Some(Waiting::Open(open, anew, reply)) = self.waiting.pop_front() {
-                let answer = within(DEADLINE, self.open(&open, anew)).await;
+                let answer = within(DEADLINE, Box::pin(self.open(&open, anew))).await;
                 self.unsure |= answer.is_err();
                 reply.send(answer.unwrap_or_else(|e| Err(e.of_account())));
             }
@@ -233,7 +236,7 @@ impl StoreState {
         }
         let mut taken = Vec::new();
         let started = self.clock.now().mono;
-        let committed = within(DEADLINE, self.transaction(&mut taken)).await;
+        let committed = within(DEADLINE, Box::pin(self.transaction(&mut taken))).await;
         metrics::histogram!(names::STORE_COMMIT)
             .record((self.clock.now().mono - started).as_secs_f64());
         let failure = match committed {
@@ -266,12 +269,14 @@ impl StoreState {
     async fn work_control(&mut self) {
         let Some((order, reply)) = self.controls.pop_front() else { return };
         let worked = match order {
-            Order::Control(change) => within(DEADLINE, self.control(&change)).await,
-            Order::Purge(mut purge) => match within(DEADLINE, self.piece(&mut purge)).await {
-                Ok(true) => return self.controls.push_back((Order::Purge(purge), reply)),
-                Ok(false) => Ok(Portion::Over(Done::Changed)),
-                Err(e) => Err(e),
-            },
+            Order::Control(change) => within(DEADLINE, Box::pin(self.control(&change))).await,
+            Order::Purge(mut purge) => {
+                match within(DEADLINE, Box::pin(self.piece(&mut purge))).await {
+                    Ok(true) => return self.controls.push_back((Order::Purge(purge), reply)),
+                    Ok(false) => Ok(Portion::Over(Done::Changed)),
+                    Err(e) => Err(e),
+                }
+            }
         };
         match worked {
             Ok(Portion::Over(done)) => reply.send(Ok(done)),
@@ -288,6 +293,7 @@ impl StoreState {
 
     /// A piece of work over rows; whether another one follows.
     async fn piece(&mut self, pass: &mut PassUnderWay<impl RowPass>) -> Result<bool, Trouble> {
+        self.guards = Guards::default();
         let tx = self.begin().await?;
         let began = self.clock.now().mono;
         let next = pass.piece(&tx).await?;
@@ -300,7 +306,7 @@ impl StoreState {
 
     async fn control(&mut self, change: &Control) -> Result<Portion, Trouble> {
         let at = self.clock.now().wall;
-        self.numbers = None;
+        (self.numbers, self.guards) = (None, Guards::default());
         loop {
             let tx = self.begin().await?;
             let mut numbers = Numbers::load(&tx, at).await?;
@@ -337,6 +343,7 @@ impl StoreState {
     }
 
     async fn quiet_transaction(&mut self, quiet: &Quiet) -> Result<(), Trouble> {
+        self.guards = Guards::default();
         let tx = self.begin().await?;
         write_quiet(&tx, quiet).await?;
         tx.commit().await
@@ -357,6 +364,8 @@ impl StoreState {
         anew: bool,
     ) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
         let at = self.clock.now().wall;
+        // What is read without what passes proved is as it is stored.
+        let is_as_stored = self.quiet.is_empty();
         let how = if anew { self.process.hands_out(&open.name) } else { HandOut::Look };
         if !anew && !self.unsure && !self.quiet.is_of_rows() {
             // Nobody else writes: what is read one by one belongs together.
@@ -365,6 +374,7 @@ impl StoreState {
                 return Ok(snapshot.map(|(snapshot, _)| snapshot));
             }
         }
+        self.guards = Guards::default();
         let tx = self.begin().await?;
         write_quiet(&tx, &self.quiet).await?;
         let mut snapshot = open_account(&tx, open, how, at).await?;
@@ -383,6 +393,9 @@ impl StoreState {
                 self.quiet = Quiet::default();
             }
             Err(_) => tx.rollback().await?,
+        }
+        if let (Ok((rows, _)), true) = (&snapshot, is_as_stored) {
+            self.guards.handed_out(rows);
         }
         Ok(snapshot.map(|(snapshot, _)| snapshot))
     }

@@ -5,6 +5,7 @@ mod applied;
 mod clock;
 mod control;
 mod feed;
+mod guards;
 mod messages;
 mod numbers;
 mod opening;
@@ -18,6 +19,7 @@ pub(super) use applied::{Applied, Care};
 pub(super) use clock::{bring_back, correction_of};
 pub use control::Done;
 pub(super) use control::{Portion, control};
+pub(super) use guards::Guards;
 pub(super) use numbers::Numbers;
 pub(super) use opening::{HandOut, open_account};
 pub(super) use purge::Purge;
@@ -27,11 +29,12 @@ use crate::fault;
 use crate::store::failure::Trouble;
 use crate::store::rows::{Names, guarded, location, message};
 use crate::store::sql::commit::{
-    AllFolders, Guard, Guarded, LimboAfter, LimboMayBeOver, LocationElsewhere, LocationsLeft,
-    LocationsNeeded, MessagesLeft, MessagesTouched, NameIsTaken, Stamped,
+    AllFolders, LimboAfter, LimboMayBeOver, LocationElsewhere, LocationsLeft, LocationsNeeded,
+    MessagesLeft, MessagesTouched, NameIsTaken, Stamped,
 };
 use crate::store::sql::query::Document;
 use crate::store::transaction::{SavepointOf, Sql, Transaction};
+use guards::Compared;
 use messages::save;
 use own::{Before, close_failures, open_failures, write_account_rows, write_folder_rows};
 use postrider_core::commit::apply::{apply as change_rows, begin, may_end_limbo, mistaken};
@@ -57,15 +60,18 @@ const SWEEP: i64 = 5000;
 pub(super) async fn commit(
     tx: &Transaction,
     numbers: &mut Numbers,
+    guards: &mut Guards,
     commit: &Commit,
     care: Care,
 ) -> Result<Applied, Trouble> {
     let mut next = *numbers;
     let applied = match care {
-        Care::Together => inside(tx, &mut next, commit, care).await?,
+        Care::Together => inside(tx, &mut next, guards, commit, care).await?,
         Care::Apart => {
             let part = tx.begin(SavepointOf::Commit).await?;
-            let mut applied = inside(tx, &mut next, commit, care).await;
+            let mut applied = inside(tx, &mut next, guards, commit, care).await;
+            // What is taken back is not what was left.
+            guards.forget(commit.account);
             if matches!(applied, Ok(Applied::Done(_)))
                 && let Err(why) = tx.hand_over().await
             {
@@ -91,24 +97,21 @@ pub(super) async fn commit(
 async fn inside(
     db: &Transaction,
     numbers: &mut Numbers,
+    guards: &mut Guards,
     commit: &Commit,
     care: Care,
 ) -> Result<Applied, Trouble> {
     if let Change::Feed(change) = &commit.change {
+        guards.forget(commit.account);
         let applied = feed::commit_feed(db, numbers, commit, change, care).await?;
         fault::pass("store.rows_written");
         return Ok(applied);
     }
     let (account, at) = (commit.account, commit.at);
-    let remote_id = match &commit.change {
-        Change::Folder(FolderChange::Open { folder, .. }) => Some(folder.remote_id.clone()),
-        _ => None,
-    };
-    let guard = Guard { account, folder: commit.change.folder(), remote_id };
-    let Some(Guarded { rows, has_limbo }) = db.ask_one(guard).await? else {
+    let Some(compared) = guards.of(db, commit).await? else {
         return Ok(Applied::Refused(Refusal::Missing, None));
     };
-    let (stored, before) = guarded(account, rows)?;
+    let Compared { account: stored, folder: before, has_limbo } = compared.clone();
     let new_folder = numbers.next_folder();
     if let Change::Folder(FolderChange::Rename { folder, to, .. }) = &commit.change
         && is_taken(db, account, *folder, &to.remote_id).await?
@@ -135,8 +138,10 @@ async fn inside(
         db.put(Stamped { account, at: admitted.account.stamped_at }).await?;
     }
     let before = Before { account: stored, folder: before, has_limbo };
-    let mut writer = Writer { db, numbers, at, care };
+    let mut writer = Writer { db, numbers, at, care, is_in_limbo: false };
     let admitted = writer.write_change(&before, admitted, &commit.change).await?;
+    let is_in_limbo = writer.is_in_limbo;
+    guards.left(&commit.change, &compared, &admitted, is_in_limbo);
     tracing::debug!("rows written");
     fault::pass("store.rows_written");
     Ok(Applied::Done(Box::new(StoredRows::of(admitted.account, admitted.folder))))
@@ -160,6 +165,8 @@ struct Writer<'a> {
     /// When the commit was begun.
     at: Micros,
     care: Care,
+    /// It has put a message in limbo.
+    is_in_limbo: bool,
 }
 
 impl Writer<'_> {
@@ -197,7 +204,7 @@ impl Writer<'_> {
                     let mut ledger = loaded(db, self.numbers, account, before, change).await?;
                     // What is no page mistakes nothing.
                     drop(change_rows(change, before, &admitted, at, &mut ledger));
-                    save(db, self.numbers, account, &mut ledger, at).await?;
+                    self.is_in_limbo |= save(db, self.numbers, account, &mut ledger, at).await?;
                 }
             }
             Change::Account(change) => {
@@ -242,11 +249,15 @@ impl Writer<'_> {
                 None
             };
             let mut saved = save(db, &mut next, account, &mut ledger, at).await;
-            if savepoint.is_some() && saved.is_ok() {
-                saved = db.hand_over().await;
+            if savepoint.is_some()
+                && saved.is_ok()
+                && let Err(why) = db.hand_over().await
+            {
+                saved = Err(why);
             }
             match saved {
-                Ok(()) => {
+                Ok(is_in_limbo) => {
+                    self.is_in_limbo |= is_in_limbo;
                     let failed: Vec<_> = wrong.iter().map(mistaken).collect();
                     open_failures(db, account, folder.id, &failed, at).await?;
                     if let Some(savepoint) = savepoint {

@@ -1,7 +1,7 @@
 //! A commit that is in a transaction: it is written there, and answered once that is kept or given up.
 
 use crate::reply::ReplyTo;
-use crate::store::apply::{Applied, Care, Numbers, commit};
+use crate::store::apply::{Applied, Care, Guards, Numbers, commit};
 use crate::store::failure::Trouble;
 use crate::store::transaction::Transaction;
 use postrider_core::commit::change::{Commit, CommitAnswer};
@@ -29,6 +29,7 @@ impl InHand {
         &mut self,
         tx: &Transaction,
         numbers: &mut Numbers,
+        guards: &mut Guards,
         care: Care,
     ) -> Result<(), Trouble> {
         let change = &self.commit.change;
@@ -39,7 +40,7 @@ impl InHand {
             page.messages = change.page().map(|p| p.rows.len()),
             size_bytes = change.page().map(postrider_core::mail::page::Page::octets),
         );
-        let applied = commit(tx, numbers, &self.commit, care).instrument(span).await;
+        let applied = commit(tx, numbers, guards, &self.commit, care).instrument(span).await;
         (self.answer, self.broken) = match applied {
             Ok(Applied::Done(rows)) => (Some(CommitAnswer::Done(rows)), None),
             Ok(Applied::Refused(refusal, rows)) => {
@@ -51,6 +52,11 @@ impl InHand {
             Err(e) => return Err(e),
         };
         Ok(())
+    }
+
+    /// What is written.
+    pub(super) fn commit(&self) -> &Commit {
+        &self.commit
     }
 
     /// Messages of its page.

@@ -4,11 +4,10 @@
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
 use crate::store::sql::query::Document;
-use crate::store::sql::reading::{FailedUids, Living, LivingAlike, LivingAmong};
+use crate::store::sql::reading::{Living, LivingAmong};
 use postrider_core::failure::Failure;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::FolderId;
-use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::run::reads::FolderRows;
 
@@ -35,9 +34,6 @@ impl Reader {
         piece: i64,
     ) -> Result<FolderRows, Trouble> {
         let mut read = FolderRows::default();
-        for row in self.ask(FailedUids { folder }).await? {
-            read.failures.insert(row.uid);
-        }
         let ranges = uids.map(|uids| Document::of(&uids.ranges())).transpose()?;
         let (mut count, mut after) = (piece, 0_i64);
         while count == piece {
@@ -48,9 +44,14 @@ impl Reader {
                 None => self.ask(Living { folder, after, most }).await?,
             };
             for row in rows {
+                if row.count == 0 {
+                    read.failures = uids_of(&row.uids)?.into_iter().collect();
+                    continue;
+                }
                 count += row.count;
                 after = after.max(row.last);
-                push(&mut read.living, &row)?;
+                let flags = Flags::from_columns(&row.flags, &row.keywords);
+                read.living.push_all(flags, uids_of(&row.uids)?.into_iter());
             }
         }
         read.living = read.living.finished();
@@ -58,12 +59,11 @@ impl Reader {
     }
 }
 
-/// One set of flags, and the UIDs of those that have it.
-fn push(living: &mut UidFlags, row: &LivingAlike) -> Result<(), Trouble> {
-    let mut bad = None;
-    let uids = row.uids.split(',').map_while(|uid| uid.parse().map_err(|e| bad = Some(e)).ok());
-    living.push_all(Flags::from_columns(&row.flags, &row.keywords), uids);
-    bad.map_or(Ok(()), |e| Err(Trouble::damaged("a stored UID", &e)))
+/// UIDs that are joined by commas.
+fn uids_of(joined: &str) -> Result<Vec<u32>, Trouble> {
+    let uids = joined.split(',').filter(|uid| !uid.is_empty());
+    let read = uids.map(str::parse).collect::<Result<_, _>>();
+    read.map_err(|e: std::num::ParseIntError| Trouble::damaged("a stored UID", &e))
 }
 
 #[cfg(test)]

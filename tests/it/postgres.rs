@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// The variable that says where the database is.
 const URL: &str = "POSTRIDER_STORE__URL";
 
+/// What is kept is not held against the rows, which costs questions of its own.
+const UNCHECKED: (&str, &str) = ("POSTRIDER_CHECK_GUARDS", "0");
+
 fn config(port: u16) -> String {
     format!("{}{}", head(), account("u", port, "pw"))
 }
@@ -39,7 +42,7 @@ async fn a_page_costs_few_questions() {
     blocking(move || {
         let way = PgWay::to(postrider.database().url());
         let by_way = way.url(postrider.database().url());
-        let served = postrider.serve(&[(URL, &by_way)]);
+        let served = postrider.serve(&[(URL, &by_way), UNCHECKED]);
         served.settle(&postrider, "u", &mailbox);
         let mut told = Vec::new();
         for (n, count) in [10, 500, 10, 500].into_iter().enumerate() {
@@ -66,6 +69,43 @@ async fn a_page_costs_few_questions() {
         served.stop();
     })
     .await;
+}
+
+/// A folder of a first sync costs few questions, however many there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_costs_few_questions() {
+    let mut counts = Vec::new();
+    for folders in [20, 220] {
+        let mailbox = Mailbox::new();
+        for n in 0..folders {
+            for m in 0..2 {
+                mailbox.append(&format!("f{n}"), note(&format!("mail {m} of {n}")));
+            }
+        }
+        let server = serve_well("u", &mailbox).await;
+        let postrider = Postrider::on_server(&config(server.port()));
+        let asked = blocking(move || {
+            let way = PgWay::to(postrider.database().url());
+            way.delay(Duration::from_millis(1));
+            let by_way = way.url(postrider.database().url());
+            let began = Instant::now();
+            postrider.run_with(&["sync", "--once"], &[(URL, &by_way), UNCHECKED]).exits(0);
+            println!("{folders} folders, each question 1 ms away: {:?}", began.elapsed());
+            let asked = trips(&way);
+            let mut kinds = std::collections::BTreeMap::<String, usize>::new();
+            for text in &asked {
+                let kind = text.rsplit(";\n").next().unwrap();
+                *kinds.entry(kind.chars().take(60).collect()).or_default() += 1;
+            }
+            println!("{folders}: {kinds:#?}");
+            asked.len()
+        })
+        .await;
+        counts.push(asked);
+    }
+    let each = (counts[1] - counts[0]) as f64 / 200.0;
+    println!("{each:.2} questions a folder");
+    assert!(each <= 3.0, "{each}: {counts:?}");
 }
 
 /// A second server is told who has the database, at once, and writes nothing; the first one does not notice.

@@ -1,6 +1,8 @@
 //! PostgreSQL, the other database of the tests: found, or installed from the system's packages; one private
 //! server for a run, in a folder of its own, on a free port, never as root.
 
+#![expect(clippy::disallowed_methods, reason = "a server of the tests is waited for")]
+
 use crate::{packages, run};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

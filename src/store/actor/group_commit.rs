@@ -2,12 +2,12 @@
 
 use super::{StoreState, Waiting};
 use crate::fault;
-use crate::store::apply::{Care, Numbers, Quiet, write_quiet};
+use crate::store::apply::{Care, Guards, Numbers, Quiet, write_quiet};
 use crate::store::failure::Trouble;
 use crate::store::in_hand::InHand;
 use crate::store::sql::setting::NextEvent;
 use crate::store::transaction::{Sql, Transaction};
-use postrider_core::batch::Batch;
+use postrider_core::batch::{Batch, MANY};
 
 /// How often what the database says stands in the way is written again at once.
 const TRIES: u32 = 3;
@@ -20,8 +20,9 @@ async fn write_apart(
 ) -> Result<(), Trouble> {
     // What passes have proved is no commit's: it is written in front of them.
     tx.hand_over().await?;
+    let mut guards = Guards::default();
     for commit in taken {
-        commit.write(tx, numbers, Care::Apart).await?;
+        commit.write(tx, numbers, &mut guards, Care::Apart).await?;
     }
     numbers.save(tx).await?;
     tx.hand_over().await
@@ -31,6 +32,7 @@ impl StoreState {
     /// What the writing connection is in is known from here on.
     async fn renewed(&mut self) -> Result<(), Trouble> {
         if self.unsure {
+            self.guards = Guards::default();
             self.db.renew_writer().await?;
             self.unsure = false;
             // A COMMIT without its answer has told nobody.
@@ -56,6 +58,9 @@ impl StoreState {
             None => Numbers::load(&tx, at).await?,
         };
         // What passes proved before is there before what follows from it.
+        if !self.quiet.is_empty() {
+            self.guards = Guards::default();
+        }
         write_quiet(&tx, &self.quiet).await?;
         Ok((tx, numbers))
     }
@@ -70,7 +75,7 @@ impl StoreState {
         self.process.count_start(&self.db).await?;
         let (tx, mut numbers) = self.begun().await?;
         let mut why = match self.write_together(&tx, &mut numbers, taken, batch).await {
-            Ok(()) => return self.keep(tx, numbers).await,
+            Ok(guards) => return self.keep(tx, numbers, guards).await,
             Err(why) => tx.undo(why).await,
         };
         // What stood in the way (a lock, a deadlock) may be gone.
@@ -79,7 +84,7 @@ impl StoreState {
             tries += 1;
             let (tx, mut numbers) = self.begun().await?;
             why = match write_apart(&tx, &mut numbers, taken).await {
-                Ok(()) => return self.keep(tx, numbers).await,
+                Ok(()) => return self.keep(tx, numbers, Guards::default()).await,
                 Err(why) => tx.undo(why).await,
             };
             if why.is_of_one_commit() {
@@ -95,10 +100,14 @@ impl StoreState {
         numbers: &mut Numbers,
         taken: &mut Vec<InHand>,
         batch: Batch,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Guards, Trouble> {
         let before = *numbers;
+        // They come back with the COMMIT.
+        let mut guards = std::mem::take(&mut self.guards);
         while let Some(last) = taken.last_mut() {
-            last.write(tx, numbers, Care::Together).await?;
+            let behind = self.waiting.iter().take(MANY).map_while(Waiting::commit);
+            guards.prepare(tx, last.commit(), behind).await?;
+            last.write(tx, numbers, &mut guards, Care::Together).await?;
             if !batch.has_room(self.clock.now().mono) {
                 break;
             }
@@ -110,7 +119,8 @@ impl StoreState {
             numbers.save(tx).await?;
         }
         // What the database finds fault with is to be said by now.
-        tx.hand_over().await
+        tx.hand_over().await?;
+        Ok(guards)
     }
 
     /// What waits in front, if it is a commit.
@@ -122,9 +132,15 @@ impl StoreState {
         Some(InHand::new(commit, reply))
     }
 
-    async fn keep(&mut self, tx: Transaction, numbers: Numbers) -> Result<(), Trouble> {
+    async fn keep(
+        &mut self,
+        tx: Transaction,
+        numbers: Numbers,
+        guards: Guards,
+    ) -> Result<(), Trouble> {
         fault::pass("store.handed_over");
         tx.commit().await?;
+        self.guards = guards;
         self.numbers = Some(numbers);
         self.quiet = Quiet::default();
         self.tell(numbers.last_event());

@@ -137,7 +137,7 @@ mod tests {
             );
             db.writer.sqlite().execute_unprepared(&put).await.unwrap();
         }
-        let tx: Transaction = db.begin().await.unwrap().into();
+        let tx: Transaction = db.begin().await.unwrap();
         let Correction { slope, .. } = correction;
         let (account, kept) = (AccountId(1), KEPT);
         tx.put(NotesWere { account, now, latest, slope, kept }).await.unwrap();

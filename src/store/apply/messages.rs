@@ -16,14 +16,16 @@ use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::time::Micros;
 use serde::Serialize;
 
+/// Writes it; whether it has put a message in limbo.
 pub(super) async fn save(
     db: &Transaction,
     numbers: &mut Numbers,
     account: AccountId,
     ledger: &mut Ledger,
     at: Micros,
-) -> Result<(), Trouble> {
+) -> Result<bool, Trouble> {
     let writes = ledger.take_writes();
+    let is_in_limbo = writes.messages.iter().any(|message| message.limbo_since.is_some());
     numbers.take_messages(ledger);
     db.put_rows(writes.created.iter().map(|m| body_row(m, at))).await?;
     db.put_rows(writes.created.into_iter().map(|m| message_row(m, account, at))).await?;
@@ -46,7 +48,7 @@ pub(super) async fn save(
         let rows: Vec<_> = locations.iter().collect();
         db.put(CountLocations { rows: Document::of(&rows)? }).await?;
     }
-    Ok(())
+    Ok(is_in_limbo)
 }
 
 /// What an event says, as it is stored and handed out.

@@ -21,6 +21,13 @@ rows! {
         pub(in crate::store) has_limbo: bool,
     }
 
+    /// The same, of the `n`-th that was asked.
+    pub(in crate::store) struct GuardedMany {
+        pub(in crate::store) n: i64,
+        pub(in crate::store) rows: AccountAndFolder,
+        pub(in crate::store) has_limbo: bool,
+    }
+
     pub(in crate::store) struct AccountColumns {
         pub(in crate::store) incarnation: Incarnation,
         pub(in crate::store) account_opened_at: Option<Micros>,
@@ -100,6 +107,8 @@ queries! {
     CommitText, commit:
     /// The account, and the folder of this number, or else of this name.
     Guard { account: AccountId, folder: Option<FolderId>, remote_id: Option<WireName> } -> Guarded;
+    /// The same of many: account, number, and name in hex of each.
+    GuardsOfMany { wanted: Document } -> GuardedMany;
     AllFolders { account: AccountId } -> AccountAndFolder;
     Counters {} -> NextNumber;
     SaveCounters { message: i64, event: i64, folder: i64 };

@@ -33,10 +33,6 @@ rows! {
         pub(in crate::store) sizes_estimated: bool,
     }
 
-    pub(in crate::store) struct FailedUid {
-        pub(in crate::store) uid: u32,
-    }
-
     /// What lives in a piece of a folder and has the same flags.
     pub(in crate::store) struct LivingAlike {
         pub(in crate::store) flags: String,
@@ -68,8 +64,7 @@ queries! {
     Manifest { folder: FolderId, uidvalidity: u32, uid: u32, most: i64 } -> ManifestColumns;
     DeletedManifest { folder: FolderId, uidvalidity: u32, uid: u32, most: i64 } -> ManifestColumns;
     EstimatesSizes { account: AccountId } -> SizesEstimates;
-    FailedUids { folder: FolderId } -> FailedUid;
-    /// Behind this UID.
+    /// Behind this UID; the last row, which counts none, is of the UIDs that are in the ledger.
     Living { folder: FolderId, after: i64, most: i64 } -> LivingAlike;
     LivingAmong { folder: FolderId, after: i64, most: i64, ranges: Document } -> LivingAlike;
     SampleOfPart { folder: FolderId, first: u32, last: u32 } -> SampleColumns;

@@ -215,7 +215,7 @@ async fn rows_of_nothing_are_none() {
     let dir = tempfile::tempdir().unwrap();
     let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
     for lacks in [false, true] {
-        let tx = Transaction::from(db.begin().await.unwrap());
+        let tx = db.begin().await.unwrap();
         let part = tx.begin(SavepointOf::Rows).await.unwrap();
         let hash = |n: u8| BodyHash([n; 32]);
         let body = |n: u8| Body {

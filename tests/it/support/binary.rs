@@ -92,10 +92,10 @@ impl Postrider {
     fn spawn(&self, mut command: Command, env: &[(&str, &str)]) -> Running {
         command.current_dir(self.dir.path()).stdin(Stdio::null());
         // What is meant for tests is no setting.
-        for own in [KIND, SERVER, "POSTRIDER_FAULT"] {
+        for own in [KIND, SERVER, "POSTRIDER_FAULT", "POSTRIDER_TEST_SEED"] {
             command.env_remove(own);
         }
-        command.envs(self.database.variable());
+        command.env("POSTRIDER_CHECK_GUARDS", "1").envs(self.database.variable());
         command.envs(env.iter().copied());
         // Each process has files of its own: a client must not cut off what the server says.
         static STARTED: AtomicU32 = AtomicU32::new(0);

@@ -51,8 +51,8 @@ impl TestDatabase {
     /// One of PostgreSQL's, made for this test alone.
     pub(crate) fn on_server() -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        let server =
-            std::env::var(SERVER).expect("`cargo xtask test` starts PostgreSQL, and says where");
+        let server = std::env::var(SERVER)
+            .unwrap_or_else(|_| panic!("`cargo xtask test` starts PostgreSQL, and says where"));
         let name = format!("t{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         Self::Server(format!("{server}/postgres")).run(format!("CREATE DATABASE {name}"));
         Self::at(format!("{server}/{name}"))
@@ -122,13 +122,13 @@ impl TestDatabase {
     pub(crate) fn place(&self) -> Place {
         match self {
             Self::File(file) => Place::File(file.clone()),
-            Self::Server(url) => Place::Server(ServerPlace {
+            Self::Server(url) => Place::Server(Box::new(ServerPlace {
                 shown: url.clone(),
                 url: url.clone().into(),
                 password: None,
                 readers: 4,
                 timeout: Duration::from_secs(30),
-            }),
+            })),
         }
     }
 

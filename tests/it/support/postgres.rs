@@ -22,7 +22,7 @@ fn programs() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     found.extend(std::env::split_paths(&path));
     found.retain(|folder| folder.join("initdb").exists() && folder.join("postgres").exists());
-    found.into_iter().next().expect("`cargo xtask test` installs PostgreSQL")
+    found.into_iter().next().unwrap_or_else(|| panic!("`cargo xtask test` installs PostgreSQL"))
 }
 
 /// As somebody else than root, which the server refuses to be run by.

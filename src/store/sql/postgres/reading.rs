@@ -9,7 +9,9 @@ macro_rules! living {
             "SELECT flags, keywords, count(*) AS count, max(uid) AS last, string_agg(uid::text, ',' ORDER BY uid) AS \
              uids FROM (SELECT l.uid, l.flags, l.keywords FROM ",
             $of,
-            " AND l.ended_at IS NULL ORDER BY l.uid LIMIT $3) AS piece GROUP BY flags, keywords"
+            " AND l.ended_at IS NULL ORDER BY l.uid LIMIT $3) AS piece GROUP BY flags, keywords \
+             UNION ALL SELECT '', '', 0, 0, COALESCE((SELECT string_agg(uid::text, ',') FROM failure WHERE folder = $1 AND \
+             uid IS NOT NULL AND closed_at IS NULL), '')"
         )
     };
 }
@@ -44,9 +46,6 @@ pub(in crate::store::sql) const fn words(text: ReadText) -> &'static str {
             "ORDER BY l.folder, l.uidvalidity, l.uid LIMIT $4"
         ),
         ReadText::EstimatesSizes => "SELECT sizes_estimated FROM account WHERE id = $1",
-        ReadText::FailedUids => {
-            "SELECT uid FROM failure WHERE folder = $1 AND uid IS NOT NULL AND closed_at IS NULL ORDER BY uid"
-        }
         ReadText::Living => living!(
             "folder f JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity WHERE f.id = $1 AND l.uid \
              > $2"

@@ -53,7 +53,7 @@ impl PostgresServer {
     }
 
     pub(in crate::store) fn place(&self) -> Place {
-        Place::Server(self.place.clone())
+        Place::Server(Box::new(self.place.clone()))
     }
 
     pub(super) fn broken(&self, source: DbErr) -> OpenError {

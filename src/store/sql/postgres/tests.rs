@@ -19,7 +19,7 @@ impl Scratch {
     pub(in crate::store) async fn new() -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let server = std::env::var("POSTRIDER_TEST_POSTGRES")
-            .expect("`cargo xtask test` starts PostgreSQL, and says where");
+            .unwrap_or_else(|_| panic!("`cargo xtask test` starts PostgreSQL, and says where"));
         let name = format!("u{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let made = Self { server, name };
         made.at("postgres", &format!("CREATE DATABASE {}", made.name)).await;
@@ -31,13 +31,13 @@ impl Scratch {
     }
 
     pub(in crate::store) fn place(&self) -> Place {
-        Place::Server(ServerPlace {
+        Place::Server(Box::new(ServerPlace {
             shown: self.url(),
             url: self.url().into(),
             password: None,
             readers: 2,
             timeout: Duration::from_secs(30),
-        })
+        }))
     }
 
     pub(in crate::store) async fn open(&self) -> Database {

@@ -10,6 +10,13 @@ pub(in crate::store::sql) const fn words(text: CommitText) -> &'static str {
              FROM account a LEFT JOIN folder f ON f.id = COALESCE(?2, (SELECT id FROM folder WHERE account = ?1 AND \
              remote_id = ?3 AND deleted_at IS NULL)) AND f.account = a.id AND f.deleted_at IS NULL WHERE a.id = ?1"
         ),
+        CommitText::GuardsOfMany => concat!(
+            account_and_folder!(),
+            ", j.key AS n, EXISTS (SELECT 1 FROM message m INDEXED BY message_limbo WHERE m.account = a.id AND m.limbo_since IS NOT \
+             NULL) AS has_limbo FROM json_each(?1) j CROSS JOIN account a ON a.id = j.value->>0 LEFT JOIN folder f ON f.id = \
+             COALESCE(j.value->>1, (SELECT id FROM folder WHERE account = a.id AND remote_id = unhex(j.value->>2) AND deleted_at IS \
+             NULL)) AND f.account = a.id AND f.deleted_at IS NULL"
+        ),
         CommitText::AllFolders => concat!(
             account_and_folder!(),
             "FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL WHERE a.id = ?1 ORDER BY f.id"

@@ -8,7 +8,9 @@ macro_rules! living {
         concat!(
             "SELECT flags, keywords, count(*) AS count, max(uid) AS last, group_concat(uid) AS uids FROM (SELECT l.uid, l.flags, l.keywords FROM ",
             $of,
-            " AND l.ended_at IS NULL ORDER BY l.uid LIMIT ?3) GROUP BY flags, keywords"
+            " AND l.ended_at IS NULL ORDER BY l.uid LIMIT ?3) GROUP BY flags, keywords UNION ALL \
+             SELECT '', '', 0, 0, COALESCE((SELECT group_concat(uid) FROM failure WHERE folder = ?1 AND uid IS NOT NULL AND \
+             closed_at IS NULL), '')"
         )
     };
 }
@@ -43,9 +45,6 @@ pub(in crate::store::sql) const fn words(text: ReadText) -> &'static str {
             "ORDER BY l.folder, l.uidvalidity, l.uid LIMIT ?4"
         ),
         ReadText::EstimatesSizes => "SELECT sizes_estimated FROM account WHERE id = ?1",
-        ReadText::FailedUids => {
-            "SELECT uid FROM failure WHERE folder = ?1 AND uid IS NOT NULL AND closed_at IS NULL ORDER BY uid"
-        }
         ReadText::Living => living!(
             "folder f JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity WHERE f.id = ?1 AND l.uid \
              > ?2"

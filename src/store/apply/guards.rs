@@ -1,0 +1,210 @@
+//! What commits compare with: read for all that wait at once, and then as the commit before has left it, since
+//! nobody else writes.
+
+use crate::fault;
+use crate::store::failure::Trouble;
+use crate::store::rows::guarded;
+use crate::store::sql::commit::{Guard, Guarded, GuardedMany, GuardsOfMany};
+use crate::store::sql::query::Document;
+use crate::store::transaction::{Sql, Transaction};
+use postrider_core::commit::change::{Change, Commit, FolderChange};
+use postrider_core::commit::lane::Admitted;
+use postrider_core::commit::rows::{AccountRow, FolderRow};
+use postrider_core::mail::folder::WireName;
+use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::run::event::AccountSnapshot;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What a commit asks of: an account, and a folder of it by its number or its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Asked {
+    account: AccountId,
+    folder: Option<FolderId>,
+    name: Option<WireName>,
+}
+
+impl Asked {
+    fn of(commit: &Commit) -> Self {
+        let name = match &commit.change {
+            Change::Folder(FolderChange::Open { folder, .. }) => Some(folder.remote_id.clone()),
+            _ => None,
+        };
+        Self { account: commit.account, folder: commit.change.folder(), name }
+    }
+
+    fn text(&self) -> impl Serialize + use<> {
+        let hex =
+            |name: &WireName| name.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+        (self.account, self.folder, self.name.as_ref().map(hex))
+    }
+}
+
+/// The rows that a commit compares with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Compared {
+    pub(super) account: AccountRow,
+    pub(super) folder: Option<FolderRow>,
+    pub(super) has_limbo: bool,
+}
+
+/// Folders that are known at a time, of all accounts; then they are read again.
+const MOST: usize = 20_000;
+
+/// What is known of an account.
+#[derive(Clone, Debug)]
+struct OfAccount {
+    row: AccountRow,
+    /// Whether any message of it may be in limbo.
+    has_limbo: bool,
+    folders: BTreeMap<FolderId, FolderRow>,
+    /// It has no other folders than these.
+    is_whole: bool,
+}
+
+/// What is known of the rows that commits compare with: as they were read, or as the commit before has left them.
+/// Whatever else writes forgets it.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Guards(BTreeMap<AccountId, OfAccount>);
+
+impl Guards {
+    /// Reads what this commit compares with, and those that wait behind it, unless that is known.
+    pub(in crate::store) async fn prepare<'a>(
+        &mut self,
+        db: &Transaction,
+        commit: &'a Commit,
+        behind: impl Iterator<Item = &'a Commit>,
+    ) -> Result<(), Trouble> {
+        if matches!(commit.change, Change::Feed(_)) || self.known(&Asked::of(commit)).is_some() {
+            return Ok(());
+        }
+        let of_folders = behind.filter(|commit| matches!(commit.change, Change::Folder(_)));
+        let mut wanted: Vec<Asked> =
+            std::iter::once(commit).chain(of_folders).map(Asked::of).collect();
+        wanted.sort();
+        wanted.dedup();
+        wanted.retain(|asked| self.known(asked).is_none());
+        if wanted.len() < 2 {
+            return Ok(());
+        }
+        let texts: Vec<_> = wanted.iter().map(Asked::text).collect();
+        let answer = db.ask(GuardsOfMany { wanted: Document::of(&texts)? }).await?;
+        for GuardedMany { n, rows, has_limbo } in answer {
+            let asked = usize::try_from(n).ok().and_then(|n| wanted.get(n));
+            let Some(asked) = asked else { continue };
+            let (account, folder) = guarded(asked.account, rows)?;
+            self.keep(Compared { account, folder, has_limbo });
+        }
+        Ok(())
+    }
+
+    /// What a commit compares with; none where there is no such account.
+    pub(super) async fn of(
+        &self,
+        db: &Transaction,
+        commit: &Commit,
+    ) -> Result<Option<Compared>, Trouble> {
+        let asked = Asked::of(commit);
+        match self.known(&asked) {
+            Some(known) => {
+                if fault::checks_guards() {
+                    fault::same(
+                        "what a commit compares with",
+                        read(db, asked).await?.as_ref(),
+                        &known,
+                    );
+                }
+                Ok(Some(known))
+            }
+            None => read(db, asked).await,
+        }
+    }
+
+    /// An account as it is handed out: all of it.
+    pub(in crate::store) fn handed_out(&mut self, rows: &AccountSnapshot) {
+        let account = rows.account.id;
+        self.forget(account);
+        if rows.feed.is_some() {
+            return;
+        }
+        self.make_room(rows.folders.len());
+        let folders = rows.folders.iter().map(|row| (row.id, row.clone())).collect();
+        let (row, has_limbo) = (rows.account.clone(), rows.limbo);
+        self.0.insert(account, OfAccount { row, has_limbo, folders, is_whole: true });
+    }
+
+    /// The rows as a commit has left them; `is_in_limbo`: it has put a message there.
+    pub(super) fn left(
+        &mut self,
+        change: &Change,
+        before: &Compared,
+        admitted: &Admitted,
+        is_in_limbo: bool,
+    ) {
+        let Change::Folder(change) = change else { return self.forget(admitted.account.id) };
+        // These are about one folder, and what is theirs of the account's row is in it.
+        let is_of_one = matches!(
+            change,
+            FolderChange::Open { .. }
+                | FolderChange::Arrivals { .. }
+                | FolderChange::Backfill { .. }
+                | FolderChange::Retry { .. }
+                | FolderChange::Facts { .. }
+                | FolderChange::Pass { .. }
+        );
+        // What ends limbo is known when it is read again.
+        let ends_limbo = before.has_limbo && !matches!(change, FolderChange::Open { .. });
+        match &admitted.folder {
+            Some(row) if is_of_one && !ends_limbo => {
+                let folder = Some(row.clone());
+                let has_limbo = before.has_limbo || is_in_limbo;
+                self.keep(Compared { account: admitted.account.clone(), folder, has_limbo });
+            }
+            _ => self.forget(admitted.account.id),
+        }
+    }
+
+    /// Nothing is known of an account any more.
+    pub(in crate::store) fn forget(&mut self, account: AccountId) {
+        self.0.remove(&account);
+    }
+
+    /// Where this many more come, others go.
+    fn make_room(&mut self, more: usize) {
+        let known: usize = self.0.values().map(|known| known.folders.len()).sum();
+        if known + more > MOST {
+            self.0.clear();
+        }
+    }
+
+    fn keep(&mut self, compared: Compared) {
+        self.make_room(1);
+        let Compared { account: row, folder, has_limbo } = compared;
+        let fresh =
+            OfAccount { row: row.clone(), has_limbo, folders: BTreeMap::new(), is_whole: false };
+        let known = self.0.entry(row.id).or_insert(fresh);
+        (known.row, known.has_limbo) = (row, has_limbo);
+        known.folders.extend(folder.map(|row| (row.id, row)));
+    }
+
+    fn known(&self, asked: &Asked) -> Option<Compared> {
+        let OfAccount { row, has_limbo, folders, is_whole } = self.0.get(&asked.account)?;
+        let folder = match (&asked.folder, &asked.name) {
+            (Some(id), _) => folders.get(id),
+            (None, Some(name)) => folders.values().find(|row| row.remote_id == *name),
+            (None, None) => None,
+        };
+        let is_of_none = asked.folder.is_none() && asked.name.is_none();
+        let is_known = folder.is_some() || *is_whole || is_of_none;
+        let (account, folder) = (row.clone(), folder.cloned());
+        is_known.then_some(Compared { account, folder, has_limbo: *has_limbo })
+    }
+}
+
+async fn read(db: &Transaction, asked: Asked) -> Result<Option<Compared>, Trouble> {
+    let Asked { account, folder, name } = asked;
+    let guard = Guard { account, folder, remote_id: name };
+    let Some(Guarded { rows, has_limbo }) = db.ask_one(guard).await? else { return Ok(None) };
+    let (account, folder) = guarded(account, rows)?;
+    Ok(Some(Compared { account, folder, has_limbo }))
+}
