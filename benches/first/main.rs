@@ -8,6 +8,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
+#[path = "../../tests/it/support/database.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod database;
 #[path = "../../tests/it/support/dovecot.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod dovecot;
@@ -16,13 +19,19 @@ mod far;
 mod mailboxes;
 mod mbsync;
 mod measure;
+#[path = "../../tests/it/support/pgway.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod pgway;
 
+use database::{TestDatabase, ask};
 use dovecot::{Dovecot, Traits};
 use mailboxes::{Line, MAILBOXES, Mailbox};
 use measure::{Cost, median};
+use pgway::PgWay;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 /// Every user's password.
 const PASSWORD: &str = "pw";
@@ -86,6 +95,7 @@ fn programs(mailbox: &'static Mailbox, server: &Dovecot) -> Vec<Program> {
         };
         all.push(Program { name, run: Box::new(run) });
     }
+    all.extend(on_postgres(&config(mailbox, server, port, 2)));
     let without = std::env::var("FIRST_WITHOUT").unwrap_or_default();
     if mailbox.line == Line::Plain && without != "mbsync" {
         for (name, compress) in [("mbsync", false), ("mbsync with COMPRESS", true)] {
@@ -94,6 +104,36 @@ fn programs(mailbox: &'static Mailbox, server: &Dovecot) -> Vec<Program> {
         }
     }
     all
+}
+
+/// The same on PostgreSQL, beside us and a millisecond away, where there is one (`cargo xtask bench` starts it). Each
+/// run has a database of its own, made before it is measured.
+fn on_postgres(text: &str) -> Vec<Program> {
+    let run = |away: Duration| {
+        let text = text.to_owned();
+        move |dir: &Path| {
+            std::env::var_os("POSTRIDER_TEST_POSTGRES")?;
+            fs::write(dir.join("config.toml"), &text).unwrap();
+            let database = TestDatabase::on_server();
+            let way = PgWay::to(database.url());
+            way.delay(away);
+            let url =
+                if away.is_zero() { database.url().to_owned() } else { way.url(database.url()) };
+            let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+            command.args(["sync", "--once"]).env("POSTRIDER_STORE__URL", url);
+            let cost = measure::run(command.current_dir(dir));
+            let size = ask(&database, "SELECT pg_database_size(current_database()) AS x");
+            database.remove();
+            Some(Cost { database: size.parse().unwrap(), ..cost })
+        }
+    };
+    vec![
+        Program { name: "Postrider, on PostgreSQL", run: Box::new(run(Duration::ZERO)) },
+        Program {
+            name: "Postrider, on PostgreSQL 1 ms away",
+            run: Box::new(run(Duration::from_millis(1))),
+        },
+    ]
 }
 
 /// The table of one mailbox.

@@ -2,10 +2,12 @@
 //! followed is followed.
 
 use crate::admin::Shared;
-use crate::admin::view::HealthView;
+use crate::admin::problem::ProblemOf;
+use crate::admin::view::{DatabaseView, FullHealthView, HealthView};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use postrider_core::failure::Failure;
 use std::collections::BTreeMap;
 
 /// The process answers.
@@ -17,16 +19,46 @@ pub(super) async fn healthz() -> Json<HealthView> {
 /// The server follows what it should; 503 with the reasons when it does not.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = HealthView), (status = 503, body = HealthView)))]
 pub(super) async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<HealthView>) {
-    let mut reasons: Vec<String> = shared
-        .registry
-        .conditions()
-        .into_iter()
-        .map(|(about, what)| format!("{about}: {what}"))
-        .collect();
+    // No token is asked for here: a condition is told by its name, not in a server's words.
+    let told = shared.registry.conditions().into_iter();
+    let reasons = told.map(|(about, what)| match about {
+        "database" => "database: storage".to_owned(),
+        _ => format!("{about}: {what}"),
+    });
+    let (reasons, troubled) = standing(&shared, reasons.collect());
+    let (code, status) = status_of(&reasons);
+    (code, Json(HealthView { status, reasons, troubled }))
+}
+
+/// The same in full, and the database: where it is, which version, how long it takes to answer.
+#[utoipa::path(get, path = "/v1/health", tag = "health", responses(
+    (status = 200, body = FullHealthView), ProblemOf<401>))]
+pub(super) async fn health(State(shared): State<Shared>) -> Json<FullHealthView> {
+    let clock = shared.registry.clock();
+    let asked = clock.now().mono;
+    let version = shared.reader.version().await;
+    let took = clock.now().mono.saturating_sub(asked).as_secs_f64() * 1e3;
+    let database = DatabaseView {
+        place: shared.reader.place().to_string(),
+        latency_ms: version.is_ok().then_some(took),
+        trouble: version.as_ref().err().map(Failure::chain),
+        version: version.ok(),
+    };
+    let told = shared.registry.conditions().into_iter();
+    let reasons = told.map(|(about, what)| format!("{about}: {what}")).collect();
+    let (reasons, troubled) = standing(&shared, reasons);
+    let (_, status) = status_of(&reasons);
+    Json(FullHealthView { status, reasons, troubled, database })
+}
+
+/// How many accounts are in trouble, by state; and these reasons, with one more where all are.
+fn standing(
+    shared: &Shared,
+    mut reasons: Vec<String>,
+) -> (Vec<String>, BTreeMap<&'static str, usize>) {
     let accounts = shared.registry.accounts();
     let wanted: Vec<_> = accounts.iter().filter(|(_, line)| line.is_wanted()).collect();
-    // No token is asked for here: neither an account nor a server's words are told, only how many
-    // are in which state.
+    // Neither an account nor a server's words are told, only how many are in which state.
     let mut troubled: BTreeMap<&'static str, usize> = BTreeMap::new();
     for (_, line) in wanted.iter().filter(|(_, line)| !line.is_well()) {
         *troubled.entry(line.standing.as_str()).or_default() += 1;
@@ -37,10 +69,13 @@ pub(super) async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<He
             wanted.len()
         ));
     }
-    let (code, status) = if reasons.is_empty() {
+    (reasons, troubled)
+}
+
+fn status_of(reasons: &[String]) -> (StatusCode, &'static str) {
+    if reasons.is_empty() {
         (StatusCode::OK, "ok")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
-    };
-    (code, Json(HealthView { status, reasons, troubled }))
+    }
 }

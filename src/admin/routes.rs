@@ -63,6 +63,7 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .routes(routes!(lists::failures))
         .routes(routes!(events::events))
         .routes(routes!(limits::limits))
+        .routes(routes!(health::health))
         .merge(commands::routes())
         .routes(routes!(commands::purge))
         .routes(routes!(grant::grant))

@@ -41,6 +41,7 @@ const ROUTES: &[Route] = &[
     route("GET", "/v1/failures", Access::Read),
     route("GET", "/v1/events", Access::Read),
     route("GET", "/v1/limits", Access::Read),
+    route("GET", "/v1/health", Access::Read),
     route("POST", "/v1/accounts/{id}/purge", Access::Admin),
     route("POST", "/v1/accounts/{id}/credential", Access::Admin),
 ];

@@ -436,5 +436,31 @@ pub(crate) struct HealthView {
     pub(crate) troubled: BTreeMap<&'static str, usize>,
 }
 
+/// How the server and its database do, in full.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FullHealthView {
+    /// `ok` or `unavailable`.
+    pub(crate) status: &'static str,
+    /// What keeps it from working, in full.
+    pub(crate) reasons: Vec<String>,
+    /// How many accounts are in trouble, by state.
+    pub(crate) troubled: BTreeMap<&'static str, usize>,
+    /// The database.
+    pub(crate) database: DatabaseView,
+}
+
+/// The database, as a reader of it finds it now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DatabaseView {
+    /// Where it is; no password.
+    pub(crate) place: String,
+    /// What it is, with its version; null while it does not answer.
+    pub(crate) version: Option<String>,
+    /// How long it took to say so, in milliseconds.
+    pub(crate) latency_ms: Option<f64>,
+    /// Why it does not answer.
+    pub(crate) trouble: Option<String>,
+}
+
 #[cfg(test)]
 mod tests;

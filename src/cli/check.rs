@@ -6,8 +6,10 @@ use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
 use crate::cli::out::say_line;
-use crate::config::{Account, Config, Flaw, Origin, SecretFrom};
+use crate::clock::Clock;
+use crate::config::{Account, Config, Flaw, Origin, Place, SecretFrom};
 use crate::provider::{self, OpenSession, Opening};
+use crate::store::{OpenError, Reader, open_for_reading};
 use futures_util::stream::{self, StreamExt};
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -53,7 +55,7 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     if args.offline {
         return Exit::Success;
     }
-    let mut worst = Exit::Success;
+    let mut worst = if args.json { Exit::Success } else { database(&config).await };
     let config = &config;
     let tried = accounts.into_iter().map(async |account| (account, folders(account, config).await));
     let mut tried = stream::iter(tried).buffered(AT_ONCE);
@@ -73,6 +75,41 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
         }
     }
     worst
+}
+
+/// Says whether a server's database answers, and how soon; SQLite's file needs nobody.
+async fn database(config: &Config) -> Exit {
+    let Place::Server(server) = &config.database else { return Exit::Success };
+    let clock = Clock::start();
+    let tried = async {
+        let db = open_for_reading(&config.database).await?;
+        let reader = Reader::new(&db);
+        // What making a connection takes is no question's.
+        drop(reader.version().await);
+        let asked = clock.now().mono;
+        let told = reader.version().await;
+        let took = clock.now().mono.saturating_sub(asked).as_secs_f64() * 1e3;
+        db.close().await;
+        Ok::<_, OpenError>((told, took))
+    };
+    match tried.await {
+        Ok((Ok(version), took)) => {
+            say_line(&format!("{}: {version}, {took:.1} ms", server.shown));
+            Exit::Success
+        }
+        Ok((Err(failure), _)) => {
+            eprintln!("{}: {failure}", server.shown);
+            Exit::Storage
+        }
+        Err(OpenError::Missing(_)) => {
+            say_line(&format!("{}: it answers; the first start makes the tables", server.shown));
+            Exit::Success
+        }
+        Err(e) => {
+            eprintln!("{e}");
+            Exit::Storage
+        }
+    }
 }
 
 fn in_json(account: &Account, tried: &Result<String, Failure>) -> Value {

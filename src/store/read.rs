@@ -1,6 +1,7 @@
 //! Reads, all of them; through the pool of readers, in pieces, so that no read transaction stays
 //! open for long.
 
+use crate::config::Place;
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
 use crate::store::rows::{self, credential, guarded};
@@ -13,6 +14,7 @@ use crate::store::sql::reading::{
     ManifestColumns, ManifestFolder, ManifestFolders, Sample, SampleColumns, SampleOfPart,
 };
 use crate::store::sql::rematch::{HeldKeys, KeyColumns};
+use crate::store::sql::setting::Version;
 use crate::store::transaction::Sql;
 use postrider_core::budget::Spending;
 use postrider_core::commit::rows::FolderRow;
@@ -39,6 +41,7 @@ const PIECE_ROWS: i64 = 5000;
 #[derive(Clone, Debug)]
 pub struct Reader {
     db: DatabaseConnection,
+    place: Place,
 }
 
 /// An account as it is shown.
@@ -86,7 +89,7 @@ impl Reader {
     /// A reader of `db`.
     #[must_use]
     pub fn new(db: &Database) -> Self {
-        Self { db: db.readers.clone() }
+        Self { db: db.readers.clone(), place: db.place() }
     }
 
     /// An answer. A connection that was lost meanwhile has said nothing: the next one is asked.
@@ -105,6 +108,21 @@ impl Reader {
         query: Q,
     ) -> Result<Option<Q::Row>, Trouble> {
         Ok(self.ask(query).await?.into_iter().next())
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What the database is, with its version.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn version(&self) -> Result<String, Failure> {
+        let told = self.ask_one(Version {}).await.map_err(failed)?;
+        Ok(told.map_or_else(String::new, |told| told.version))
     }
 
     /// All accounts, by name.

@@ -39,6 +39,7 @@ mod notify;
 mod oauth;
 mod pieces;
 mod poison;
+mod pooler;
 mod postgres;
 mod power_loss;
 mod proxy;

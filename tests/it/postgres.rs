@@ -432,3 +432,69 @@ impl Draw {
         (self.state >> 33) % end
     }
 }
+
+/// Eight mailboxes at once, and readers of the feed: each reads every number once, rising, over two restarts of the
+/// server.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_of_the_feed_miss_nothing() {
+    let mailboxes: Vec<Mailbox> = (0..8).map(|n| seed::mailbox(60 + n, 80)).collect();
+    let names: Vec<String> = (0..8).map(|n| format!("u{n}")).collect();
+    let users: Vec<(&str, &Mailbox)> = names.iter().map(String::as_str).zip(&mailboxes).collect();
+    let imap = crate::support::mail::serve(&users, |_, _| None).await;
+    let accounts: String = names.iter().map(|name| account(name, imap.port(), "pw")).collect();
+    let postrider = Postrider::new(&format!("{}{accounts}", head()));
+    blocking(move || {
+        let mut server = OwnServer::start();
+        let database = server.database();
+        let served = postrider.serve(&[(URL, database.url())]);
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let mut told = 0;
+        let read: Vec<Vec<i64>> = std::thread::scope(|scope| {
+            let reader = || {
+                let (mut seen, mut after) = (Vec::new(), 0_i64);
+                loop {
+                    let over = is_over.load(std::sync::atomic::Ordering::SeqCst);
+                    let (status, page) =
+                        served.ask("GET", &format!("/v1/events?after={after}&limit=50"));
+                    // The server is away: asked again.
+                    let items = page["items"].as_array().filter(|_| status == 200);
+                    let items: Vec<i64> = items
+                        .into_iter()
+                        .flatten()
+                        .filter_map(|item| item["seq"].as_i64())
+                        .collect();
+                    after = items.last().copied().unwrap_or(after);
+                    let is_idle = items.is_empty() && status == 200;
+                    seen.extend(items);
+                    if is_idle && over {
+                        return seen;
+                    }
+                }
+            };
+            let readers: Vec<_> = (0..3).map(|_| scope.spawn(reader)).collect();
+            for round in 0..2 {
+                std::thread::sleep(Duration::from_millis(300));
+                server.crash();
+                std::thread::sleep(Duration::from_millis(300));
+                server.start_again();
+                for (n, mailbox) in mailboxes.iter().enumerate() {
+                    mailbox.append("INBOX", note(&format!("behind restart {round} for {n}")));
+                }
+            }
+            for (name, mailbox) in names.iter().zip(&mailboxes) {
+                served.settle_with(&postrider, name, mailbox, &[(URL, database.url())]);
+            }
+            told = ask(&database, "SELECT max(seq) AS x FROM event").parse().unwrap();
+            is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+            readers.into_iter().map(|reader| reader.join().unwrap()).collect()
+        });
+        served.stop();
+        for seen in read {
+            let every: Vec<i64> = (1..=seen.len() as i64).collect();
+            assert_eq!(seen, every);
+            assert!(seen.len() >= told, "{} of {told}", seen.len());
+        }
+        consistent(&database);
+    })
+    .await;
+}

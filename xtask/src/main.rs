@@ -67,13 +67,16 @@ fn main() -> ExitCode {
         "check" => check(),
         "bench" => {
             dovecot::offer_mbsync();
+            let server = postgres::ensure().then(postgres::Server::start).flatten();
+            let url = server.as_ref().map_or("", |server| server.url.as_str());
+            let here = (postgres::VARIABLE, url);
             dovecot::ensure()
                 && cargo(
                     &[
                         "bench", "--bench", "first", "--bench", "changes", "--bench", "serve",
                         "--bench", "gmail", "--bench", "grown", "--bench", "idle",
                     ],
-                    &[],
+                    if url.is_empty() { &[] } else { std::slice::from_ref(&here) },
                 )
         }
         "soak" => soak(&rest),

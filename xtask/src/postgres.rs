@@ -40,13 +40,14 @@ fn programs() -> Option<PathBuf> {
 
 /// Makes sure that it is here; says what to do when it cannot be.
 pub(crate) fn ensure() -> bool {
-    if programs().is_some() {
+    let is_there = || programs().is_some() && packages::is_here("pgbouncer");
+    if is_there() {
         return true;
     }
-    let is_there = packages::can_install() && packages::install(&["postgresql"]);
-    if !is_there || programs().is_none() {
+    let packages = ["postgresql", "pgbouncer"];
+    if !(packages::can_install() && packages::install(&packages) && is_there()) {
         eprintln!(
-            "the tests need PostgreSQL 14 or newer (initdb, postgres); please install it with your system's packages"
+            "the tests need PostgreSQL 14 or newer (initdb, postgres) and PgBouncer; please install them with your system's packages"
         );
         return false;
     }

@@ -7,6 +7,10 @@ rows! {
         pub(in crate::store) value: String,
     }
 
+    pub(in crate::store) struct Told {
+        pub(in crate::store) version: String,
+    }
+
     pub(in crate::store) struct NextSeq {
         pub(in crate::store) next: i64,
     }
@@ -22,4 +26,5 @@ queries! {
     NextEvent {} -> NextSeq;
     PutSetting { name: String, value: String };
     ForgetSetting { name: String };
+    Version {} -> Told;
 }

@@ -26,13 +26,18 @@ fn programs() -> PathBuf {
 }
 
 /// As somebody else than root, which the server refuses to be run by.
-fn command(program: &str) -> Command {
+fn as_nobody() -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "INT"]);
+    command.args(["--pdeathsig", "INT"]).stdout(Stdio::null()).stderr(Stdio::null());
     if rustix::process::geteuid().is_root() {
         command.args(["--init-groups", "--reuid=postgres", "--regid=postgres"]);
     }
-    command.arg(programs().join(program)).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn command(program: &str) -> Command {
+    let mut command = as_nobody();
+    command.arg(programs().join(program));
     command
 }
 
@@ -111,6 +116,55 @@ impl Drop for OwnServer {
     fn drop(&mut self) {
         let pid = self.child.id().to_string();
         drop(Command::new("kill").args(["-INT", &pid]).status());
+        drop(self.child.wait());
+    }
+}
+
+/// A PgBouncer in front of a server.
+#[derive(Debug)]
+pub(crate) struct Pooler {
+    _folder: TempDir,
+    port: u16,
+    child: Child,
+}
+
+impl Pooler {
+    /// In front of the server of this URL.
+    pub(crate) fn start(url: &str, mode: &str) -> Self {
+        let (_, place) = url.rsplit_once(':').unwrap();
+        let target = place.split('/').next().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
+        std::fs::set_permissions(folder.path(), open).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let file = folder.path().join("pgbouncer.ini");
+        let config = format!(
+            "[databases]\n* = host=127.0.0.1 port={target} user=postrider\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nauth_type = any\npool_mode = {mode}\nunix_socket_dir =\n"
+        );
+        std::fs::write(&file, config).unwrap();
+        let found = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
+        let program = found.into_iter().find(|file| std::path::Path::new(file).exists());
+        let program = program.unwrap_or_else(|| panic!("`cargo xtask test` installs PgBouncer"));
+        let child = as_nobody().arg(program).arg(&file).spawn().unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < until, "PgBouncer does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { _folder: folder, port, child }
+    }
+
+    /// The same database by this way.
+    pub(crate) fn url(&self, url: &str) -> String {
+        let (before, place) = url.rsplit_once(':').unwrap();
+        format!("{before}:{}/{}", self.port, place.split('/').nth(1).unwrap())
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        drop(self.child.kill());
         drop(self.child.wait());
     }
 }

@@ -15,6 +15,7 @@ pub(in crate::store::sql) const fn words(text: SettingText) -> &'static str {
             "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = \
              excluded.value"
         }
+        SettingText::Version => "SELECT 'SQLite ' || sqlite_version() AS version",
         SettingText::ForgetSetting => "DELETE FROM setting WHERE name = ?1",
     }
 }
