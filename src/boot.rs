@@ -7,4 +7,5 @@ pub mod lock;
 mod place;
 mod remembered;
 mod spent;
+pub mod start_error;
 pub mod wiring;

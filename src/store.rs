@@ -26,7 +26,9 @@ pub use apply::Done;
 pub use connect::{Database, open, open_as, open_for_reading};
 pub use disagreement::Disagreement;
 pub use feed::FeedStanding;
-pub use instance::{StartCount, adopt, agree, mark_bodies, note_place, note_stop, own_bodies};
+pub use instance::{
+    StartCount, adopt, agree, belongs, mark_bodies, note_place, note_stop, own_bodies,
+};
 pub use open_error::OpenError;
 pub use read::{AccountInfo, Chosen, ManifestRow, Reader};
 pub use sql::counts::Miscount;

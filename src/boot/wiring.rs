@@ -8,12 +8,13 @@ use crate::account::args::{AccountArgs, Progress};
 use crate::account::message::Obeyed;
 use crate::bodies::PackDir;
 use crate::bodies::disk::RealDisk;
-use crate::boot::claims::Claims;
+use crate::boot::claims::{Claims, may_take_over};
 use crate::boot::grants::Grants;
-use crate::boot::lock::{DataLock, LockError, is_closed};
+use crate::boot::lock::{DataLock, is_closed};
 use crate::boot::place::pool_of;
 use crate::boot::remembered::Remembered;
 use crate::boot::spent::SpentStore;
+use crate::boot::start_error::StartError;
 use crate::clock::Clock;
 use crate::config::{Account, Config};
 use crate::connection::args::ConnectionArgs;
@@ -23,7 +24,7 @@ use crate::reply::ReplyTo;
 use crate::store::actor::StoreArgs;
 use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::{Control, OpenAccount};
-use crate::store::{Database, Disagreement, Done, OpenError, Reader, adopt, agree};
+use crate::store::{Database, Disagreement, Done, Reader, adopt, agree};
 use crate::supervision::accounts::{AccountsMsg, AccountsRequest};
 use crate::supervision::root::{Root, RootArgs, RootMsg};
 use crate::telemetry::registry::Registry;
@@ -52,23 +53,6 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 const CLOSE: Duration = Duration::from_secs(2);
 /// How long an actor may take to answer a human.
 const ACTOR_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Why the engine did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data folder is not ours.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The database.
-    #[error(transparent)]
-    Database(#[from] OpenError),
-    /// Database and data folder do not belong together.
-    #[error(transparent)]
-    Instance(#[from] Disagreement),
-    /// Bodies, or a bug.
-    #[error("{0}")]
-    Failure(Failure),
-}
 
 /// The running engine.
 #[derive(Debug)]
@@ -135,6 +119,9 @@ impl Engine {
         // Where an earlier server listened that was killed: somebody else may by now, and no client
         // is to ask there.
         crate::admin::address::withdraw(&config.data_dir);
+        if claims.take_over {
+            may_take_over(config, claims.adopt).await?;
+        }
         let db = crate::store::open_as(&config.database, claims.take_over).await?;
         let reader = Reader::new(&db);
         let named = reader.named_packs().await.map_err(StartError::Failure)?;

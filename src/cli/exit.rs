@@ -1,7 +1,7 @@
 //! Exit codes; of several accounts the highest counts.
 
 use crate::boot::lock::LockError;
-use crate::boot::wiring::StartError;
+use crate::boot::start_error::StartError;
 use crate::store::{Disagreement, OpenError};
 use postrider_core::failure::Class;
 use postrider_core::run::summary::Summary;

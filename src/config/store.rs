@@ -57,7 +57,15 @@ pub(super) fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> (Plac
                     Err(text) => (default, Err(text)),
                 }
             }
-            _ => (default, Err(format!("\"{url}\" is no database; {WRITE}"))),
+            // There may be a password in it.
+            _ => {
+                let scheme = url
+                    .split("://")
+                    .next()
+                    .filter(|scheme| url.contains("://") && scheme.len() < 20);
+                let said = scheme.map_or_else(|| "it".to_owned(), |scheme| format!("{scheme}://"));
+                (default, Err(format!("{said} is no database; {WRITE}")))
+            }
         },
         Some(other) => (default, Err(format!("{} will not do; {WRITE}", shown(other)))),
     };
@@ -115,6 +123,12 @@ fn of_server(
         if key == "sslmode" && !SSL_MODES.contains(&&*value) {
             return Err(format!("sslmode={value} is none; write one of {}", SSL_MODES.join(", ")));
         }
+    }
+    let behind = [Some(url.path()), url.query(), url.fragment()];
+    if behind.into_iter().flatten().any(|part| part.contains('@')) {
+        return Err(format!(
+            "a sign of the name or password is to be encoded (/ as %2F, ? as %3F, # as %23, @ as %40); {example}"
+        ));
     }
     let has_password = url.password().is_some();
     let options: Result<sqlx::postgres::PgConnectOptions, _> = text.parse();

@@ -3,7 +3,7 @@
 use crate::account::message::Obeyed;
 use crate::admin::actor::AdminActor;
 use crate::admin::{NotPurged, Operator, Shared, Soon};
-use crate::boot::wiring::StartError;
+use crate::boot::start_error::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::message::LimitsView;

@@ -4,7 +4,8 @@
 
 use crate::admin::address;
 use crate::boot::claims::Claims;
-use crate::boot::wiring::{Engine, StartError};
+use crate::boot::start_error::StartError;
+use crate::boot::wiring::Engine;
 use crate::config::{Config, Flaw};
 use crate::server::face::{face, open_door};
 use crate::server::follow::{Followed, Refused, stamp_of};

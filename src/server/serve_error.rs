@@ -2,7 +2,7 @@
 
 use crate::admin::actor::TlsError;
 use crate::admin::token::TokenError;
-use crate::boot::wiring::StartError;
+use crate::boot::start_error::StartError;
 use crate::config::Flaw;
 
 /// Why the server did not start, or did not go on.

@@ -333,7 +333,7 @@ impl StoreState {
             return Ok(());
         }
         let quiet = std::mem::take(&mut self.quiet);
-        let written = within(DEADLINE, self.quiet_transaction(&quiet)).await;
+        let written = within(DEADLINE, Box::pin(self.quiet_transaction(&quiet))).await;
         if let Err(e) = &written {
             tracing::warn!("proofs of quiet passes cannot be written now: {e}");
             self.unsure = true;

@@ -13,6 +13,10 @@ use migration::Migrator;
 use postrider_migration as migration;
 use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
+use std::time::Duration;
+
+/// Longest wait until a server's database is open: another is taken from its holder meanwhile, or tables are made.
+const OPENING: Duration = Duration::from_secs(60);
 
 /// An open database.
 #[derive(Clone, Debug)]
@@ -112,14 +116,17 @@ impl Database {
         }
     }
 
-    /// The start is over: a transaction waits for another process only as long as pages may wait
-    /// for it.
+    /// The start is over: on SQLite a transaction waits for another process only as long as pages may wait for it;
+    /// on PostgreSQL this process is from now on the one that writes.
     ///
     /// # Errors
     /// Whatever the database says.
     pub async fn is_started(&self) -> Result<(), DbErr> {
         match (&self.home, &self.writer) {
             (Home::File(file), Writer::File(db)) => file.is_started(db).await,
+            (Home::Server(server), Writer::Server(session)) => {
+                server.sign(session).await.map_err(error_of)
+            }
             _ => Ok(()),
         }
     }
@@ -165,7 +172,14 @@ pub async fn open(place: &Place) -> Result<Database, OpenError> {
 pub async fn open_as(place: &Place, takes_over: bool) -> Result<Database, OpenError> {
     match place {
         Place::File(path) => open_file(SqliteFile::at(path)).await,
-        Place::Server(server) => open_server(PostgresServer::at(server), takes_over).await,
+        Place::Server(server) => {
+            let late = |_| OpenError::Database {
+                place: place.clone(),
+                source: error_of(Trouble::Late(OPENING)),
+            };
+            let opened = open_server(PostgresServer::at(server), takes_over);
+            tokio::time::timeout(OPENING, opened).await.map_err(late)?
+        }
     }
 }
 
@@ -200,7 +214,6 @@ async fn open_server(server: PostgresServer, takes_over: bool) -> Result<Databas
     if !pending(&place, &applied)?.is_empty() {
         session.make(&migration::postgres()).await.map_err(broken)?;
     }
-    server.sign(&session).await.map_err(broken)?;
     let readers = server.readers().await.map_err(broken)?;
     Ok(Database { writer: Writer::Server(session), readers, home: Home::Server(server) })
 }

@@ -58,6 +58,24 @@ impl Trouble {
         }
     }
 
+    /// Whether the connection was lost in the middle: another one may answer.
+    pub(super) fn is_lost(&self) -> bool {
+        let Self::Database(
+            DbErr::Conn(RuntimeErr::SqlxError(e))
+            | DbErr::Exec(RuntimeErr::SqlxError(e))
+            | DbErr::Query(RuntimeErr::SqlxError(e)),
+        ) = self
+        else {
+            return false;
+        };
+        match e.as_ref() {
+            // The server ends its sessions: `admin_shutdown`, `crash_shutdown`.
+            SqlxError::Database(e) => e.code().is_some_and(|code| code.starts_with("57P0")),
+            SqlxError::Io(_) | SqlxError::Protocol(_) => true,
+            _ => false,
+        }
+    }
+
     /// As the failure of what is asked for one account.
     pub(super) fn of_account(self) -> Failure {
         match self {
@@ -106,6 +124,10 @@ fn fault(e: &DbErr) -> Option<Fault> {
         return None;
     };
     let SqlxError::Database(e) = e.as_ref() else { return None };
+    // A number that is taken is no account's: all of them draw from the same.
+    if e.constraint().is_some_and(|name| name.ends_with("_pkey")) {
+        return Some(Fault::Other);
+    }
     let code = e.code().unwrap_or_default();
     let is_postgres = e.try_downcast_ref::<PgDatabaseError>().is_some();
     let of = |postgres: fn(&str) -> bool, sqlite: fn(&str) -> bool| {

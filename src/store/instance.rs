@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// How far event numbers leap when a copy becomes a mirror of its own, or an older database was put
 /// back: no number is ever used twice.
-const LEAP: i64 = 1 << 32;
+pub(super) const LEAP: i64 = 1 << 32;
 
 impl From<Trouble> for Disagreement {
     fn from(why: Trouble) -> Self {
@@ -42,7 +42,7 @@ fn setting(name: &str, value: impl ToString) -> PutSetting {
 }
 
 /// Event numbers go on further up; where they leap is a row.
-async fn leap_over(db: &impl Sql, by: i64) -> Result<(), Trouble> {
+pub(super) async fn leap_over(db: &impl Sql, by: i64) -> Result<(), Trouble> {
     db.put(LeapRow { by }).await?;
     db.put(LeapCounter { by }).await
 }
@@ -277,6 +277,19 @@ async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disa
 async fn settle(db: &Database, data_dir: &Path, id: &str) -> Result<(), Disagreement> {
     write_durably(data_dir, "instance", id)?;
     db.writer.put(ForgetSetting { name: "instance_pending".into() }).await?;
+    Ok(())
+}
+
+/// Refuses a data folder that does not belong to the database, or lacks bodies that this names: before anything is
+/// taken from whoever has it now.
+///
+/// # Errors
+/// [`Disagreement`], by variant; nothing has changed.
+pub async fn belongs(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
+    let ours = read(data_dir.join("instance"))?;
+    if ours.is_none() || stored(&db.writer, "instance").await? != ours {
+        return Err(Disagreement::Differ { database: db.place(), folder: data_dir.to_owned() });
+    }
     Ok(())
 }
 

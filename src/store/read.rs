@@ -25,7 +25,7 @@ use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::mail::key::{HeldKey, MatchKey};
 use postrider_core::oauth::CredentialRow;
 use postrider_core::provider::folders::Sampled;
-use postrider_core::run::reads::{Query, Rows};
+use postrider_core::run::reads::{FolderRows, Query, Rows};
 use postrider_core::standing::Standing;
 use postrider_entity::account;
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
@@ -96,7 +96,7 @@ impl Reader {
     pub(super) async fn ask<Q: Asks + Clone>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
         for _ in 0..ASKED_AGAIN {
             match self.db.ask(query.clone()).await {
-                Err(why) if !why.is_said() => {}
+                Err(why) if why.is_lost() => {}
                 answered => return answered,
             }
         }
@@ -171,7 +171,8 @@ impl Reader {
     /// Class storage.
     pub async fn query(&self, account: AccountId, query: Query) -> Result<Rows, Failure> {
         match query {
-            Query::Folder { folder, uids } => {
+            Query::Folder { holds: false, .. } => Ok(Rows::Folder(FolderRows::default())),
+            Query::Folder { folder, uids, .. } => {
                 self.folder_rows(folder, uids).await.map(Rows::Folder)
             }
             Query::Sample { folder, part } => self.sample(folder, part).await.map(Rows::Sample),

@@ -51,6 +51,7 @@ mod repeats;
 mod restored;
 mod secrets;
 mod serve;
+mod server_login;
 mod sizes;
 mod storage;
 mod storm;

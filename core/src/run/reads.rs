@@ -19,6 +19,8 @@ pub enum Query {
         folder: FolderId,
         /// These locations alone.
         uids: Option<UidSet>,
+        /// Whether anything was ever stored in it: else there is nothing to be read.
+        holds: bool,
     },
     /// Size (as the server announces it) and INTERNALDATE of some of a folder's living locations.
     Sample {
@@ -54,7 +56,7 @@ pub enum Rows {
 }
 
 /// The rows of a folder as the store has them.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct FolderRows {
     /// Living locations with their flags.
     pub living: UidFlags,

@@ -136,7 +136,10 @@ impl Store {
     /// Rows that a run asks for; of keys, whether two that look alike have one.
     pub(crate) fn read(&self, query: &Query, alike: bool) -> Rows {
         match query {
-            Query::Folder { folder, uids } => Rows::Folder(self.rows_among(*folder, uids.as_ref())),
+            Query::Folder { holds: false, .. } => Rows::Folder(FolderRows::default()),
+            Query::Folder { folder, uids, .. } => {
+                Rows::Folder(self.rows_among(*folder, uids.as_ref()))
+            }
             Query::Sample { folder, part } => Rows::Sample(self.sample(*folder, *part)),
             Query::Keys { folder, after, .. } => Rows::Keys(self.held_keys(*folder, *after, alike)),
             Query::Feed(_) => panic!("{query:?}"),

@@ -5,6 +5,7 @@ use crate::fault;
 use crate::store::apply::{Care, Guards, Numbers, Quiet, write_quiet};
 use crate::store::failure::Trouble;
 use crate::store::in_hand::InHand;
+use crate::store::instance::{LEAP, leap_over};
 use crate::store::sql::setting::NextEvent;
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::batch::{Batch, MANY};
@@ -34,11 +35,24 @@ impl StoreState {
         if self.unsure {
             self.guards = Guards::default();
             self.db.renew_writer().await?;
-            self.unsure = false;
-            // A COMMIT without its answer has told nobody.
+            self.numbers = None;
+            // A COMMIT without its answer has told nobody; and a server may come back as one that lacks what was
+            // told (a standby that was promoted): then the numbers of events go on further up.
+            let told = *self.events.borrow();
             if let Some(event) = self.db.writer.ask_one(NextEvent {}).await? {
-                self.tell(event.next - 1);
+                let last = event.next - 1;
+                if last < told {
+                    tracing::warn!(
+                        "the database lacks events that were told: their numbers go on further up"
+                    );
+                    let tx = self.db.begin().await?;
+                    leap_over(&tx, LEAP + told - last).await?;
+                    tx.commit().await?;
+                } else {
+                    self.tell(last);
+                }
             }
+            self.unsure = false;
         }
         Ok(())
     }

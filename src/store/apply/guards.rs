@@ -154,8 +154,13 @@ impl Guards {
         );
         // What ends limbo is known when it is read again.
         let ends_limbo = before.has_limbo && !matches!(change, FolderChange::Open { .. });
+        // Whether anything is held is known only while something is in the ledger.
+        let settles = |row: &FolderRow| {
+            let had = before.folder.as_ref().is_some_and(|before| !before.failures.is_empty());
+            had && row.failures.is_empty()
+        };
         match &admitted.folder {
-            Some(row) if is_of_one && !ends_limbo => {
+            Some(row) if is_of_one && !ends_limbo && !settles(row) => {
                 let folder = Some(row.clone());
                 let has_limbo = before.has_limbo || is_in_limbo;
                 self.keep(Compared { account: admitted.account.clone(), folder, has_limbo });

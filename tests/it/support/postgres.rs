@@ -14,6 +14,7 @@ pub(crate) struct OwnServer {
     folder: TempDir,
     port: u16,
     child: Child,
+    how: Vec<&'static str>,
 }
 
 fn programs() -> PathBuf {
@@ -42,41 +43,47 @@ fn command(program: &str) -> Command {
 }
 
 impl OwnServer {
+    /// One that believes everybody.
     pub(crate) fn start() -> Self {
+        let folder = Self::folder();
+        Self::make(&folder, &["-A", "trust"]);
+        Self::run(folder, &[])
+    }
+
+    fn folder() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
         std::fs::set_permissions(folder.path(), open).unwrap();
-        let data = folder.path().join("data");
+        folder
+    }
+
+    fn make(folder: &TempDir, how: &[&str]) {
         let made = command("initdb")
-            .args([
-                "-U",
-                "postrider",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C.UTF-8",
-                "--no-sync",
-                "-D",
-            ])
-            .arg(&data)
+            .args(["-U", "postrider", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .args(how)
+            .arg("-D")
+            .arg(folder.path().join("data"))
             .status()
             .unwrap();
         assert!(made.success(), "initdb");
+    }
+
+    fn run(folder: TempDir, how: &[&'static str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Self::begin(&folder, port);
-        let server = Self { folder, port, child };
+        let child = Self::begin(&folder, port, how);
+        let server = Self { folder, port, child, how: how.to_vec() };
         server.answers();
         server
     }
 
-    fn begin(folder: &TempDir, port: u16) -> Child {
+    fn begin(folder: &TempDir, port: u16, how: &[&str]) -> Child {
         command("postgres")
             .arg("-D")
             .arg(folder.path().join("data"))
             .arg("-k")
             .arg(folder.path())
             .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+            .args(how)
             .spawn()
             .unwrap()
     }
@@ -96,7 +103,11 @@ impl OwnServer {
 
     /// The database that it comes with; to be asked for once.
     pub(crate) fn database(&self) -> TestDatabase {
-        TestDatabase::at(format!("postgres://postrider@127.0.0.1:{}/postgres", self.port))
+        TestDatabase::at(self.url())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postrider@127.0.0.1:{}/postgres", self.port)
     }
 
     /// Stops it as a crash would: nobody is waited for, and it is recovered at its start.
@@ -107,7 +118,7 @@ impl OwnServer {
     }
 
     pub(crate) fn start_again(&mut self) {
-        self.child = Self::begin(&self.folder, self.port);
+        self.child = Self::begin(&self.folder, self.port, &self.how);
         self.answers();
     }
 }
@@ -117,6 +128,59 @@ impl Drop for OwnServer {
         let pid = self.child.id().to_string();
         drop(Command::new("kill").args(["-INT", &pid]).status());
         drop(self.child.wait());
+    }
+}
+
+impl OwnServer {
+    /// One that asks for a password, over TLS alone; its certificate signed itself (`cert.pem`).
+    pub(crate) fn start_guarded(password: &str) -> Self {
+        let folder = Self::folder();
+        let (key, cert) = (folder.path().join("key.pem"), folder.path().join("cert.pem"));
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+            ])
+            .args([
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
+            ])
+            .args(["-days", "2", "-keyout"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&cert)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let secret = folder.path().join("password");
+        std::fs::write(&secret, password).unwrap();
+        let readable = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+        for file in [&key, &cert, &secret] {
+            std::fs::set_permissions(file, readable(0o644)).unwrap();
+        }
+        Self::make(&folder, &["-A", "scram-sha-256", "--pwfile", secret.to_str().unwrap()]);
+        let data = folder.path().join("data");
+        // It takes only a key that is its own.
+        let own = "cat key.pem > data/key.pem && chmod 600 data/key.pem && cat cert.pem > data/cert.pem && \
+                   echo 'hostssl all all 127.0.0.1/32 scram-sha-256' > data/pg_hba.conf";
+        let copied =
+            as_nobody().args(["sh", "-c", own]).current_dir(folder.path()).status().unwrap();
+        assert!(copied.success(), "{}", data.display());
+        let tls = ["-c", "ssl=on", "-c", "ssl_cert_file=cert.pem", "-c", "ssl_key_file=key.pem"];
+        Self::run(folder, &tls)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 }
 

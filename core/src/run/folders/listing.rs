@@ -252,7 +252,7 @@ impl Listing {
                 return;
             }
             self.state = ListState::Reading(work);
-            cx.run.read(self.owner(), Query::Folder { folder: id, uids: None });
+            cx.run.read(self.owner(), Query::Folder { folder: id, uids: None, holds: true });
         } else if let Some(fresh) = work.fresh.front() {
             if work.inbox && !is_inbox(fresh) {
                 let shown = work.fresh.iter().filter_map(|name| self.counters.get(&name.remote_id));

@@ -30,7 +30,7 @@ use crate::run::folders::listing::JustOpened;
 use crate::run::folders::passes::conclude::{counted_mark, mark};
 use crate::run::folders::passes::examined::judge;
 use crate::run::folders::passes::gate::settled;
-use crate::run::folders::passes::sight::{Pass, Seen};
+use crate::run::folders::passes::sight::Pass;
 use crate::run::folders::passes::turn::{ExamineAnswer, PassTurn, owner};
 use crate::run::folders::set::Folders;
 use crate::run::reads::{FolderRows, Query};
@@ -257,18 +257,14 @@ impl FolderPasses {
     /// Moves on every pass that waited for pages or acknowledgements.
     pub(super) fn advance(&mut self, cx: &mut FolderCx<'_>) {
         for id in cx.folders.passing() {
-            // Of a folder in which nothing was ever stored, nothing is to be read.
-            if let Some((seen, busy)) = Self::take_empty(id, cx) {
-                let turn = conclude::concluded(id, seen, &busy, &FolderRows::default(), cx);
-                self.turn(id, turn, cx);
-            }
             let Some(folder) = cx.folders.get_mut(&id) else { continue };
             let turn = match folder.pass.state.take() {
                 Some(Pass::Arriving { seen, todo })
                     if todo.is_empty() && !folder.fill.arrives() =>
                 {
                     let (busy, uids) = (folder.fill.in_flight(), seen.about());
-                    cx.run.read(owner(folder), Query::Folder { folder: id, uids });
+                    let holds = folder.row.held;
+                    cx.run.read(owner(folder), Query::Folder { folder: id, uids, holds });
                     PassTurn::At(Pass::Reading { seen, busy })
                 }
                 // Nothing more is read: the mark follows its pages, and is refused with them.
@@ -284,20 +280,6 @@ impl FolderPasses {
             };
             self.turn(id, turn, cx);
         }
-    }
-
-    /// What a pass has seen that would read now, of a folder that holds nothing; and the UIDs on their way.
-    fn take_empty(id: FolderId, cx: &mut FolderCx<'_>) -> Option<(Seen, UidSet)> {
-        let folder = cx.folders.get_mut(&id)?;
-        if folder.row.held || folder.fill.arrives() {
-            return None;
-        }
-        let there =
-            |state: &mut Pass| matches!(state, Pass::Arriving { todo, .. } if todo.is_empty());
-        let Some(Pass::Arriving { seen, .. }) = folder.pass.state.take_if(there) else {
-            return None;
-        };
-        Some((seen, folder.fill.in_flight()))
     }
 
     /// A commit of the pass is durable.

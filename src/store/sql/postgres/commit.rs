@@ -14,8 +14,8 @@ pub(in crate::store::sql) const fn words(text: CommitText) -> &'static str {
         ),
         CommitText::GuardsOfMany => concat!(
             account_and_folder!(),
-            ", j.n - 1 AS n, EXISTS (SELECT 1 FROM message m WHERE m.account = a.id AND m.limbo_since IS NOT NULL) AS \
-             has_limbo FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY j (value, n) JOIN account a ON a.id = \
+            ", j.n - 1 AS n, COALESCE((SELECT TRUE FROM message m WHERE m.account = a.id AND m.limbo_since IS NOT NULL \
+             LIMIT 1), FALSE) AS has_limbo FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY j (value, n) JOIN account a ON a.id = \
              (j.value->>0)::bigint LEFT JOIN folder f ON f.id = COALESCE((j.value->>1)::bigint, (SELECT id FROM folder WHERE \
              account = a.id AND sha256(remote_id) = sha256(decode(j.value->>2, 'hex')) AND deleted_at IS NULL)) AND f.account = \
              a.id AND f.deleted_at IS NULL FOR NO KEY UPDATE OF a"

@@ -20,6 +20,12 @@ const LOST: Duration = Duration::from_secs(10);
 /// A connection that was used so lately is there.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Longest wait for its sign of life.
+const PING: Duration = Duration::from_secs(2);
+
+/// Longest wait for one of the readers.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
 /// Longest wait for a lock that somebody else holds on a row or a table.
 const LOCKED: Duration = Duration::from_secs(3);
 
@@ -36,6 +42,18 @@ fn settings(name: &str, timeout: Duration) -> String {
          SET idle_in_transaction_session_timeout = 60000; \
          SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
          SET tcp_user_timeout = 30000; SET application_name = '{name}'"
+    )
+}
+
+/// Who writes, as it has signed.
+const SIGNED: &str = "SELECT COALESCE((SELECT value FROM setting WHERE name = 'writer'), '')";
+
+/// Signs as this one.
+fn signature(name: &str) -> String {
+    let name = name.replace('\'', "''");
+    format!(
+        "INSERT INTO setting (name, value) VALUES ('writer', '{name}') ON CONFLICT (name) DO UPDATE SET value = \
+         excluded.value"
     )
 }
 
@@ -118,31 +136,33 @@ impl PostgresServer {
         taken: &mut Taken,
         other: &Holder,
     ) -> Result<Option<Holder>, Trouble> {
-        if taken.one(HAS_TABLES_NOW).await? {
-            taken.run(self.signature()).await?;
-        }
         tracing::warn!("the database is taken from {}", other.shown);
-        let mut holder = Some(other.clone());
-        for _ in 0..10 {
-            let Some(other) = &holder else { break };
-            taken.end(&other.name, true).await?;
-            holder = taken.locked(Duration::from_secs(1)).await?;
+        let has_tables: bool = taken.one(HAS_TABLES_NOW).await?;
+        let before: String = if has_tables { taken.one(SIGNED).await? } else { String::new() };
+        if has_tables {
+            taken.run(signature(&self.name)).await?;
         }
-        Ok(holder)
-    }
-
-    fn signature(&self) -> String {
-        format!(
-            "INSERT INTO setting (name, value) VALUES ('writer', '{}') ON CONFLICT (name) DO UPDATE SET value = \
-             excluded.value",
-            self.name
-        )
+        let ended = async {
+            let mut holder = Some(other.clone());
+            for _ in 0..10 {
+                let Some(other) = &holder else { break };
+                taken.end(&other.name, true).await?;
+                holder = taken.locked(Duration::from_secs(1)).await?;
+            }
+            Ok(holder)
+        };
+        let ended = ended.await;
+        if has_tables && !matches!(ended, Ok(None)) {
+            // It could not be ended, and goes on.
+            taken.run(signature(&before)).await?;
+        }
+        ended
     }
 
     /// Notes that this process writes: whoever lost the lock before finds that out.
     pub(in crate::store) async fn sign(&self, session: &Session) -> Result<(), Trouble> {
         let mut taken = session.taken().await?;
-        taken.run(self.signature()).await?;
+        taken.run(signature(&self.name)).await?;
         taken.give_back();
         Ok(())
     }
@@ -156,6 +176,9 @@ impl PostgresServer {
             let text = format!("the database is held by another postrider: {who}");
             Trouble::Database(DbErr::Custom(text))
         };
+        // A server that comes back may be another one.
+        let broken = |e: OpenError| Trouble::Database(DbErr::Custom(e.to_string()));
+        self.promised(&mut taken).await.map_err(broken)?;
         let mut holder = taken.locked(Duration::ZERO).await?;
         if holder.is_some() {
             taken.end(&self.name, false).await?;
@@ -164,9 +187,7 @@ impl PostgresServer {
         if let Some(holder) = holder {
             return Err(held(&holder.shown));
         }
-        let signed: String = taken
-            .one("SELECT COALESCE((SELECT value FROM setting WHERE name = 'writer'), '')")
-            .await?;
+        let signed: String = taken.one(SIGNED).await?;
         if signed != self.name {
             return Err(held(&format!("{signed} has written since")));
         }
@@ -180,12 +201,13 @@ impl PostgresServer {
         let options = PgPoolOptions::new()
             .max_connections(self.place.readers)
             .min_connections(0)
-            .acquire_timeout(self.place.timeout)
+            .acquire_timeout(ACQUIRE.min(self.place.timeout))
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
                     // Whoever was used a moment ago is there; what is lost all the same is asked again.
-                    Ok(meta.idle_for < IDLE || connection.ping().await.is_ok())
+                    let ping = tokio::time::timeout(PING, connection.ping());
+                    Ok(meta.idle_for < IDLE || matches!(ping.await, Ok(Ok(()))))
                 })
             })
             .after_connect(move |connection, _| {
