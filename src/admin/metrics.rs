@@ -6,12 +6,15 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use metrics::gauge;
-use postrider_core::failure::Class;
+use postrider_core::failure::{Class, Failure};
 use postrider_core::standing::{Activity, Push, Standing};
 use std::time::Duration;
 
 /// Quantiles that are told.
 const QUANTILES: [(&str, f64); 4] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99), ("1", 1.0)];
+
+/// Longest wait for what the database counts; a scrape waits ten seconds, as a rule.
+const COUNTING: Duration = Duration::from_secs(5);
 
 /// All metrics, in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = crate::admin::problem::Problem)))]
@@ -66,7 +69,13 @@ async fn measure(shared: &Shared) -> String {
             actors.values().filter(|actor| actor.kind == "session" && actor.state == state).count();
         gauge!(names::SESSIONS, "state" => state).set(n as f64);
     }
-    match shared.reader.ledger_counts().await {
+    for (state, n) in shared.reader.connections() {
+        gauge!(names::STORE_CONNECTIONS, "state" => state).set(n as f64);
+    }
+    // Whoever asks for numbers waits no longer than for that.
+    let counted = tokio::time::timeout(COUNTING, shared.reader.ledger_counts()).await;
+    let late = |_| Err(Failure::storage("the database does not answer"));
+    match counted.unwrap_or_else(late) {
         Ok((by_class, unproved)) => {
             for class in Class::ALL {
                 let n = by_class.get(class.as_str()).copied().unwrap_or(0);

@@ -8,7 +8,7 @@ use crate::store::rows::{self, credential, guarded};
 use crate::store::sql::commit::AllFolders;
 use crate::store::sql::counts::{Miscount, Miscounts};
 use crate::store::sql::credential::{Credentials, Spent, SpentInHour};
-use crate::store::sql::query::{Asks, standing_from};
+use crate::store::sql::query::{Asks, Dialect, standing_from};
 use crate::store::sql::reading::{
     AllManifestFolders, DeletedManifest, EstimatesSizes, EventGaps, LimboCount, Manifest,
     ManifestColumns, ManifestFolder, ManifestFolders, Sample, SampleColumns, SampleOfPart,
@@ -114,6 +114,23 @@ impl Reader {
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// How many connections read it, by what they do now.
+    #[must_use]
+    pub fn connections(&self) -> [(&'static str, usize); 2] {
+        let (all, idle) = match Dialect::of(&self.db) {
+            Dialect::Sqlite => {
+                let pool = self.db.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            Dialect::Postgres => {
+                let pool = self.db.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        };
+        let all = usize::try_from(all).unwrap_or(usize::MAX);
+        [("busy", all.saturating_sub(idle)), ("free", idle)]
     }
 
     /// What the database is, with its version.

@@ -39,6 +39,8 @@ pub const THROTTLE_WAIT: &str = "postrider_throttle_wait_seconds_total";
 /// Units that were spent of providers' budgets, by provider.
 pub const QUOTA_UNITS: &str = "postrider_quota_units_spent_total";
 /// Octets free where bodies and database lie (the smaller number).
+pub const STORE_CONNECTIONS: &str = "postrider_store_connections";
+/// See [`describe`].
 pub const FREE_BYTES: &str = "postrider_free_bytes";
 /// Jumps of the wall clock.
 pub const CLOCK_JUMPS: &str = "postrider_clock_jumps_total";
@@ -74,6 +76,7 @@ pub fn describe() {
     describe_gauge!(SESSIONS, "Sessions by what they do");
     describe_gauge!(LEDGER_OPEN, "Open rows of the ledger by class");
     describe_gauge!(UNPROVED_FOLDERS, "Folders that are not proved");
+    describe_gauge!(STORE_CONNECTIONS, "Connections that read the database, by state");
     describe_gauge!(FREE_BYTES, "Octets free where bodies and database lie");
     describe_gauge!(
         CONFIG_IN_FORCE,
