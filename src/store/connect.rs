@@ -211,7 +211,8 @@ async fn open_server(server: PostgresServer, takes_over: bool) -> Result<Databas
     let session = server.open(takes_over).await?;
     let applied = session.applied().await.map_err(broken)?;
     // Its schema began at today's last step: what is there is whole, or a newer one's.
-    if !pending(&place, &applied)?.is_empty() {
+    pending(&place, &applied)?;
+    if applied.is_empty() {
         session.make(&migration::postgres()).await.map_err(broken)?;
     }
     let readers = server.readers().await.map_err(broken)?;

@@ -59,5 +59,6 @@ mod strangers;
 mod supervision;
 mod support;
 mod sync;
+mod takeover;
 mod tidy;
 mod together;

@@ -42,9 +42,9 @@ pub(in crate::store::sql) const fn words(text: ChangeText) -> &'static str {
         }
         ChangeText::ForgetClosed => "DELETE FROM failure WHERE closed_at < $1 AND account = $2",
         ChangeText::ExcludeFolders => {
-            "UPDATE folder SET excluded = (id IN (SELECT jsonb_array_elements_text($2::jsonb)::bigint)) WHERE \
-             account = $1 AND deleted_at IS NULL AND excluded <> (id IN (SELECT \
-             jsonb_array_elements_text($2::jsonb)::bigint))"
+            "UPDATE folder SET excluded = (id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)::bigint))) \
+             WHERE account = $1 AND deleted_at IS NULL AND excluded <> (id = ANY (ARRAY(SELECT \
+             jsonb_array_elements_text($2::jsonb)::bigint)))"
         }
         ChangeText::PutShut => {
             "INSERT INTO failure (account, folder, remote_id, path, reach, class, attempts, next_try_at, version, \
@@ -83,8 +83,8 @@ pub(in crate::store::sql) const fn words(text: ChangeText) -> &'static str {
              excluded.state"
         }
         ChangeText::CloseFailures => {
-            "UPDATE failure SET closed_at = $3 WHERE folder = $1 AND closed_at IS NULL AND uid IN (SELECT \
-             jsonb_array_elements_text($2::jsonb)::bigint)"
+            "UPDATE failure SET closed_at = $3 WHERE folder = $1 AND closed_at IS NULL AND uid = ANY (ARRAY(SELECT \
+             jsonb_array_elements_text($2::jsonb)::bigint))"
         }
         ChangeText::PutFailures => {
             "INSERT INTO failure (account, folder, uid, reach, class, attempts, next_try_at, version, text, \

@@ -14,11 +14,12 @@ pub(in crate::store::sql) const fn words(text: CommitText) -> &'static str {
         ),
         CommitText::GuardsOfMany => concat!(
             account_and_folder!(),
-            ", j.n - 1 AS n, COALESCE((SELECT TRUE FROM message m WHERE m.account = a.id AND m.limbo_since IS NOT NULL \
-             LIMIT 1), FALSE) AS has_limbo FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY j (value, n) JOIN account a ON a.id = \
-             (j.value->>0)::bigint LEFT JOIN folder f ON f.id = COALESCE((j.value->>1)::bigint, (SELECT id FROM folder WHERE \
-             account = a.id AND sha256(remote_id) = sha256(decode(j.value->>2, 'hex')) AND deleted_at IS NULL)) AND f.account = \
-             a.id AND f.deleted_at IS NULL FOR NO KEY UPDATE OF a"
+            ", j.n - 1 AS n, COALESCE((SELECT TRUE FROM message m WHERE m.account = a.id AND m.limbo_since IS NOT \
+             NULL LIMIT 1), FALSE) AS has_limbo FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY j (value, n) \
+             JOIN account a ON a.id = (j.value->>0)::bigint LEFT JOIN folder f ON f.id = \
+             COALESCE((j.value->>1)::bigint, (SELECT id FROM folder WHERE account = a.id AND sha256(remote_id) = \
+             sha256(decode(j.value->>2, 'hex')) AND deleted_at IS NULL)) AND f.account = a.id AND f.deleted_at IS \
+             NULL FOR NO KEY UPDATE OF a"
         ),
         CommitText::AllFolders => concat!(
             account_and_folder!(),
@@ -27,8 +28,8 @@ pub(in crate::store::sql) const fn words(text: CommitText) -> &'static str {
         ),
         CommitText::Counters => "SELECT name, next FROM counter",
         CommitText::SaveCounters => {
-            "UPDATE counter SET next = CASE name WHEN 'message' THEN $1::bigint WHEN 'event' THEN $2 ELSE $3 END WHERE name \
-             IN ('message', 'event', 'folder')"
+            "UPDATE counter SET next = CASE name WHEN 'message' THEN $1::bigint WHEN 'event' THEN $2 ELSE $3 END \
+             WHERE name IN ('message', 'event', 'folder')"
         }
         CommitText::NameIsTaken => {
             "SELECT 1::bigint AS found FROM folder WHERE account = $1 AND sha256(remote_id) = sha256($2) AND \
@@ -38,21 +39,21 @@ pub(in crate::store::sql) const fn words(text: CommitText) -> &'static str {
         CommitText::MessagesTouched => concat!(
             "SELECT ",
             message!(),
-            " FROM message m WHERE m.account = $1 AND m.identity IN (SELECT jsonb_array_elements_text($5::jsonb)) \
-             UNION SELECT ",
+            " FROM message m WHERE m.account = $1 AND m.identity = ANY (ARRAY(SELECT \
+             jsonb_array_elements_text($5::jsonb))) UNION SELECT ",
             message!(),
-            " FROM message m WHERE m.account = $1 AND m.identity IS NULL AND m.body IN (SELECT b.id FROM \
-             jsonb_array_elements_text($6::jsonb) j (value) JOIN body b ON b.hash = decode(j.value, 'hex')) UNION \
+            " FROM message m WHERE m.account = $1 AND m.identity IS NULL AND m.body = ANY (ARRAY(SELECT b.id FROM \
+             jsonb_array_elements_text($6::jsonb) j (value) JOIN body b ON b.hash = decode(j.value, 'hex'))) UNION \
              SELECT ",
             message!(),
             " FROM location l JOIN message m ON m.id = l.message WHERE l.folder = $2 AND l.uidvalidity = $3 AND \
-             l.uid IN (SELECT jsonb_array_elements_text($4::jsonb)::bigint)"
+             l.uid = ANY (ARRAY(SELECT jsonb_array_elements_text($4::jsonb)::bigint))"
         ),
         CommitText::LocationsNeeded => concat!(
             "SELECT ",
             location!(),
-            " FROM location l WHERE l.folder = $2 AND l.uidvalidity = $3 AND l.uid IN (SELECT \
-             jsonb_array_elements_text($4::jsonb)::bigint) UNION SELECT ",
+            " FROM location l WHERE l.folder = $2 AND l.uidvalidity = $3 AND l.uid = ANY (ARRAY(SELECT \
+             jsonb_array_elements_text($4::jsonb)::bigint)) UNION SELECT ",
             location!(),
             " FROM jsonb_array_elements_text($1::jsonb) j (value) CROSS JOIN LATERAL (SELECT * FROM location x WHERE \
              x.message = j.value::bigint AND x.ended_at IS NULL LIMIT $5) l UNION SELECT ",

@@ -32,9 +32,9 @@ pub(in crate::store::sql) const fn words(text: ControlText) -> &'static str {
         }
         ControlText::PurgeMessages => concat!("DELETE FROM message WHERE id IN (", chunk!(), ")"),
         ControlText::PurgeBodies => {
-            "DELETE FROM body WHERE id IN (SELECT jsonb_array_elements_text($1::jsonb)::bigint) AND NOT EXISTS \
-             (SELECT 1 FROM message m WHERE m.body = body.id AND m.identity IS NULL) AND NOT EXISTS (SELECT 1 FROM \
-             message m WHERE m.body = body.id AND m.identity IS NOT NULL)"
+            "DELETE FROM body WHERE id = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint)) AND NOT \
+             EXISTS (SELECT 1 FROM message m WHERE m.body = body.id AND m.identity IS NULL) AND NOT EXISTS (SELECT 1 \
+             FROM message m WHERE m.body = body.id AND m.identity IS NOT NULL)"
         }
         ControlText::PurgeFolderLocations => {
             "DELETE FROM location WHERE folder IN (SELECT id FROM folder WHERE account = $1)"

@@ -59,7 +59,8 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::MessagesNamed => concat!(
             "SELECT ",
             message!(),
-            " FROM message m WHERE m.account = $1 AND m.identity IN (SELECT jsonb_array_elements_text($2::jsonb))"
+            " FROM message m WHERE m.account = $1 AND m.identity = ANY (ARRAY(SELECT \
+             jsonb_array_elements_text($2::jsonb)))"
         ),
         FeedText::MessagesThere => concat!(
             "SELECT ",
@@ -70,13 +71,13 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::LocationsOf => concat!(
             "SELECT ",
             location!(),
-            " FROM location l WHERE l.message IN (SELECT jsonb_array_elements_text($1::jsonb)::bigint)"
+            " FROM location l WHERE l.message = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint))"
         ),
         FeedText::OwedOf => concat!(
             "SELECT COALESCE(json_agg(json_build_array(",
             owed!(),
-            ")), '[]')::text AS packed FROM owed WHERE account = $1 AND identity IN (SELECT \
-             jsonb_array_elements_text($2::jsonb))"
+            ")), '[]')::text AS packed FROM owed WHERE account = $1 AND identity = ANY (ARRAY(SELECT \
+             jsonb_array_elements_text($2::jsonb)))"
         ),
         FeedText::HeldCount => {
             "SELECT held + (SELECT count(*) FROM message WHERE account = $1 AND limbo_since IS NOT NULL) AS count \
@@ -110,7 +111,8 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
              excluded.text"
         }
         FeedText::PayOwed => {
-            "DELETE FROM owed WHERE account = $1 AND identity IN (SELECT jsonb_array_elements_text($2::jsonb))"
+            "DELETE FROM owed WHERE account = $1 AND identity = ANY (ARRAY(SELECT \
+             jsonb_array_elements_text($2::jsonb)))"
         }
         FeedText::PurgeFeeds => "DELETE FROM feed WHERE account = $1",
         FeedText::PurgeOwed => {
@@ -118,19 +120,20 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
              $2)"
         }
         FeedText::QuietPlaces => {
-            "UPDATE folder SET passed_at = CASE WHEN $2::bigint IS NULL THEN passed_at ELSE GREATEST(COALESCE(passed_at, 0), \
-             $2) END, proved_at = CASE WHEN $3::bigint IS NULL THEN proved_at ELSE GREATEST(COALESCE(proved_at, 0), $3) END \
-             WHERE account = $1 AND deleted_at IS NULL AND NOT excluded AND ($2::bigint IS NOT NULL OR $3::bigint IS NOT NULL)"
+            "UPDATE folder SET passed_at = CASE WHEN $2::bigint IS NULL THEN passed_at ELSE \
+             GREATEST(COALESCE(passed_at, 0), $2) END, proved_at = CASE WHEN $3::bigint IS NULL THEN proved_at ELSE \
+             GREATEST(COALESCE(proved_at, 0), $3) END WHERE account = $1 AND deleted_at IS NULL AND NOT excluded AND \
+             ($2::bigint IS NOT NULL OR $3::bigint IS NOT NULL)"
         }
         FeedText::QuietFeed => {
-            "UPDATE account SET listed_at = CASE WHEN $2::bigint IS NULL THEN listed_at ELSE GREATEST(COALESCE(listed_at, \
-             0), $2) END, feed = jsonb_set(jsonb_set(jsonb_set(feed::jsonb, '{state,placed_at}', \
-             COALESCE(to_jsonb(CASE WHEN $3::bigint IS NULL THEN (feed::jsonb #>> '{state,placed_at}')::bigint ELSE \
-             GREATEST(COALESCE((feed::jsonb #>> '{state,placed_at}')::bigint, 0), $3) END), 'null')), \
-             '{state,counted_at}', COALESCE(to_jsonb(CASE WHEN $4::bigint IS NULL THEN (feed::jsonb #>> \
-             '{state,counted_at}')::bigint ELSE GREATEST(COALESCE((feed::jsonb #>> '{state,counted_at}')::bigint, \
-             0), $4) END), 'null')), '{state,misfit}', COALESCE(to_jsonb(COALESCE($5, (feed::jsonb #>> \
-             '{state,misfit}')::bigint)), 'null'))::text WHERE id = $1 AND feed IS NOT NULL"
+            "UPDATE account SET listed_at = CASE WHEN $2::bigint IS NULL THEN listed_at ELSE \
+             GREATEST(COALESCE(listed_at, 0), $2) END, feed = jsonb_set(jsonb_set(jsonb_set(feed::jsonb, \
+             '{state,placed_at}', COALESCE(to_jsonb(CASE WHEN $3::bigint IS NULL THEN (feed::jsonb #>> \
+             '{state,placed_at}')::bigint ELSE GREATEST(COALESCE((feed::jsonb #>> '{state,placed_at}')::bigint, 0), \
+             $3) END), 'null')), '{state,counted_at}', COALESCE(to_jsonb(CASE WHEN $4::bigint IS NULL THEN \
+             (feed::jsonb #>> '{state,counted_at}')::bigint ELSE GREATEST(COALESCE((feed::jsonb #>> \
+             '{state,counted_at}')::bigint, 0), $4) END), 'null')), '{state,misfit}', COALESCE(to_jsonb(COALESCE($5, \
+             (feed::jsonb #>> '{state,misfit}')::bigint)), 'null'))::text WHERE id = $1 AND feed IS NOT NULL"
         }
         FeedText::DueOwed => concat!(
             "SELECT COALESCE(json_agg(json_build_array(",

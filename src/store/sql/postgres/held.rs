@@ -7,7 +7,7 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
         HeldText::HeldBodies => {
             "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) AS size FROM \
              message m JOIN body b ON b.id = m.body WHERE m.account = (SELECT id FROM account WHERE name = $1) AND \
-             m.identity IN (SELECT jsonb_array_elements_text($2::jsonb))"
+             m.identity = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))"
         }
         // The message's last place says when it came there.
         HeldText::LostMail => {
@@ -20,14 +20,14 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
         // However many have one size, each of them is looked at once.
         HeldText::Twins => {
             "WITH mine (identity, body, size, message_id) AS MATERIALIZED (SELECT identity, body, size, message_id \
-             FROM message WHERE account = (SELECT id FROM account WHERE name = $1) AND identity IN (SELECT \
-             jsonb_array_elements_text($2::jsonb)) UNION ALL SELECT identity, body, size, message_id FROM message \
-             WHERE account = (SELECT id FROM account WHERE name = $1) AND identity IS NULL AND body IN (SELECT b.id \
-             FROM jsonb_array_elements_text($3::jsonb) j (value) JOIN body b ON b.hash = decode(j.value, 'hex'))) \
-             SELECT identity, (SELECT hash FROM body WHERE id = mine.body) AS hash FROM mine WHERE message_id IN \
-             (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM account WHERE name = $1) AND \
-             o.deleted_at IS NULL AND o.limbo_since IS NULL AND o.size IN (SELECT size FROM mine) AND o.message_id \
-             IN (SELECT message_id FROM mine))"
+             FROM message WHERE account = (SELECT id FROM account WHERE name = $1) AND identity = ANY (ARRAY(SELECT \
+             jsonb_array_elements_text($2::jsonb))) UNION ALL SELECT identity, body, size, message_id FROM message \
+             WHERE account = (SELECT id FROM account WHERE name = $1) AND identity IS NULL AND body = ANY \
+             (ARRAY(SELECT b.id FROM jsonb_array_elements_text($3::jsonb) j (value) JOIN body b ON b.hash = \
+             decode(j.value, 'hex')))) SELECT identity, (SELECT hash FROM body WHERE id = mine.body) AS hash FROM \
+             mine WHERE message_id IN (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM account \
+             WHERE name = $1) AND o.deleted_at IS NULL AND o.limbo_since IS NULL AND o.size IN (SELECT size FROM \
+             mine) AND o.message_id IN (SELECT message_id FROM mine))"
         }
         HeldText::FoundIn => {
             "SELECT f.passed_at, f.opened_at, (c.state::jsonb #>> '{state,uidnext}')::bigint AS uidnext, \
