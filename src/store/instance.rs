@@ -7,7 +7,7 @@ use crate::store::disagreement::Disagreement;
 use crate::store::failure::Trouble;
 use crate::store::sql::postgres::server::error_of;
 use crate::store::sql::setting::{
-    ForgetSetting, LeapCounter, LeapRow, NextEvent, PutSetting, Setting,
+    ForgetSetting, LeapAccounts, LeapCounters, LeapRow, NextEvent, PutSetting, Setting,
 };
 use crate::store::transaction::Sql;
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// How far event numbers leap when a copy becomes a mirror of its own, or an older database was put
-/// back: no number is ever used twice.
+/// How far numbers leap when a copy becomes a mirror of its own, or an older database was put back: none of an
+/// event, a message, a folder or an account is ever used twice.
 pub(super) const LEAP: i64 = 1 << 32;
 
 impl From<Trouble> for Disagreement {
@@ -41,10 +41,12 @@ fn setting(name: &str, value: impl ToString) -> PutSetting {
     PutSetting { name: name.into(), value: value.to_string() }
 }
 
-/// Event numbers go on further up; where they leap is a row.
+/// All numbers go on further up: what was told names messages and folders, too. Where those of events leap is a row.
 pub(super) async fn leap_over(db: &impl Sql, by: i64) -> Result<(), Trouble> {
     db.put(LeapRow { by }).await?;
-    db.put(LeapCounter { by }).await
+    db.put(LeapCounters { by }).await?;
+    db.ask_one(LeapAccounts { by }).await?;
+    Ok(())
 }
 
 /// A small file of ours; `None` where there is none. One that cannot be read is not one that is not
@@ -146,7 +148,7 @@ async fn look_at_starts(
     }
     if is_older {
         tracing::warn!(
-            "the database is an older copy than the one this data folder had: event numbers go on further up"
+            "the database is an older copy than the one this data folder had: its numbers go on further up"
         );
         let tx = db.begin().await?;
         leap_over(&tx, LEAP + (event - next).max(0)).await?;

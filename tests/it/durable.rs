@@ -3,7 +3,7 @@
 
 use crate::support::binary::{Postrider, Ran, SHORT, account};
 use crate::support::check::{consistent, equal, expected};
-use crate::support::database::change;
+use crate::support::database::{ask, change};
 use crate::support::mail::{blocking, seed, serve_well};
 use std::process::Command;
 
@@ -190,6 +190,15 @@ async fn an_older_database_takes_nothing_from_the_bodies() {
             assert_eq!(std::fs::read(&today).unwrap(), bytes, "a pack that a newer copy names");
         }
         assert!(newest() > today, "an old pack is never appended to");
+        // What was told of today's mail named it by number: none is used again, of an account neither.
+        for number in [
+            "SELECT max(seq) AS x FROM event",
+            "SELECT max(id) AS x FROM message",
+            "SELECT seq AS x FROM sqlite_sequence WHERE name = 'account'",
+        ] {
+            let got: i64 = ask(&postrider.database(), number).parse().unwrap();
+            assert!(got > 1 << 32, "{number}: {got}");
+        }
     })
     .await;
 }

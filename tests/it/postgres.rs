@@ -6,7 +6,7 @@ use crate::support::database::{TestDatabase, ask, change};
 use crate::support::mail::{Mailbox, blocking, note, seed, serve_well};
 use crate::support::pgway::{Lost, PgWay};
 use crate::support::postgres::OwnServer;
-use crate::support::served::{head, until, wait_until, wait_within};
+use crate::support::served::{head, wait_until, wait_within};
 use std::time::{Duration, Instant};
 
 /// The variable that says where the database is.
@@ -106,97 +106,6 @@ async fn a_folder_costs_few_questions() {
     let each = (counts[1] - counts[0]) as f64 / 200.0;
     println!("{each:.2} questions a folder");
     assert!(each <= 3.0, "{each}: {counts:?}");
-}
-
-/// A second server is told who has the database, at once, and writes nothing; the first one does not notice.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_start_is_told_who_writes() {
-    let mailbox = seed::mailbox(3, 40);
-    let server = serve_well("u", &mailbox).await;
-    let postrider = Postrider::on_server(&config(server.port()));
-    let other = Postrider::new(&config(server.port()));
-    blocking(move || {
-        let url = postrider.database().url().to_owned();
-        let served = postrider.serve(&[]);
-        served.settle(&postrider, "u", &mailbox);
-        let before = crate::support::check::state(&postrider.database());
-        let began = Instant::now();
-        let ran = other.run_with(&["sync", "--once"], &[(URL, &url)]).exits(8);
-        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
-        let pid = format!(" {} ", served.running.child.id());
-        assert!(
-            ran.stderr.contains("is held by postrider ") && ran.stderr.contains(&pid),
-            "{}",
-            ran.stderr
-        );
-        assert_eq!(crate::support::check::state(&postrider.database()), before);
-        mailbox.append("INBOX", note("afterwards"));
-        served.settle(&postrider, "u", &mailbox);
-        served.stop();
-        consistent(&postrider.database());
-    })
-    .await;
-}
-
-/// Who takes the database over has it; who had it writes not one row more, and says who has it.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_taken_over_is_written_by_one() {
-    let mailbox = seed::mailbox(4, 60);
-    let server = serve_well("u", &mailbox).await;
-    let a = Postrider::on_server(&config(server.port()));
-    blocking(move || {
-        let url = a.database().url().to_owned();
-        let first = a.serve(&[]);
-        first.settle(&a, "u", &mailbox);
-        // B has a data folder of its own that knows the instance, and the same bodies.
-        let bodies = a.path("data/bodies");
-        let b = Postrider::new(&format!(
-            "[bodies]\ndir = \"{}\"\n{}",
-            bodies.display(),
-            config(server.port())
-        ));
-        std::fs::create_dir_all(b.path("data")).unwrap();
-        for name in ["data", "data/instance", "data/starts"] {
-            if name != "data" {
-                std::fs::copy(a.path(name), b.path(name)).unwrap();
-            }
-        }
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        std::fs::set_permissions(b.path("data"), private).unwrap();
-        first.running.signal("STOP");
-        mailbox.append("INBOX", note("for B"));
-        let second = b.serve_with(&["serve", "--take-over"], &[(URL, &url)]);
-        until(&a.database(), "SELECT count(*) AS x FROM message WHERE subject = 'for B'", "1");
-        let created = "SELECT count(*) AS x FROM event WHERE kind = 'message.created'";
-        wait_until("B's run", || ask(&a.database(), "SELECT state AS x FROM account") == "idle");
-        let signed = ask(&a.database(), "SELECT value AS x FROM setting WHERE name = 'writer'");
-        assert!(signed.contains(&format!(" {} ", second.running.child.id())), "{signed}");
-        first.running.signal("CONT");
-        let told = |what: &str| {
-            let (_, told) = first.ask("GET", "/v1/accounts/u");
-            told.to_string().contains(what)
-        };
-        mailbox.append("INBOX", note("for B again"));
-        until(
-            &a.database(),
-            "SELECT count(*) AS x FROM message WHERE subject = 'for B again'",
-            "1",
-        );
-        wait_until("A says who has it", || told("is held by another postrider"));
-        assert_eq!(
-            ask(&a.database(), "SELECT value AS x FROM setting WHERE name = 'writer'"),
-            signed
-        );
-        assert_eq!(
-            ask(&a.database(), created),
-            ask(&a.database(), "SELECT count(*) AS x FROM message")
-        );
-        second.stop();
-        drop(first);
-        consistent(&a.database());
-        assert_eq!(b.run_with(&["verify", "u", "--offline"], &[(URL, &url)]).code, Some(0));
-    })
-    .await;
 }
 
 /// Nobody knows what became of a COMMIT that is not answered; the one that is asked next does.

@@ -3,14 +3,108 @@
 
 use crate::support::binary::{Postrider, account};
 use crate::support::check::consistent;
-use crate::support::database::{ask, change};
+use crate::support::database::ask;
 use crate::support::mail::{blocking, note, seed, serve_well};
-use crate::support::served::{head, until};
+use crate::support::served::{head, until, wait_until};
+use std::time::{Duration, Instant};
 
 const URL: &str = "POSTRIDER_STORE__URL";
+/// So far numbers leap.
+const LEAP: i64 = 1 << 32;
 
 fn config(port: u16) -> String {
     format!("{}{}", head(), account("u", port, "pw"))
+}
+
+/// A second server is told who has the database, at once, and writes nothing; the first one does not notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_start_is_told_who_writes() {
+    let mailbox = seed::mailbox(3, 40);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::on_server(&config(server.port()));
+    let other = Postrider::new(&config(server.port()));
+    blocking(move || {
+        let url = postrider.database().url().to_owned();
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        let before = crate::support::check::state(&postrider.database());
+        let began = Instant::now();
+        let ran = other.run_with(&["sync", "--once"], &[(URL, &url)]).exits(8);
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        let pid = format!(" {} ", served.running.child.id());
+        assert!(
+            ran.stderr.contains("is held by postrider ") && ran.stderr.contains(&pid),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(crate::support::check::state(&postrider.database()), before);
+        mailbox.append("INBOX", note("afterwards"));
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+        consistent(&postrider.database());
+    })
+    .await;
+}
+
+/// Who takes the database over has it; who had it writes not one row more, and says who has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_over_is_written_by_one() {
+    let mailbox = seed::mailbox(4, 60);
+    let server = serve_well("u", &mailbox).await;
+    let a = Postrider::on_server(&config(server.port()));
+    blocking(move || {
+        let url = a.database().url().to_owned();
+        let first = a.serve(&[]);
+        first.settle(&a, "u", &mailbox);
+        // B has a data folder of its own that knows the instance, and the same bodies.
+        let bodies = a.path("data/bodies");
+        let b = Postrider::new(&format!(
+            "[bodies]\ndir = \"{}\"\n{}",
+            bodies.display(),
+            config(server.port())
+        ));
+        std::fs::create_dir_all(b.path("data")).unwrap();
+        for name in ["data", "data/instance", "data/starts"] {
+            if name != "data" {
+                std::fs::copy(a.path(name), b.path(name)).unwrap();
+            }
+        }
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(b.path("data"), private).unwrap();
+        first.running.signal("STOP");
+        mailbox.append("INBOX", note("for B"));
+        let second = b.serve_with(&["serve", "--take-over"], &[(URL, &url)]);
+        until(&a.database(), "SELECT count(*) AS x FROM message WHERE subject = 'for B'", "1");
+        let created = "SELECT count(*) AS x FROM event WHERE kind = 'message.created'";
+        wait_until("B's run", || ask(&a.database(), "SELECT state AS x FROM account") == "idle");
+        let signed = ask(&a.database(), "SELECT value AS x FROM setting WHERE name = 'writer'");
+        assert!(signed.contains(&format!(" {} ", second.running.child.id())), "{signed}");
+        first.running.signal("CONT");
+        let told = |what: &str| {
+            let (_, told) = first.ask("GET", "/v1/accounts/u");
+            told.to_string().contains(what)
+        };
+        mailbox.append("INBOX", note("for B again"));
+        until(
+            &a.database(),
+            "SELECT count(*) AS x FROM message WHERE subject = 'for B again'",
+            "1",
+        );
+        wait_until("A says who has it", || told("is held by another postrider"));
+        assert_eq!(
+            ask(&a.database(), "SELECT value AS x FROM setting WHERE name = 'writer'"),
+            signed
+        );
+        assert_eq!(
+            ask(&a.database(), created),
+            ask(&a.database(), "SELECT count(*) AS x FROM message")
+        );
+        second.stop();
+        drop(first);
+        consistent(&a.database());
+        assert_eq!(b.run_with(&["verify", "u", "--offline"], &[(URL, &url)]).code, Some(0));
+    })
+    .await;
 }
 
 /// A start whose data folder is another mirror's says so, and whoever has the database does not notice.
@@ -39,7 +133,8 @@ async fn what_would_not_stand_takes_nothing_over() {
     .await;
 }
 
-/// A standby that was promoted lacks the last commits: no number of an event that was told is used again.
+/// A standby that was promoted lacks the last commits: no number that was told is used again, of an event, a message,
+/// a folder or an account.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_lacks_what_was_told_is_noticed() {
     let mailbox = seed::mailbox(72, 20);
@@ -49,23 +144,31 @@ async fn a_server_that_lacks_what_was_told_is_noticed() {
         let served = postrider.serve(&[]);
         served.settle(&postrider, "u", &mailbox);
         let database = postrider.database();
-        let last: i64 = ask(&database, "SELECT max(seq) AS x FROM event").parse().unwrap();
-        change(
-            &database,
-            "DELETE FROM event WHERE seq > (SELECT max(seq) - 4 FROM event); UPDATE counter SET next = next - 4 WHERE \
-             name = 'event'; SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
-             database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-        );
+        let standby = database.copied();
+        mailbox.create("Later", "");
+        mailbox.append("INBOX", note("told"));
+        mailbox.append("Later", note("told there"));
+        served.ask("POST", "/v1/accounts/u/sync-now");
+        served.settle(&postrider, "u", &mailbox);
+        let told: i64 = ask(&database, "SELECT max(seq) AS x FROM event").parse().unwrap();
+        standby.promote();
         mailbox.append("INBOX", note("behind it"));
         until(&database, "SELECT count(*) AS x FROM message WHERE subject = 'behind it'", "1");
+        served.ask("POST", "/v1/accounts/u/sync-now");
+        served.settle(&postrider, "u", &mailbox);
         let between = format!(
-            "SELECT count(*) AS x FROM event WHERE seq > {} AND seq <= {}",
-            last - 4,
-            last + (1_i64 << 32)
+            "SELECT count(*) AS x FROM event WHERE seq > {told} AND seq <= {told} + {LEAP}"
         );
         assert_eq!(ask(&database, &between), "0");
-        let beyond = format!("SELECT count(*) > 0 AS x FROM event WHERE seq > {}", last + (1_i64 << 32));
-        assert_eq!(ask(&database, &beyond), "1");
+        for number in [
+            "SELECT max(seq) AS x FROM event",
+            "SELECT min(id) AS x FROM message WHERE subject LIKE 'told%'",
+            "SELECT id AS x FROM folder WHERE path = 'Later'",
+            "SELECT nextval(pg_get_serial_sequence('account', 'id')) AS x",
+        ] {
+            let got: i64 = ask(&database, number).parse().unwrap();
+            assert!(got > LEAP, "{number}: {got}");
+        }
         served.stop();
         // What is missing is said by no gap: the leap is a row.
         postrider.run(&["verify", "u", "--offline"]).exits(0);

@@ -37,13 +37,13 @@ impl StoreState {
             self.db.renew_writer().await?;
             self.numbers = None;
             // A COMMIT without its answer has told nobody; and a server may come back as one that lacks what was
-            // told (a standby that was promoted): then the numbers of events go on further up.
+            // told (a standby that was promoted): then all numbers go on further up.
             let told = *self.events.borrow();
             if let Some(event) = self.db.writer.ask_one(NextEvent {}).await? {
                 let last = event.next - 1;
                 if last < told {
                     tracing::warn!(
-                        "the database lacks events that were told: their numbers go on further up"
+                        "the database lacks events that were told: all numbers go on further up"
                     );
                     let tx = self.db.begin().await?;
                     leap_over(&tx, LEAP + told - last).await?;

@@ -22,7 +22,10 @@ queries! {
     Setting { name: String } -> Kept;
     /// Notes that the numbers of events leap by so much.
     LeapRow { by: i64 };
-    LeapCounter { by: i64 };
+    /// All that is handed out by number leaps: messages and folders with the events.
+    LeapCounters { by: i64 };
+    /// The numbers of accounts are the database's own to hand out.
+    LeapAccounts { by: i64 } -> NextSeq;
     NextEvent {} -> NextSeq;
     PutSetting { name: String, value: String };
     ForgetSetting { name: String };

@@ -73,6 +73,16 @@ impl TestDatabase {
         Self::Server(format!("{server}/postgres")).run(drop);
     }
 
+    /// A standby that is not sent anything from here on: whoever is connected is cut off meanwhile.
+    pub(crate) fn copied(&self) -> Standby {
+        let (server, name) = self.url().rsplit_once('/').unwrap();
+        let server = Self::Server(format!("{server}/postgres"));
+        let copied = format!("CREATE DATABASE {name}_standby TEMPLATE {name}");
+        let standby = Standby { server, name: name.to_owned() };
+        standby.alone(&[copied]);
+        standby
+    }
+
     /// What says to the binary where it is; a file lies where it always does.
     pub(crate) fn variable(&self) -> Option<(&'static str, &str)> {
         match self {
@@ -247,6 +257,38 @@ pub(crate) fn locked<T>(database: &TestDatabase, work: impl FnOnce() -> T) -> T 
     let told = work();
     drop(held);
     told
+}
+
+/// A database as it was, beside the one of this name.
+#[derive(Debug)]
+pub(crate) struct Standby {
+    server: TestDatabase,
+    name: String,
+}
+
+impl Standby {
+    /// It takes the other's place.
+    pub(crate) fn promote(self) {
+        let Self { name, .. } = &self;
+        self.alone(&[
+            format!("ALTER DATABASE {name} RENAME TO {name}_lost"),
+            format!("ALTER DATABASE {name}_standby RENAME TO {name}"),
+            format!("DROP DATABASE {name}_lost"),
+        ]);
+    }
+
+    /// Does this while nobody is connected.
+    fn alone(&self, sql: &[String]) {
+        let Self { server, name } = self;
+        server.run(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
+        server.run(format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        ));
+        for sql in sql {
+            server.run(sql.clone());
+        }
+        server.run(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
+    }
 }
 
 /// A transaction of somebody else, which is given up when this is dropped.

@@ -9,7 +9,11 @@ pub(in crate::store::sql) const fn words(text: SettingText) -> &'static str {
             "INSERT INTO leap (at, after, next) SELECT EXTRACT(EPOCH FROM now())::bigint * 1000000, next - 1, next + \
              $1 FROM counter WHERE name = 'event'"
         }
-        SettingText::LeapCounter => "UPDATE counter SET next = next + $1 WHERE name = 'event'",
+        SettingText::LeapCounters => "UPDATE counter SET next = next + $1",
+        SettingText::LeapAccounts => {
+            "SELECT setval(pg_get_serial_sequence('account', 'id'), nextval(pg_get_serial_sequence('account', 'id')) + \
+             $1) AS next"
+        }
         SettingText::NextEvent => "SELECT next FROM counter WHERE name = 'event'",
         SettingText::PutSetting => {
             "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = \
