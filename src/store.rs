@@ -30,9 +30,9 @@ pub use instance::{
     StartCount, adopt, agree, belongs, mark_bodies, note_place, note_stop, own_bodies,
 };
 pub use open_error::OpenError;
-pub use read::{AccountInfo, Chosen, ManifestRow, Reader};
+pub use read::{Chosen, ManifestRow, Reader};
 pub use sql::counts::Miscount;
-pub use sql::reading::ManifestFolder;
+pub use sql::reading::{AccountInfo, ManifestFolder};
 pub use sql::shown::{
     EventNumbers, StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun,
 };

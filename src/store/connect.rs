@@ -3,6 +3,7 @@
 use crate::config::Place;
 use crate::store::failure::Trouble;
 use crate::store::open_error::OpenError;
+use crate::store::sql::postgres::readers::ReaderPool;
 use crate::store::sql::postgres::server::{PostgresServer, error_of};
 use crate::store::sql::postgres::session::Session;
 use crate::store::sql::postgres::transaction::PostgresTransaction;
@@ -24,8 +25,56 @@ pub struct Database {
     /// The one connection that writes.
     pub(super) writer: Writer,
     /// Connections that only read.
-    pub(super) readers: DatabaseConnection,
+    pub(super) readers: Readers,
     home: Home,
+}
+
+/// Connections that only read.
+#[derive(Clone, Debug)]
+pub(super) enum Readers {
+    /// SQLite's.
+    File(DatabaseConnection),
+    /// PostgreSQL's.
+    Server(ReaderPool),
+}
+
+impl Readers {
+    /// An answer.
+    pub(super) async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
+        match self {
+            Self::File(db) => db.ask(query).await,
+            Self::Server(pool) => {
+                rows_of(&pool.ask(Q::TEXT.words(Dialect::Postgres), query.values()).await?)
+            }
+        }
+    }
+
+    /// The first row of an answer.
+    pub(super) async fn ask_one<Q: Asks>(&self, query: Q) -> Result<Option<Q::Row>, Trouble> {
+        Ok(self.ask(query).await?.into_iter().next())
+    }
+
+    /// How many are in use, and how many are not.
+    pub(super) fn in_use(&self) -> (usize, usize) {
+        match self {
+            Self::File(db) => {
+                let pool = db.get_sqlite_connection_pool();
+                let all = usize::try_from(pool.size()).unwrap_or(usize::MAX);
+                (all.saturating_sub(pool.num_idle()), pool.num_idle())
+            }
+            Self::Server(pool) => pool.in_use(),
+        }
+    }
+
+    async fn close(self) -> Result<(), DbErr> {
+        match self {
+            Self::File(db) => db.close().await,
+            Self::Server(pool) => {
+                pool.close().await;
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Where it is, and how it is spoken to there.
@@ -42,6 +91,12 @@ pub(super) enum Writer {
     File(DatabaseConnection),
     /// PostgreSQL's.
     Server(Session),
+    /// None: it was opened for reading alone.
+    Nobody(Readers),
+}
+
+fn reads_alone() -> Trouble {
+    Trouble::Database(DbErr::Custom("it was opened for reading alone".into()))
 }
 
 impl Sql for Writer {
@@ -52,6 +107,7 @@ impl Sql for Writer {
                 let words = Q::TEXT.words(Dialect::Postgres);
                 rows_of(&session.ask(words, query.values()).await?)
             }
+            Self::Nobody(readers) => readers.ask(query).await,
         }
     }
 
@@ -59,6 +115,7 @@ impl Sql for Writer {
         match self {
             Self::File(db) => db.put(query).await,
             Self::Server(session) => session.put(query).await,
+            Self::Nobody(_) => Err(reads_alone()),
         }
     }
 }
@@ -69,7 +126,7 @@ impl Writer {
     pub(super) fn sqlite(&self) -> &DatabaseConnection {
         match self {
             Self::File(db) => db,
-            Self::Server(_) => unreachable!("the test's database is a file"),
+            _ => unreachable!("the test's database is a file"),
         }
     }
 
@@ -80,6 +137,7 @@ impl Writer {
                 session.close().await;
                 Ok(())
             }
+            Self::Nobody(_) => Ok(()),
         }
     }
 }
@@ -110,9 +168,7 @@ impl Database {
         match (&self.home, &self.writer) {
             (Home::File(file), Writer::File(db)) => Ok(file.begin(db).await?.into()),
             (_, Writer::Server(session)) => Ok(PostgresTransaction::begin(session).await?.into()),
-            (Home::Server(_), Writer::File(_)) => {
-                Err(Trouble::Database(DbErr::Custom("it was opened for reading alone".into())))
-            }
+            _ => Err(reads_alone()),
         }
     }
 
@@ -202,6 +258,7 @@ async fn open_file(file: SqliteFile) -> Result<Database, OpenError> {
         Migrator::up(&writer, None).await.map_err(broken)?;
     }
     let readers = file.readers().await.map_err(broken)?;
+    let readers = Readers::File(readers);
     Ok(Database { writer: Writer::File(writer), readers, home: Home::File(file) })
 }
 
@@ -215,7 +272,7 @@ async fn open_server(server: PostgresServer, takes_over: bool) -> Result<Databas
     if applied.is_empty() {
         session.make(&migration::postgres()).await.map_err(broken)?;
     }
-    let readers = server.readers().await.map_err(broken)?;
+    let readers = Readers::Server(ReaderPool::of(&server));
     Ok(Database { writer: Writer::Server(session), readers, home: Home::Server(server) })
 }
 
@@ -234,16 +291,16 @@ pub async fn open_for_reading(place: &Place) -> Result<Database, OpenError> {
             }
             let readers = file.readers().await.map_err(broken)?;
             let applied = file.applied(&readers).await.map_err(broken)?;
-            (readers, applied, Home::File(file))
+            (Readers::File(readers), applied, Home::File(file))
         }
         Place::Server(server) => {
             let server = PostgresServer::at(server);
-            let readers = server.readers().await.map_err(|e| broken(error_of(e)))?;
-            let applied = server.applied(&readers).await.map_err(broken)?;
+            let readers = ReaderPool::of(&server);
+            let applied = readers.applied().await.map_err(|e| broken(error_of(e)))?;
             if applied.is_empty() {
                 return Err(OpenError::Missing(place.clone()));
             }
-            (readers, applied, Home::Server(server))
+            (Readers::Server(readers), applied, Home::Server(server))
         }
     };
     if let Some(step) = pending(place, &applied)?.first() {
@@ -252,7 +309,7 @@ pub async fn open_for_reading(place: &Place) -> Result<Database, OpenError> {
         ));
         return Err(broken(source));
     }
-    Ok(Database { writer: Writer::File(readers.clone()), readers, home })
+    Ok(Database { writer: Writer::Nobody(readers.clone()), readers, home })
 }
 
 /// The steps that the database lacks; refuses one that has steps this binary does not know.

@@ -7,7 +7,7 @@ use crate::store::disagreement::Disagreement;
 use crate::store::failure::Trouble;
 use crate::store::sql::postgres::server::error_of;
 use crate::store::sql::setting::{
-    ForgetSetting, LeapAccounts, LeapCounters, LeapRow, NextEvent, PutSetting, Setting,
+    ForgetSetting, LeapAccounts, LeapCounters, LeapRow, NextEvent, NextSeq, PutSetting, Setting,
 };
 use crate::store::transaction::Sql;
 use std::collections::BTreeMap;
@@ -33,8 +33,8 @@ async fn stored(db: &impl Sql, name: &str) -> Result<Option<String>, Trouble> {
     Ok(db.ask_one(Setting { name: name.into() }).await?.map(|kept| kept.value))
 }
 
-async fn next_event(db: &impl Sql) -> Result<i64, Trouble> {
-    Ok(db.ask_one(NextEvent {}).await?.map_or(1, |event| event.next))
+fn next_of(counter: Option<NextSeq>) -> i64 {
+    counter.map_or(1, |event| event.next)
 }
 
 fn setting(name: &str, value: impl ToString) -> PutSetting {
@@ -133,7 +133,7 @@ async fn look_at_starts(
 ) -> Result<(bool, StartCount), Disagreement> {
     let (starts, event) = read_starts(data_dir)?;
     let known: i64 = stored(&db.writer, "starts").await?.and_then(|n| n.parse().ok()).unwrap_or(0);
-    let next = next_event(&db.writer).await?;
+    let next = next_of(db.writer.ask_one(NextEvent {}).await?);
     let is_older = starts > known || event > next;
     let starts = starts.max(known) + 1;
     let start = StartCount { data_dir: data_dir.to_owned(), starts, event };
@@ -183,7 +183,7 @@ pub fn note_place(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
 /// # Errors
 /// [`Disagreement`], by variant: the next start knows less.
 pub async fn note_stop(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
-    let next = next_event(&db.readers).await?;
+    let next = next_of(db.readers.ask_one(NextEvent {}).await?);
     let (starts, known) = read_starts(data_dir)?;
     // Where nothing has happened there is nothing to learn.
     if known == next {

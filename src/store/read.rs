@@ -2,20 +2,20 @@
 //! open for long.
 
 use crate::config::Place;
-use crate::store::connect::Database;
+use crate::store::connect::{Database, Readers};
 use crate::store::failure::Trouble;
 use crate::store::rows::{self, credential, guarded};
 use crate::store::sql::commit::AllFolders;
 use crate::store::sql::counts::{Miscount, Miscounts};
 use crate::store::sql::credential::{Credentials, Spent, SpentInHour};
-use crate::store::sql::query::{Asks, Dialect, standing_from};
+use crate::store::sql::query::Asks;
 use crate::store::sql::reading::{
-    AllManifestFolders, DeletedManifest, EstimatesSizes, EventGaps, LimboCount, Manifest,
-    ManifestColumns, ManifestFolder, ManifestFolders, Sample, SampleColumns, SampleOfPart,
+    AccountInfo, Accounts, AllManifestFolders, DeletedManifest, EstimatesSizes, EventGaps,
+    LimboCount, Manifest, ManifestColumns, ManifestFolder, ManifestFolders, Sample, SampleColumns,
+    SampleOfPart,
 };
 use crate::store::sql::rematch::{HeldKeys, KeyColumns};
 use crate::store::sql::setting::Version;
-use crate::store::transaction::Sql;
 use postrider_core::budget::Spending;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
@@ -26,33 +26,17 @@ use postrider_core::mail::key::{HeldKey, MatchKey};
 use postrider_core::oauth::CredentialRow;
 use postrider_core::provider::folders::Sampled;
 use postrider_core::run::reads::{FolderRows, Query, Rows};
-use postrider_core::standing::Standing;
-use postrider_entity::account;
-use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 
 /// Rows of a sample.
 const SAMPLE: i64 = 20;
-/// How often a question is asked anew whose connection was lost.
-const ASKED_AGAIN: u32 = 2;
 /// Rows in a piece.
 const PIECE_ROWS: i64 = 5000;
 
 /// Reads from the database.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    db: DatabaseConnection,
+    db: Readers,
     place: Place,
-}
-
-/// An account as it is shown.
-#[derive(Clone, Debug)]
-pub struct AccountInfo {
-    /// Row number.
-    pub id: AccountId,
-    /// Its id in the config.
-    pub name: String,
-    /// How it stands.
-    pub standing: Standing,
 }
 
 /// A location with its body: a line of the manifest.
@@ -92,22 +76,12 @@ impl Reader {
         Self { db: db.readers.clone(), place: db.place() }
     }
 
-    /// An answer. A connection that was lost meanwhile has said nothing: the next one is asked.
-    pub(super) async fn ask<Q: Asks + Clone>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
-        for _ in 0..ASKED_AGAIN {
-            match self.db.ask(query.clone()).await {
-                Err(why) if why.is_lost() => {}
-                answered => return answered,
-            }
-        }
+    pub(super) async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
         self.db.ask(query).await
     }
 
-    pub(super) async fn ask_one<Q: Asks + Clone>(
-        &self,
-        query: Q,
-    ) -> Result<Option<Q::Row>, Trouble> {
-        Ok(self.ask(query).await?.into_iter().next())
+    pub(super) async fn ask_one<Q: Asks>(&self, query: Q) -> Result<Option<Q::Row>, Trouble> {
+        self.db.ask_one(query).await
     }
 
     /// Where the database is.
@@ -119,18 +93,8 @@ impl Reader {
     /// How many connections read it, by what they do now.
     #[must_use]
     pub fn connections(&self) -> [(&'static str, usize); 2] {
-        let (all, idle) = match Dialect::of(&self.db) {
-            Dialect::Sqlite => {
-                let pool = self.db.get_sqlite_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
-            Dialect::Postgres => {
-                let pool = self.db.get_postgres_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
-        };
-        let all = usize::try_from(all).unwrap_or(usize::MAX);
-        [("busy", all.saturating_sub(idle)), ("free", idle)]
+        let (busy, free) = self.db.in_use();
+        [("busy", busy), ("free", free)]
     }
 
     /// What the database is, with its version.
@@ -147,19 +111,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn accounts(&self) -> Result<Vec<AccountInfo>, Failure> {
-        let rows = account::Entity::find()
-            .order_by_asc(account::Column::Name)
-            .all(&self.db)
-            .await
-            .map_err(|e| failed(e.into()))?;
-        Ok(rows
-            .into_iter()
-            .map(|row| AccountInfo {
-                id: AccountId(row.id),
-                name: row.name,
-                standing: standing_from(&row.state),
-            })
-            .collect())
+        self.ask(Accounts {}).await.map_err(failed)
     }
 
     /// The folders of an account that are not deleted.

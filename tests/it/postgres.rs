@@ -193,7 +193,7 @@ async fn a_table_that_is_held_is_one_reason() {
         wait_until("a reason", || served.ask("GET", "/readyz").1.to_string().contains("database"));
         let (_, told) = served.ask("GET", "/v1/accounts/u");
         println!("{told}");
-        std::thread::sleep(Duration::from_secs(8));
+        std::thread::sleep(Duration::from_secs(20));
         drop(holds);
         let began = Instant::now();
         wait_within(Duration::from_secs(12), "the mail", || {

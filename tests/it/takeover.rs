@@ -5,7 +5,8 @@ use crate::support::binary::{Postrider, account};
 use crate::support::check::consistent;
 use crate::support::database::ask;
 use crate::support::mail::{blocking, note, seed, serve_well};
-use crate::support::served::{head, until, wait_until};
+use crate::support::pgway::PgWay;
+use crate::support::served::{head, until, wait_until, wait_within};
 use std::time::{Duration, Instant};
 
 const URL: &str = "POSTRIDER_STORE__URL";
@@ -172,6 +173,47 @@ async fn a_server_that_lacks_what_was_told_is_noticed() {
         served.stop();
         // What is missing is said by no gap: the leap is a row.
         postrider.run(&["verify", "u", "--offline"]).exits(0);
+    })
+    .await;
+}
+
+/// What lies between forgets all connections, and tells nobody: readers and writer are made anew within their
+/// deadlines, and none of the old ones is waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_went_silent_are_given_up() {
+    let mailbox = seed::mailbox(73, 20);
+    let server = serve_well("u", &mailbox).await;
+    let config = format!("[store]\ntimeout = \"2s\"\n{}", config(server.port()));
+    let postrider = Postrider::on_server(&config);
+    blocking(move || {
+        let way = PgWay::to(postrider.database().url());
+        let by_way = way.url(postrider.database().url());
+        let served = postrider.serve(&[(URL, &by_way)]);
+        served.settle(&postrider, "u", &mailbox);
+        let all_read = || {
+            let ask = || served.ask("GET", "/v1/accounts").0 == 200;
+            std::thread::scope(|s| {
+                let asked: Vec<_> = (0..12).map(|_| s.spawn(ask)).collect();
+                asked.into_iter().all(|asked| asked.join().unwrap())
+            })
+        };
+        let begun = Instant::now();
+        // One that was used a moment ago is believed to be there; any other shows it first.
+        for (n, idle, most) in [(0, Duration::ZERO, 15), (1, Duration::from_millis(1500), 5)] {
+            wait_until("readers", all_read);
+            std::thread::sleep(idle);
+            way.silence();
+            let began = Instant::now();
+            mailbox.append("INBOX", note(&format!("behind it {n}")));
+            wait_within(Duration::from_secs(most), "readers", all_read);
+            println!("read after {:?}", began.elapsed());
+        }
+        let sql = "SELECT count(*) AS x FROM message WHERE subject LIKE 'behind it%'";
+        wait_within(Duration::from_secs(45), "the mail", || ask(&postrider.database(), sql) == "2");
+        println!("stored after {:?}", begun.elapsed());
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+        consistent(&postrider.database());
     })
     .await;
 }

@@ -55,6 +55,7 @@ mod lock;
 pub(super) mod opening;
 mod promise;
 pub(super) mod quiet;
+pub(in crate::store) mod readers;
 pub(super) mod reading;
 pub(super) mod rematch;
 pub(in crate::store) mod server;

@@ -3,9 +3,20 @@
 use crate::store::sql::query::{Document, queries, rows};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 
 rows! {
+    /// An account as it is shown.
+    pub struct AccountInfo {
+        /// Row number.
+        pub id: AccountId,
+        /// Its id in the config.
+        pub name: String,
+        /// How it stands.
+        pub standing: Standing,
+    }
+
     /// A folder of a manifest. Its number is its name: paths are for people, and several may be alike.
     pub struct ManifestFolder {
         /// Row number.
@@ -57,6 +68,8 @@ rows! {
 queries! {
     /// A text by which runs, manifests and verification read.
     ReadText, reading:
+    /// By name.
+    Accounts {} -> AccountInfo;
     ManifestFolders { account: AccountId } -> ManifestFolder;
     /// Deleted ones, too.
     AllManifestFolders { account: AccountId } -> ManifestFolder;

@@ -34,6 +34,10 @@ struct Seen {
     losses: AtomicU64,
     /// Microseconds that each question takes longer.
     latency: AtomicU64,
+    /// Connections that were made.
+    made: AtomicU64,
+    /// Those made before this one lead nowhere any more, and nobody is told.
+    silent: AtomicU64,
 }
 
 impl PgWay {
@@ -50,10 +54,11 @@ impl PgWay {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else { continue };
                 server.set_nodelay(true).unwrap();
                 client.set_nodelay(true).unwrap();
-                let seen = Arc::clone(&seen);
+                let number = seen.made.fetch_add(1, Ordering::SeqCst);
+                let (seen, sees) = (Arc::clone(&seen), Arc::clone(&seen));
                 let (back, forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-                std::thread::spawn(move || drop(answers(&back, &forth)));
-                std::thread::spawn(move || drop(questions(&client, &server, &seen)));
+                std::thread::spawn(move || drop(answers(&back, &forth, &sees, number)));
+                std::thread::spawn(move || drop(questions(&client, &server, &seen, number)));
             }
         });
         way
@@ -78,16 +83,38 @@ impl PgWay {
         self.seen.latency.store(u64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
     }
 
+    /// What comes by the connections there are is lost from here on, and they stay as they are.
+    pub(crate) fn silence(&self) {
+        self.seen.silent.store(self.seen.made.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
     /// What was asked since the last time.
     pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.seen.asked.lock().unwrap())
     }
 }
 
-fn answers(mut from: &TcpStream, mut to: &TcpStream) -> std::io::Result<()> {
+impl Seen {
+    fn is_silent(&self, number: u64) -> bool {
+        number < self.silent.load(Ordering::SeqCst)
+    }
+}
+
+fn answers(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    seen: &Seen,
+    number: u64,
+) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let n = from.read(&mut buffer)?;
+        if seen.is_silent(number) {
+            // Both sockets stay open.
+            loop {
+                std::thread::park();
+            }
+        }
         if n == 0 {
             // Whoever still listens there hears that it is over.
             return to.shutdown(Shutdown::Both);
@@ -101,7 +128,12 @@ fn text_at(body: &[u8], from: usize) -> String {
     String::from_utf8_lossy(&body[from..end]).into_owned()
 }
 
-fn questions(mut from: &TcpStream, mut to: &TcpStream, seen: &Seen) -> std::io::Result<()> {
+fn questions(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    seen: &Seen,
+    number: u64,
+) -> std::io::Result<()> {
     let mut names = std::collections::BTreeMap::<String, String>::new();
     let (mut is_begun, mut asks) = (false, String::new());
     let done = loop {
@@ -114,6 +146,9 @@ fn questions(mut from: &TcpStream, mut to: &TcpStream, seen: &Seen) -> std::io::
         let mut body = vec![0; octets - 4];
         if let Err(e) = from.read_exact(&mut body) {
             break Err(e);
+        }
+        if seen.is_silent(number) {
+            continue;
         }
         let whole = [head.as_slice(), &body].concat();
         if !is_begun {

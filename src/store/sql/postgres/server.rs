@@ -5,9 +5,9 @@ use crate::store::failure::Trouble;
 use crate::store::open_error::OpenError;
 use crate::store::sql::postgres::lock::{Holder, own_name};
 use crate::store::sql::postgres::session::{Session, Taken, told};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement, TryGetable};
+use sea_orm::{DbErr, TryGetable};
 use secrecy::ExposeSecret;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use std::time::Duration;
 
@@ -16,15 +16,6 @@ const START: Duration = Duration::from_millis(1500);
 
 /// Behind a connection that was lost, the server has ended what it had open by then.
 const LOST: Duration = Duration::from_secs(10);
-
-/// A connection that was used so lately is there.
-const IDLE: Duration = Duration::from_secs(1);
-
-/// Longest wait for its sign of life.
-const PING: Duration = Duration::from_secs(2);
-
-/// Longest wait for one of the readers.
-const ACQUIRE: Duration = Duration::from_secs(10);
 
 /// Longest wait for a lock that somebody else holds on a row or a table.
 const LOCKED: Duration = Duration::from_secs(3);
@@ -94,11 +85,12 @@ impl PostgresServer {
             .disable_statement_logging())
     }
 
-    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+    /// A connection; what it is told beside what all are told.
+    async fn connect(&self, beside: &str) -> Result<PgConnection, sqlx::Error> {
         let connect = async {
             let mut connection = PgConnection::connect_with(&self.options()?).await?;
             let settings = settings(&self.name, self.place.timeout);
-            connection.execute(AssertSqlSafe(settings)).await?;
+            connection.execute(AssertSqlSafe(settings + beside)).await?;
             Ok(connection)
         };
         let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
@@ -127,7 +119,7 @@ impl PostgresServer {
     }
 
     pub(super) async fn session(&self) -> Result<Session, Trouble> {
-        Ok(Session::of(self.connect().await.map_err(told)?))
+        Ok(Session::of(self.connect("").await.map_err(told)?))
     }
 
     /// Takes the lock from whoever holds it: that one finds, should it come back, that another writes.
@@ -195,29 +187,14 @@ impl PostgresServer {
         Ok(session)
     }
 
-    /// Connections that only read.
-    pub(in crate::store) async fn readers(&self) -> Result<DatabaseConnection, Trouble> {
-        let settings = settings(&self.name, self.place.timeout);
-        let options = PgPoolOptions::new()
-            .max_connections(self.place.readers)
-            .min_connections(0)
-            .acquire_timeout(ACQUIRE.min(self.place.timeout))
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    // Whoever was used a moment ago is there; what is lost all the same is asked again.
-                    let ping = tokio::time::timeout(PING, connection.ping());
-                    Ok(meta.idle_for < IDLE || matches!(ping.await, Ok(Ok(()))))
-                })
-            })
-            .after_connect(move |connection, _| {
-                let settings = format!("{settings}; SET default_transaction_read_only = on");
-                Box::pin(
-                    async move { connection.execute(AssertSqlSafe(settings)).await.map(|_| ()) },
-                )
-            });
-        let pool = options.connect_with(self.options().map_err(told)?).await.map_err(told)?;
-        Ok(DatabaseConnection::from(pool))
+    /// How many connections read, and how long a statement may take.
+    pub(super) fn limits(&self) -> (u32, Duration) {
+        (self.place.readers, self.place.timeout)
+    }
+
+    /// A connection that only reads.
+    pub(super) async fn reader(&self) -> Result<PgConnection, sqlx::Error> {
+        self.connect("; SET default_transaction_read_only = on").await
     }
 }
 
@@ -230,11 +207,11 @@ pub(in crate::store) fn error_of(trouble: Trouble) -> DbErr {
 }
 
 /// The steps of the schema that were made.
-const APPLIED: &str = "SELECT version FROM seaql_migrations ORDER BY version";
+pub(super) const APPLIED: &str = "SELECT version FROM seaql_migrations ORDER BY version";
 
 /// Whether anything of ours was ever made there.
 pub(super) const HAS_TABLES: &str = "to_regclass('seaql_migrations') IS NOT NULL";
-const HAS_TABLES_NOW: &str = "SELECT to_regclass('seaql_migrations') IS NOT NULL";
+pub(super) const HAS_TABLES_NOW: &str = "SELECT to_regclass('seaql_migrations') IS NOT NULL";
 
 impl Taken {
     /// The one value of an answer.
@@ -264,22 +241,5 @@ impl Session {
         taken.run(format!("BEGIN; SET LOCAL statement_timeout = 0; {tables}; COMMIT")).await?;
         taken.give_back();
         Ok(())
-    }
-}
-
-impl PostgresServer {
-    /// The steps of the schema that were made, as a reader sees it.
-    pub(in crate::store) async fn applied(
-        &self,
-        db: &DatabaseConnection,
-    ) -> Result<Vec<String>, DbErr> {
-        let ask = |sql: &str| Statement::from_string(db.get_database_backend(), sql);
-        let found = db.query_one_raw(ask(HAS_TABLES_NOW)).await?;
-        let has_tables = found.map_or(Ok(false), |row| row.try_get_by_index(0))?;
-        if !has_tables {
-            return Ok(Vec::new());
-        }
-        let rows = db.query_all_raw(ask(APPLIED)).await?;
-        rows.iter().map(|row| row.try_get_by_index(0)).collect()
     }
 }

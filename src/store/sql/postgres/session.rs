@@ -9,7 +9,11 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// Longest wait until a server hears that a connection is over.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// A connection that writes, while there is one.
 #[derive(Clone, Debug)]
@@ -63,11 +67,14 @@ impl Session {
 
     /// Closes it: its locks are given back by now, or when the server finds out.
     pub(in crate::store) async fn close(self) {
-        let connection = self.place.lock().await.take();
-        if let Some(connection) = connection {
-            // What was to be durable is.
-            drop(connection.close().await);
-        }
+        let closed = async {
+            let connection = self.place.lock().await.take();
+            if let Some(connection) = connection {
+                // What was to be durable is.
+                drop(connection.close().await);
+            }
+        };
+        drop(tokio::time::timeout(CLOSE, closed).await);
     }
 }
 
@@ -99,9 +106,7 @@ impl Taken {
         words: &'static str,
         given: Vec<Given>,
     ) -> Result<Vec<QueryResult>, Trouble> {
-        let asked = sqlx::query_with(words, bound(given)?);
-        let rows = asked.fetch_all(&mut self.connection).await.map_err(told)?;
-        Ok(rows.into_iter().map(QueryResult::from).collect())
+        answer(&mut self.connection, words, given).await
     }
 
     /// A write; how many rows it has touched.
@@ -124,6 +129,17 @@ impl Taken {
         let rows = run.fetch_all(&mut self.connection).await.map_err(told)?;
         Ok(rows.into_iter().map(QueryResult::from).collect())
     }
+}
+
+/// An answer of this connection.
+pub(super) async fn answer(
+    connection: &mut PgConnection,
+    words: &'static str,
+    given: Vec<Given>,
+) -> Result<Vec<QueryResult>, Trouble> {
+    let asked = sqlx::query_with(words, bound(given)?);
+    let rows = asked.fetch_all(connection).await.map_err(told)?;
+    Ok(rows.into_iter().map(QueryResult::from).collect())
 }
 
 /// Values as they are given one by one.

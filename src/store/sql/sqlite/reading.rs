@@ -26,6 +26,7 @@ macro_rules! manifest {
 
 pub(in crate::store::sql) const fn words(text: ReadText) -> &'static str {
     match text {
+        ReadText::Accounts => "SELECT id, name, state AS standing FROM account ORDER BY name",
         ReadText::ManifestFolders => {
             "SELECT id, path, delimiter FROM folder WHERE account = ?1 AND deleted_at IS NULL AND excluded = FALSE \
              ORDER BY path, id"
