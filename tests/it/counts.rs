@@ -76,8 +76,17 @@ async fn a_purge_that_is_cut_off_leaves_counts_that_are_true() {
         let part = "SELECT held IN (1301, 801) AS x FROM account";
         assert_eq!(ask(&database, part), "1");
         change(&database, "DROP TRIGGER stop");
+        // Of 25,000 events more each other one is somebody else's: they are gone over in pieces, too.
+        change(
+            &database,
+            "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 25000) INSERT INTO event (seq, \
+             id, at, kind, account, backfill, data) SELECT next + x, 'more' || x, 0, 'message.created', 1 + x % 2, \
+             FALSE, '{\"more\":1}' FROM n, counter WHERE name = 'event'",
+        );
         postrider.run(&["account", "purge", "u", "--yes"]).exits(0);
         assert_eq!(ask(&database, "SELECT count(*) AS x FROM account"), "0");
+        let said = "SELECT count(*) || ' ' || min(account) AS x FROM event WHERE data <> '{}'";
+        assert_eq!(ask(&database, said), "12500 2");
     })
     .await;
 }

@@ -5,9 +5,9 @@ use crate::store::failure::Trouble;
 use crate::store::held::refused_proof_of;
 use crate::store::pass::RowPass;
 use crate::store::sql::control::{
-    FenceOff, PurgeAccount, PurgeBodies, PurgeCredential, PurgeCursors, PurgeEventData,
-    PurgeFailures, PurgeFolderLocations, PurgeFolders, PurgeLocations, PurgeMessages, PurgeNotes,
-    PurgeRunHours, PurgeRuns, PurgeSpent, PurgedBodies,
+    EventsAfter, FenceOff, PurgeAccount, PurgeBodies, PurgeCredential, PurgeCursors,
+    PurgeEventData, PurgeFailures, PurgeFolderLocations, PurgeFolders, PurgeLocations,
+    PurgeMessages, PurgeNotes, PurgeRunHours, PurgeRuns, PurgeSpent, PurgedBodies,
 };
 use crate::store::sql::counts::{UncountLocations, UncountPurged};
 use crate::store::sql::feeds::{PurgeFeeds, PurgeOwed};
@@ -16,6 +16,9 @@ use crate::store::sql::setting::ForgetSetting;
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Standing;
+
+/// So many events are looked at in the time of a message.
+const EVENTS: i64 = 10;
 
 /// The account that goes, and the id that it had in the config.
 #[derive(Debug)]
@@ -27,17 +30,29 @@ pub(in crate::store) struct Purge {
 impl RowPass for Purge {
     const NAME: &'static str = "purge";
     const MOST: i64 = 1000;
-    /// What is left of its rows says where it goes on.
-    type Cursor = ();
+    /// Of mail, what is left of its rows says where it goes on; of events, the last one that was looked at.
+    type Cursor = Option<i64>;
 
-    async fn piece(&self, db: &Transaction, (): (), most: i64) -> Result<Option<()>, Trouble> {
+    async fn piece(
+        &self,
+        db: &Transaction,
+        from: Option<i64>,
+        most: i64,
+    ) -> Result<Option<Option<i64>>, Trouble> {
         let account = self.account;
         // Whoever was handed it meanwhile is fenced off: no page may come behind this.
         db.put(FenceOff { account, removed: Standing::Removed }).await?;
-        let deleted = purge_mail(db, account, most).await?;
-        let owed = db.put_now(PurgeOwed { account, most }).await?;
-        if deleted + owed > 0 {
-            return Ok(Some(()));
+        let Some(after) = from else {
+            let deleted = purge_mail(db, account, most).await?;
+            let owed = db.put_now(PurgeOwed { account, most }).await?;
+            return Ok(Some((deleted + owed == 0).then_some(0)));
+        };
+        // The feed's numbers have no gaps: what its events say goes, that they were does not.
+        let looked_at = most.saturating_mul(EVENTS);
+        let next = db.ask_one(EventsAfter { after, most: looked_at }).await?;
+        if let Some(last) = next.and_then(|next| next.last) {
+            db.put(PurgeEventData { account, after, last }).await?;
+            return Ok(Some(Some(last)));
         }
         purge_name(db, &self.name).await?;
         purge_rest(db, account).await?;
@@ -72,7 +87,5 @@ async fn purge_rest(db: &Transaction, account: AccountId) -> Result<(), Trouble>
     db.put(PurgeNotes { account }).await?;
     db.put(PurgeRuns { account }).await?;
     db.put(PurgeRunHours { account }).await?;
-    // The feed's numbers have no gaps: what its events say goes, that they were does not.
-    db.put(PurgeEventData { account }).await?;
     db.put(PurgeAccount { account }).await
 }

@@ -12,6 +12,10 @@ rows! {
         pub(in crate::store) state: Standing,
     }
 
+    pub(in crate::store) struct LastOf {
+        pub(in crate::store) last: Option<i64>,
+    }
+
     pub(in crate::store) struct PurgedBody {
         pub(in crate::store) body: i64,
     }
@@ -45,7 +49,9 @@ queries! {
     PurgeNotes { account: AccountId };
     PurgeRuns { account: AccountId };
     PurgeRunHours { account: AccountId };
-    PurgeEventData { account: AccountId };
+    /// Where the next events end, so many, whoever's they are.
+    EventsAfter { after: i64, most: i64 } -> LastOf;
+    PurgeEventData { account: AccountId, after: i64, last: i64 };
     PurgeAccount { account: AccountId };
     PurgeCredential { name: String };
     PurgeSpent { name: String };

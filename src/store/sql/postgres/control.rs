@@ -32,22 +32,25 @@ pub(in crate::store::sql) const fn words(text: ControlText) -> &'static str {
         }
         ControlText::PurgeMessages => concat!("DELETE FROM message WHERE id IN (", chunk!(), ")"),
         ControlText::PurgeBodies => {
-            "DELETE FROM body WHERE id = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint)) AND NOT \
-             EXISTS (SELECT 1 FROM message m WHERE m.body = body.id AND m.identity IS NULL) AND NOT EXISTS (SELECT 1 \
-             FROM message m WHERE m.body = body.id AND m.identity IS NOT NULL)"
+            "DELETE FROM body WHERE id = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint)) AND (SELECT TRUE FROM message m WHERE m.body = body.id AND m.identity IS NULL LIMIT 1) IS NULL AND (SELECT TRUE FROM message m WHERE m.body = body.id AND m.identity IS NOT NULL LIMIT 1) IS NULL"
         }
         ControlText::PurgeFolderLocations => {
-            "DELETE FROM location WHERE folder IN (SELECT id FROM folder WHERE account = $1)"
+            "DELETE FROM location WHERE folder = ANY (ARRAY(SELECT id FROM folder WHERE account = $1))"
         }
         ControlText::PurgeCursors => {
-            "DELETE FROM cursor WHERE folder IN (SELECT id FROM folder WHERE account = $1)"
+            "DELETE FROM cursor WHERE folder = ANY (ARRAY(SELECT id FROM folder WHERE account = $1))"
         }
         ControlText::PurgeFolders => "DELETE FROM folder WHERE account = $1",
         ControlText::PurgeFailures => "DELETE FROM failure WHERE account = $1",
         ControlText::PurgeNotes => "DELETE FROM note WHERE account = $1",
         ControlText::PurgeRuns => "DELETE FROM run WHERE account = $1",
         ControlText::PurgeRunHours => "DELETE FROM run_hour WHERE account = $1",
-        ControlText::PurgeEventData => "UPDATE event SET data = '{}' WHERE account = $1",
+        ControlText::EventsAfter => {
+            "SELECT max(seq) AS last FROM (SELECT seq FROM event WHERE seq > $1 ORDER BY seq LIMIT $2) AS next"
+        }
+        ControlText::PurgeEventData => {
+            "UPDATE event SET data = '{}' WHERE seq > $2 AND seq <= $3 AND account = $1"
+        }
         ControlText::PurgeAccount => "DELETE FROM account WHERE id = $1",
         ControlText::PurgeCredential => "DELETE FROM credential WHERE account = $1",
         ControlText::PurgeSpent => "DELETE FROM spending WHERE account = $1",

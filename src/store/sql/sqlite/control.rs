@@ -46,7 +46,12 @@ pub(in crate::store::sql) const fn words(text: ControlText) -> &'static str {
         ControlText::PurgeNotes => "DELETE FROM note WHERE account = ?1",
         ControlText::PurgeRuns => "DELETE FROM run WHERE account = ?1",
         ControlText::PurgeRunHours => "DELETE FROM run_hour WHERE account = ?1",
-        ControlText::PurgeEventData => "UPDATE event SET data = '{}' WHERE account = ?1",
+        ControlText::EventsAfter => {
+            "SELECT max(seq) AS last FROM (SELECT seq FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2) AS next"
+        }
+        ControlText::PurgeEventData => {
+            "UPDATE event SET data = '{}' WHERE seq > ?2 AND seq <= ?3 AND account = ?1"
+        }
         ControlText::PurgeAccount => "DELETE FROM account WHERE id = ?1",
         ControlText::PurgeCredential => "DELETE FROM credential WHERE account = ?1",
         ControlText::PurgeSpent => "DELETE FROM spending WHERE account = ?1",
