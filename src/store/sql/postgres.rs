@@ -12,7 +12,7 @@ macro_rules! account_and_folder {
      a.sizes_estimated, (SELECT COALESCE(json_agg(json_build_array(encode(remote_id, 'hex'), first_at, attempts, next_try_at)), '[]')::text \
      FROM failure WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL) AS shut, \
      f.misfit, f.surplus, f.grown_at, \
-     EXISTS (SELECT 1 FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity) AS held, \
+     COALESCE((SELECT TRUE FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity LIMIT 1), FALSE) AS held, \
      (SELECT MAX(last_at) FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL) AS stalled_at, a.keep, a.stamped_at, a.identity_kind, \
      f.refused "
     };

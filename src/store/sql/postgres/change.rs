@@ -60,8 +60,7 @@ pub(in crate::store::sql) const fn words(text: ChangeText) -> &'static str {
         }
         ChangeText::CloseShut => {
             "UPDATE failure SET closed_at = $3 WHERE account = $1 AND closed_at IS NULL AND remote_id IS NOT NULL \
-             AND sha256(remote_id) IN (SELECT sha256(decode(j.value, 'hex')) FROM \
-             jsonb_array_elements_text($2::jsonb) j (value))"
+             AND sha256(remote_id) = ANY (ARRAY(SELECT sha256(decode(j.value, 'hex')) FROM jsonb_array_elements_text($2::jsonb) j (value)))"
         }
         ChangeText::ForgetNote => {
             "DELETE FROM note WHERE account = $1 AND about = $2 AND folder = $3 AND sha256(remote_id) = sha256($4) \
@@ -98,8 +97,7 @@ pub(in crate::store::sql) const fn words(text: ChangeText) -> &'static str {
              excluded.last_at + 86400000000 ELSE NULL END"
         }
         ChangeText::FailAgain => {
-            "UPDATE failure SET attempts = attempts + 1, last_at = $4, text = $5 WHERE account = $1 AND folder IS \
-             NOT DISTINCT FROM $2 AND uid IS NULL AND class = $3 AND closed_at IS NULL"
+            "UPDATE failure SET attempts = attempts + 1, last_at = $4, text = $5 WHERE account = $1 AND closed_at IS NULL AND class = $3 AND COALESCE(folder, 0) = COALESCE($2, 0) AND COALESCE(uid, 0) = 0"
         }
         ChangeText::InsertFailure => {
             "INSERT INTO failure (account, folder, reach, class, attempts, version, text, first_at, last_at) VALUES \

@@ -16,10 +16,7 @@ pub(in crate::store::sql) const fn words(text: CommitText) -> &'static str {
             account_and_folder!(),
             ", j.n - 1 AS n, COALESCE((SELECT TRUE FROM message m WHERE m.account = a.id AND m.limbo_since IS NOT \
              NULL LIMIT 1), FALSE) AS has_limbo FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY j (value, n) \
-             JOIN account a ON a.id = (j.value->>0)::bigint LEFT JOIN folder f ON f.id = \
-             COALESCE((j.value->>1)::bigint, (SELECT id FROM folder WHERE account = a.id AND sha256(remote_id) = \
-             sha256(decode(j.value->>2, 'hex')) AND deleted_at IS NULL)) AND f.account = a.id AND f.deleted_at IS \
-             NULL FOR NO KEY UPDATE OF a"
+             JOIN account a ON a.id = (j.value->>0)::bigint LEFT JOIN LATERAL (SELECT * FROM folder WHERE id = COALESCE((j.value->>1)::bigint, (SELECT id FROM folder WHERE account = a.id AND sha256(remote_id) = sha256(decode(j.value->>2, 'hex')) AND deleted_at IS NULL)) OFFSET 0) f ON f.account = a.id AND f.deleted_at IS NULL FOR NO KEY UPDATE OF a"
         ),
         CommitText::AllFolders => concat!(
             account_and_folder!(),
@@ -83,8 +80,7 @@ pub(in crate::store::sql) const fn words(text: CommitText) -> &'static str {
             "WITH first AS (SELECT MIN(limbo_since) AS at FROM message WHERE account = $1 AND limbo_since IS NOT \
              NULL) SELECT 1::bigint AS found FROM account a, first WHERE a.id = $1 AND first.at IS NOT NULL AND \
              a.listed_at > first.at AND NOT EXISTS (SELECT 1 FROM folder f WHERE f.account = $1 AND f.deleted_at IS \
-             NULL AND NOT f.excluded AND COALESCE(f.passed_at, 0) <= first.at AND NOT EXISTS (SELECT 1 FROM failure \
-             x WHERE x.folder = f.id AND x.uid IS NULL AND x.closed_at IS NULL))"
+             NULL AND NOT f.excluded AND COALESCE(f.passed_at, 0) <= first.at AND (SELECT TRUE FROM failure x WHERE x.folder = f.id AND x.uid IS NULL AND x.closed_at IS NULL LIMIT 1) IS NULL)"
         }
         CommitText::LimboAfter => concat!(
             "SELECT ",

@@ -31,9 +31,7 @@ macro_rules! whole {
 /// The ids of $2, with what is held and owed of them.
 macro_rules! named {
     () => {
-        "FROM jsonb_array_elements_text($2::jsonb) j (value) LEFT JOIN message m ON m.account = $1 AND \
-             m.identity = j.value LEFT JOIN owed o ON o.account = $1 AND o.identity = j.value WHERE m.id IS NOT NULL \
-             OR o.id IS NOT NULL"
+        "FROM jsonb_array_elements_text($2::jsonb) j (value) LEFT JOIN LATERAL (SELECT * FROM message WHERE account = $1 AND identity = j.value OFFSET 0) m ON TRUE LEFT JOIN LATERAL (SELECT * FROM owed WHERE account = $1 AND identity = j.value OFFSET 0) o ON TRUE WHERE m.id IS NOT NULL OR o.id IS NOT NULL"
     };
 }
 
@@ -183,8 +181,7 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
             "SELECT (SELECT held + (SELECT count(*) FROM message WHERE account = $1 AND limbo_since IS NOT NULL) \
              FROM account WHERE id = $1) AS held, count(*) FILTER (WHERE o.due_at IS NOT NULL AND m.id IS NULL) AS \
              unheld, count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR m.deleted_at IS NOT NULL)) AS \
-             away, count(*) FILTER (WHERE o.due_at IS NOT NULL AND o.attempts = 0) AS owed FROM owed o LEFT JOIN \
-             message m ON m.account = o.account AND m.identity = o.identity WHERE o.account = $1"
+             away, count(*) FILTER (WHERE o.due_at IS NOT NULL AND o.attempts = 0) AS owed FROM owed o LEFT JOIN LATERAL (SELECT id, deleted_at FROM message WHERE account = o.account AND identity = o.identity OFFSET 0) m ON TRUE WHERE o.account = $1"
         }
     }
 }

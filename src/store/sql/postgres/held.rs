@@ -25,9 +25,7 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
              WHERE account = (SELECT id FROM account WHERE name = $1) AND identity IS NULL AND body = ANY \
              (ARRAY(SELECT b.id FROM jsonb_array_elements_text($3::jsonb) j (value) JOIN body b ON b.hash = \
              decode(j.value, 'hex')))) SELECT identity, (SELECT hash FROM body WHERE id = mine.body) AS hash FROM \
-             mine WHERE message_id IN (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM account \
-             WHERE name = $1) AND o.deleted_at IS NULL AND o.limbo_since IS NULL AND o.size IN (SELECT size FROM \
-             mine) AND o.message_id IN (SELECT message_id FROM mine))"
+             mine WHERE (message_id IN (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM account WHERE name = $1) AND o.deleted_at IS NULL AND o.limbo_since IS NULL AND (o.size IN (SELECT size FROM mine)) IS TRUE AND (o.message_id IN (SELECT message_id FROM mine)) IS TRUE)) IS TRUE"
         }
         HeldText::FoundIn => {
             "SELECT f.passed_at, f.opened_at, (c.state::jsonb #>> '{state,uidnext}')::bigint AS uidnext, \

@@ -5,24 +5,17 @@ use crate::store::sql::quiet::QuietText;
 pub(in crate::store::sql) const fn words(text: QuietText) -> &'static str {
     match text {
         QuietText::PassesProved => {
-            "UPDATE folder SET passed_at = GREATEST(passed_at, COALESCE((j.value->>3)::bigint, 0)), proved_at = CASE \
-             WHEN (j.value->>2)::bigint IS NULL THEN proved_at ELSE GREATEST(COALESCE(proved_at, 0), \
-             (j.value->>2)::bigint) END FROM jsonb_array_elements($1::jsonb) j (value) WHERE folder.id = \
-             (j.value->>0)::bigint AND passed_at IS NOT NULL"
+            "UPDATE folder SET passed_at = GREATEST(passed_at, COALESCE((x.value->>3)::bigint, 0)), proved_at = CASE WHEN (x.value->>2)::bigint IS NULL THEN proved_at ELSE GREATEST(COALESCE(proved_at, 0), (x.value->>2)::bigint) END FROM (SELECT j.value, f.ctid FROM jsonb_array_elements($1::jsonb) j (value) CROSS JOIN LATERAL (SELECT ctid FROM folder WHERE id = (j.value->>0)::bigint AND passed_at IS NOT NULL OFFSET 0) f) x WHERE folder.ctid = x.ctid"
         }
         QuietText::FoldersSettled => {
-            "UPDATE failure SET closed_at = (j.value->>1)::bigint FROM jsonb_array_elements($1::jsonb) j (value) \
-             WHERE failure.folder = (j.value->>0)::bigint AND failure.uid IS NULL AND failure.closed_at IS NULL AND \
-             failure.last_at < (j.value->>1)::bigint"
+            "UPDATE failure SET closed_at = (x.value->>1)::bigint FROM (SELECT j.value, f.ctid FROM jsonb_array_elements($1::jsonb) j (value) CROSS JOIN LATERAL (SELECT ctid FROM failure WHERE folder = (j.value->>0)::bigint AND uid IS NULL AND closed_at IS NULL AND last_at < (j.value->>1)::bigint OFFSET 0) f) x WHERE failure.ctid = x.ctid"
         }
         QuietText::ListsProved => {
             "UPDATE account SET listed_at = GREATEST(COALESCE(listed_at, 0), (j.value->>1)::bigint) FROM \
              jsonb_array_elements($1::jsonb) j (value) WHERE account.id = (j.value->>0)::bigint"
         }
         QuietText::AccountsSettled => {
-            "UPDATE failure SET closed_at = (j.value->>1)::bigint FROM jsonb_array_elements($1::jsonb) j (value) \
-             WHERE failure.account = (j.value->>0)::bigint AND failure.closed_at IS NULL AND failure.folder IS NULL \
-             AND failure.remote_id IS NULL AND failure.last_at < (j.value->>1)::bigint"
+            "UPDATE failure SET closed_at = (x.value->>1)::bigint FROM (SELECT j.value, f.ctid FROM jsonb_array_elements($1::jsonb) j (value) CROSS JOIN LATERAL (SELECT ctid FROM failure WHERE account = (j.value->>0)::bigint AND closed_at IS NULL AND COALESCE(folder, 0) = 0 AND remote_id IS NULL AND last_at < (j.value->>1)::bigint OFFSET 0) f) x WHERE failure.ctid = x.ctid"
         }
         QuietText::SettledForgotten => {
             "DELETE FROM failure WHERE closed_at < $1 AND account IN (SELECT (j.value->>0)::bigint FROM \

@@ -15,11 +15,10 @@ pub(in crate::store::sql) const fn words(text: RematchText) -> &'static str {
         }
         RematchText::ForgetPlaces => "DELETE FROM location WHERE folder = $1 AND uidvalidity = $2",
         RematchText::Renumber => {
-            // Materialized: else the document is read anew for every location.
-            "WITH pair (old, new) AS MATERIALIZED (SELECT (j.value->>0)::bigint, (j.value->>1)::bigint FROM \
-             jsonb_array_elements($4::jsonb) j (value)) UPDATE location SET uidvalidity = $3, uid = pair.new, modseq \
-             = NULL FROM pair WHERE location.folder = $1 AND location.uidvalidity = $2 AND location.uid = pair.old \
-             AND location.ended_at IS NULL"
+            "UPDATE location SET uidvalidity = $3, uid = (x.value->>1)::bigint, modseq = NULL FROM (SELECT j.value, \
+             l.ctid FROM jsonb_array_elements($4::jsonb) j (value) CROSS JOIN LATERAL (SELECT ctid FROM location WHERE \
+             folder = $1 AND uidvalidity = $2 AND uid = (j.value->>0)::bigint AND ended_at IS NULL OFFSET 0) l) x WHERE \
+             location.ctid = x.ctid"
         }
         RematchText::SwitchFolder => {
             "UPDATE folder SET uidvalidity = $2, exists_count = $3, grown_at = $4, surplus = $5, look = NULL, misfit \

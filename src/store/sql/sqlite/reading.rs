@@ -64,7 +64,7 @@ pub(in crate::store::sql) const fn words(text: ReadText) -> &'static str {
              count(*) OVER () AS total FROM folder f JOIN location l ON l.folder = f.id AND l.uidvalidity = \
              f.uidvalidity WHERE f.id = ?1 AND l.ended_at IS NULL) SELECT living.uid, COALESCE(m.announced, m.size) AS size, \
              living.internal_date FROM living JOIN message m ON m.id = living.message WHERE (n - 1) % MAX(total / ?2, \
-             1) = 0 LIMIT ?2"
+             1) = 0 ORDER BY n LIMIT ?2"
         }
         ReadText::LimboCount => {
             "SELECT count(*) AS count FROM message WHERE account = ?1 AND limbo_since IS NOT NULL"
