@@ -7,7 +7,6 @@ use crate::admin::view::{DatabaseView, FullHealthView, HealthView};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use postrider_core::failure::Failure;
 use std::collections::BTreeMap;
 
 /// The process answers.
@@ -34,16 +33,7 @@ pub(super) async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<He
 #[utoipa::path(get, path = "/v1/health", tag = "health", responses(
     (status = 200, body = FullHealthView), ProblemOf<401>))]
 pub(super) async fn health(State(shared): State<Shared>) -> Json<FullHealthView> {
-    let clock = shared.registry.clock();
-    let asked = clock.now().mono;
-    let version = shared.reader.version().await;
-    let took = clock.now().mono.saturating_sub(asked).as_secs_f64() * 1e3;
-    let database = DatabaseView {
-        place: shared.reader.place().to_string(),
-        latency_ms: version.is_ok().then_some(took),
-        trouble: version.as_ref().err().map(Failure::chain),
-        version: version.ok(),
-    };
+    let database = DatabaseView::asked(&shared.reader, shared.registry.clock()).await;
     let told = shared.registry.conditions().into_iter();
     let reasons = told.map(|(about, what)| format!("{about}: {what}")).collect();
     let (reasons, troubled) = standing(&shared, reasons);

@@ -2,12 +2,13 @@
 
 use crate::admin::feed_view::FeedView;
 use crate::admin::progress::{EndedRunView, ProgressView};
+use crate::clock::Clock;
 pub(crate) use crate::instant::instant;
-use crate::store::{StoredAccount, StoredFailure, StoredFolder, StoredRun};
+use crate::store::{Reader, StoredAccount, StoredFailure, StoredFolder, StoredRun};
 use crate::telemetry::registry::{AccountLine, ActorLine, ShownFailure};
 use postrider_core::account::advice::advice;
 use postrider_core::account::schedule::{Mode, Tier};
-use postrider_core::failure::Class;
+use postrider_core::failure::{Class, Failure};
 use postrider_core::mail::cursor::{self, Backfill};
 use postrider_core::run::summary::FolderSummary;
 use postrider_core::standing::{Push, Standing};
@@ -460,6 +461,21 @@ pub(crate) struct DatabaseView {
     pub(crate) latency_ms: Option<f64>,
     /// Why it does not answer.
     pub(crate) trouble: Option<String>,
+}
+
+impl DatabaseView {
+    /// As it answers now.
+    pub(crate) async fn asked(reader: &Reader, clock: Clock) -> Self {
+        let asked = clock.now().mono;
+        let version = reader.version().await;
+        let took = clock.now().mono.saturating_sub(asked).as_secs_f64() * 1e3;
+        Self {
+            place: reader.place().to_string(),
+            latency_ms: version.is_ok().then_some(took),
+            trouble: version.as_ref().err().map(Failure::chain),
+            version: version.ok(),
+        }
+    }
 }
 
 #[cfg(test)]

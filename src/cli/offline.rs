@@ -1,7 +1,8 @@
 //! What the database says while no server runs: the same shapes as the API's, from the same views.
 
-use crate::admin::view::{AccountView, FailureView};
+use crate::admin::view::{AccountView, DatabaseView, FailureView};
 use crate::cli::exit::Exit;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::feed;
 use crate::store::{Database, Reader, open_for_reading};
@@ -65,6 +66,12 @@ impl StoredMirror {
             }
         }
         Ok(accounts)
+    }
+
+    /// The database itself.
+    pub(super) async fn database(&self) -> Value {
+        let view = DatabaseView::asked(&self.reader, Clock::start()).await;
+        serde_json::to_value(view).unwrap_or_default()
     }
 
     /// What could not be done.

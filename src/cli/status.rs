@@ -42,6 +42,11 @@ pub(super) async fn run(args: StatusArgs) -> Exit {
                     .await
                     .map_err(|t| exit_of(t, &config))?;
                 show(&args, &items, &failures);
+                if args.is_of_all() {
+                    let health = client.call(Method::GET, "/v1/health", &[]).await;
+                    let health = health.map_err(|t| exit_of(t, &config))?;
+                    say(&database_in_words(health.get("database").unwrap_or(&Value::Null)));
+                }
                 Ok(())
             }
             (None, false) => {
@@ -51,8 +56,12 @@ pub(super) async fn run(args: StatusArgs) -> Exit {
                     Some(account) => stored.failures(Some(account)).await?,
                     None => Vec::new(),
                 };
+                let database = stored.database().await;
                 stored.close().await;
                 show(&args, &items, &failures);
+                if args.is_of_all() {
+                    say(&database_in_words(&database));
+                }
                 Ok(())
             }
             (client, true) => watch(&args, &config, client).await,
@@ -196,6 +205,24 @@ fn show(args: &StatusArgs, items: &[Value], failures: &[Value]) {
         (false, Some(_), Some(item)) => say(&in_full(item, failures)),
         (false, ..) => say(&table(items)),
     }
+}
+
+impl StatusArgs {
+    /// A table for people.
+    fn is_of_all(&self) -> bool {
+        self.account.is_none() && !self.client.json
+    }
+}
+
+/// What the database is, where, and how soon it answers.
+fn database_in_words(database: &Value) -> String {
+    let place = text(database, "place");
+    let trouble = text(database, "trouble");
+    if !trouble.is_empty() {
+        return format!("\ndatabase: {place}: {trouble}\n");
+    }
+    let took = database.get("latency_ms").and_then(Value::as_f64).unwrap_or(0.0);
+    format!("\ndatabase: {}, {place}, answers in {took:.1} ms\n", text(database, "version"))
 }
 
 /// Runs `accounts`.

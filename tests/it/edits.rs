@@ -233,13 +233,16 @@ async fn commands_are_obeyed_and_survive_a_restart() {
 
         let offline = postrider.run(&["status"]).exits(0);
         assert!(
-            offline.stdout.contains("paused") && offline.stderr.contains("no server runs"),
+            offline.stdout.contains("paused")
+                && offline.stdout.contains("\ndatabase: ")
+                && offline.stderr.contains("no server runs"),
             "{offline:?}"
         );
         let served = postrider.serve(&[]);
         served.wait_for_state("u", "paused");
         let shown = postrider.run(&["status"]).exits(0);
         assert!(shown.stdout.contains("paused by an operator"), "{}", shown.stdout);
+        assert!(shown.stdout.contains(" answers in "), "{}", shown.stdout);
         let in_use = postrider.run(&["sync", "--once"]).exits(8);
         assert!(in_use.stderr.contains("postrider serve"), "{}", in_use.stderr);
         postrider.run(&["serve"]).exits(8);

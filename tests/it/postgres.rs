@@ -225,8 +225,12 @@ fn odd() -> Mailbox {
         mailbox.append("INBOX", note(subject));
     }
     let many: Vec<String> = (0..3000).map(|n| format!("p{n}@example.org")).collect();
-    let raw = format!("To: {}\r\nSubject: many\r\n\r\nx\r\n", many.join(",\r\n "));
-    mailbox.append("INBOX", postrider_imapd::Mail::new(raw));
+    for n in 0..40 {
+        let raw = format!("To: {}\r\nSubject: many {n}\r\n\r\nx\r\n", many.join(",\r\n "));
+        mailbox.append("INBOX", postrider_imapd::Mail::new(raw));
+    }
+    let large = format!("Subject: 60 MB\r\n\r\n{}", "0123456789abcdef".repeat(60 << 16));
+    mailbox.append("INBOX", postrider_imapd::Mail::new(large));
     for end in ["a", "b"] {
         let long = format!("{}{end}", "n".repeat(4000));
         mailbox.append(&long, note(&format!("in a long name {end}")));
