@@ -18,6 +18,20 @@ macro_rules! account_and_folder {
     };
 }
 
+/// What is found by a key for each value of a list, once each. OFFSET 0 keeps the search inside: else a server that
+/// knows nothing yet of the table takes the list for one row, and compares all of an account with each of it.
+macro_rules! for_each {
+    ($list: literal, $found: literal) => {
+        concat!(
+            "(SELECT DISTINCT value FROM jsonb_array_elements_text(",
+            $list,
+            "::jsonb) listed (value)) j CROSS JOIN LATERAL (",
+            $found,
+            " OFFSET 0)"
+        )
+    };
+}
+
 /// Columns of a message as the core sees it.
 macro_rules! message {
     () => {

@@ -42,9 +42,8 @@ pub(in crate::store::sql) const fn words(text: ChangeText) -> &'static str {
         }
         ChangeText::ForgetClosed => "DELETE FROM failure WHERE closed_at < $1 AND account = $2",
         ChangeText::ExcludeFolders => {
-            "UPDATE folder SET excluded = (id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)::bigint))) \
-             WHERE account = $1 AND deleted_at IS NULL AND excluded <> (id = ANY (ARRAY(SELECT \
-             jsonb_array_elements_text($2::jsonb)::bigint)))"
+            "UPDATE folder SET excluded = NOT excluded WHERE account = $1 AND deleted_at IS NULL AND excluded <> ((id IN \
+             (SELECT jsonb_array_elements_text($2::jsonb)::bigint)) IS TRUE)"
         }
         ChangeText::PutShut => {
             "INSERT INTO failure (account, folder, remote_id, path, reach, class, attempts, next_try_at, version, \
@@ -58,10 +57,15 @@ pub(in crate::store::sql) const fn words(text: ChangeText) -> &'static str {
             "UPDATE account SET state = $2, reason = $3, since = $4, next_attempt_at = $5 WHERE id = $1 AND (state \
              <> $2 OR reason <> $3)"
         }
-        ChangeText::CloseShut => {
-            "UPDATE failure SET closed_at = $3 WHERE account = $1 AND closed_at IS NULL AND remote_id IS NOT NULL \
-             AND sha256(remote_id) = ANY (ARRAY(SELECT sha256(decode(j.value, 'hex')) FROM jsonb_array_elements_text($2::jsonb) j (value)))"
-        }
+        ChangeText::CloseShut => concat!(
+            "UPDATE failure SET closed_at = $3 FROM ",
+            for_each!(
+                "$2",
+                "SELECT ctid FROM failure WHERE account = $1 AND closed_at IS NULL AND remote_id IS NOT NULL AND \
+                 sha256(remote_id) = sha256(decode(j.value, 'hex'))"
+            ),
+            " x WHERE failure.ctid = x.ctid"
+        ),
         ChangeText::ForgetNote => {
             "DELETE FROM note WHERE account = $1 AND about = $2 AND folder = $3 AND sha256(remote_id) = sha256($4) \
              AND uidvalidity = $5 AND uid = $6"
@@ -81,10 +85,14 @@ pub(in crate::store::sql) const fn words(text: ChangeText) -> &'static str {
              jsonb_array_elements($2::jsonb) j (value) WHERE TRUE ON CONFLICT (folder, lane) DO UPDATE SET state = \
              excluded.state"
         }
-        ChangeText::CloseFailures => {
-            "UPDATE failure SET closed_at = $3 WHERE folder = $1 AND closed_at IS NULL AND uid = ANY (ARRAY(SELECT \
-             jsonb_array_elements_text($2::jsonb)::bigint))"
-        }
+        ChangeText::CloseFailures => concat!(
+            "UPDATE failure SET closed_at = $3 FROM ",
+            for_each!(
+                "$2",
+                "SELECT ctid FROM failure WHERE folder = $1 AND closed_at IS NULL AND uid = j.value::bigint"
+            ),
+            " x WHERE failure.ctid = x.ctid"
+        ),
         ChangeText::PutFailures => {
             "INSERT INTO failure (account, folder, uid, reach, class, attempts, next_try_at, version, text, \
              first_at, last_at, burst) SELECT $1, $2, (j.value->>0)::bigint, 'message', j.value->>1, \

@@ -36,21 +36,31 @@ pub(in crate::store::sql) const fn words(text: CommitText) -> &'static str {
         CommitText::MessagesTouched => concat!(
             "SELECT ",
             message!(),
-            " FROM message m WHERE m.account = $1 AND m.identity = ANY (ARRAY(SELECT \
-             jsonb_array_elements_text($5::jsonb))) UNION SELECT ",
+            " FROM ",
+            for_each!("$5", "SELECT * FROM message WHERE account = $1 AND identity = j.value"),
+            " m UNION SELECT ",
             message!(),
-            " FROM message m WHERE m.account = $1 AND m.identity IS NULL AND m.body = ANY (ARRAY(SELECT b.id FROM \
-             jsonb_array_elements_text($6::jsonb) j (value) JOIN body b ON b.hash = decode(j.value, 'hex'))) UNION \
-             SELECT ",
+            " FROM ",
+            for_each!("$6", "SELECT id FROM body WHERE hash = decode(j.value, 'hex')"),
+            " b CROSS JOIN LATERAL (SELECT * FROM message WHERE account = $1 AND identity IS NULL AND body = b.id OFFSET \
+             0) m UNION SELECT ",
             message!(),
-            " FROM location l JOIN message m ON m.id = l.message WHERE l.folder = $2 AND l.uidvalidity = $3 AND \
-             l.uid = ANY (ARRAY(SELECT jsonb_array_elements_text($4::jsonb)::bigint))"
+            " FROM ",
+            for_each!(
+                "$4",
+                "SELECT message FROM location WHERE folder = $2 AND uidvalidity = $3 AND uid = j.value::bigint"
+            ),
+            " l CROSS JOIN LATERAL (SELECT * FROM message WHERE id = l.message OFFSET 0) m"
         ),
         CommitText::LocationsNeeded => concat!(
             "SELECT ",
             location!(),
-            " FROM location l WHERE l.folder = $2 AND l.uidvalidity = $3 AND l.uid = ANY (ARRAY(SELECT \
-             jsonb_array_elements_text($4::jsonb)::bigint)) UNION SELECT ",
+            " FROM ",
+            for_each!(
+                "$4",
+                "SELECT * FROM location WHERE folder = $2 AND uidvalidity = $3 AND uid = j.value::bigint"
+            ),
+            " l UNION SELECT ",
             location!(),
             " FROM jsonb_array_elements_text($1::jsonb) j (value) CROSS JOIN LATERAL (SELECT * FROM location x WHERE \
              x.message = j.value::bigint AND x.ended_at IS NULL LIMIT $5) l UNION SELECT ",

@@ -57,8 +57,9 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::MessagesNamed => concat!(
             "SELECT ",
             message!(),
-            " FROM message m WHERE m.account = $1 AND m.identity = ANY (ARRAY(SELECT \
-             jsonb_array_elements_text($2::jsonb)))"
+            " FROM ",
+            for_each!("$2", "SELECT * FROM message WHERE account = $1 AND identity = j.value"),
+            " m"
         ),
         FeedText::MessagesThere => concat!(
             "SELECT ",
@@ -69,13 +70,16 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::LocationsOf => concat!(
             "SELECT ",
             location!(),
-            " FROM location l WHERE l.message = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint))"
+            " FROM ",
+            for_each!("$1", "SELECT * FROM location WHERE message = j.value::bigint"),
+            " l"
         ),
         FeedText::OwedOf => concat!(
             "SELECT COALESCE(json_agg(json_build_array(",
             owed!(),
-            ")), '[]')::text AS packed FROM owed WHERE account = $1 AND identity = ANY (ARRAY(SELECT \
-             jsonb_array_elements_text($2::jsonb)))"
+            ")), '[]')::text AS packed FROM ",
+            for_each!("$2", "SELECT * FROM owed WHERE account = $1 AND identity = j.value"),
+            " o"
         ),
         FeedText::HeldCount => {
             "SELECT held + (SELECT count(*) FROM message WHERE account = $1 AND limbo_since IS NOT NULL) AS count \
@@ -108,10 +112,11 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
              excluded.rank, bytes = excluded.bytes, attempts = excluded.attempts, class = excluded.class, text = \
              excluded.text"
         }
-        FeedText::PayOwed => {
-            "DELETE FROM owed WHERE account = $1 AND identity = ANY (ARRAY(SELECT \
-             jsonb_array_elements_text($2::jsonb)))"
-        }
+        FeedText::PayOwed => concat!(
+            "DELETE FROM owed USING ",
+            for_each!("$2", "SELECT ctid FROM owed WHERE account = $1 AND identity = j.value"),
+            " x WHERE owed.ctid = x.ctid"
+        ),
         FeedText::PurgeFeeds => "DELETE FROM feed WHERE account = $1",
         FeedText::PurgeOwed => {
             "DELETE FROM owed WHERE account = $1 AND identity IN (SELECT identity FROM owed WHERE account = $1 LIMIT \

@@ -4,11 +4,14 @@ use crate::store::sql::held::HeldText;
 
 pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
     match text {
-        HeldText::HeldBodies => {
-            "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) AS size FROM \
-             message m JOIN body b ON b.id = m.body WHERE m.account = (SELECT id FROM account WHERE name = $1) AND \
-             m.identity = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))"
-        }
+        HeldText::HeldBodies => concat!(
+            "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) AS size FROM ",
+            for_each!(
+                "$2",
+                "SELECT * FROM message WHERE account = (SELECT id FROM account WHERE name = $1) AND identity = j.value"
+            ),
+            " m CROSS JOIN LATERAL (SELECT * FROM body WHERE id = m.body OFFSET 0) b"
+        ),
         // The message's last place says when it came there.
         HeldText::LostMail => {
             "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) AS size, \
@@ -18,15 +21,18 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
              m.message_id IS NOT NULL AND m.size > $3 LIMIT $2"
         }
         // However many have one size, each of them is looked at once.
-        HeldText::Twins => {
-            "WITH mine (identity, body, size, message_id) AS MATERIALIZED (SELECT identity, body, size, message_id \
-             FROM message WHERE account = (SELECT id FROM account WHERE name = $1) AND identity = ANY (ARRAY(SELECT \
-             jsonb_array_elements_text($2::jsonb))) UNION ALL SELECT identity, body, size, message_id FROM message \
-             WHERE account = (SELECT id FROM account WHERE name = $1) AND identity IS NULL AND body = ANY \
-             (ARRAY(SELECT b.id FROM jsonb_array_elements_text($3::jsonb) j (value) JOIN body b ON b.hash = \
-             decode(j.value, 'hex')))) SELECT identity, (SELECT hash FROM body WHERE id = mine.body) AS hash FROM \
+        HeldText::Twins => concat!(
+            "WITH mine (identity, body, size, message_id) AS MATERIALIZED (SELECT m.identity, body, size, message_id FROM ",
+            for_each!(
+                "$2",
+                "SELECT * FROM message WHERE account = (SELECT id FROM account WHERE name = $1) AND identity = j.value"
+            ),
+            " m UNION ALL SELECT m.identity, body, size, message_id FROM ",
+            for_each!("$3", "SELECT id FROM body WHERE hash = decode(j.value, 'hex')"),
+            " b CROSS JOIN LATERAL (SELECT * FROM message WHERE account = (SELECT id FROM account WHERE name = $1) AND \
+             identity IS NULL AND body = b.id OFFSET 0) m) SELECT identity, (SELECT hash FROM body WHERE id = mine.body) AS hash FROM \
              mine WHERE (message_id IN (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM account WHERE name = $1) AND o.deleted_at IS NULL AND o.limbo_since IS NULL AND (o.size IN (SELECT size FROM mine)) IS TRUE AND (o.message_id IN (SELECT message_id FROM mine)) IS TRUE)) IS TRUE"
-        }
+        ),
         HeldText::FoundIn => {
             "SELECT f.passed_at, f.opened_at, (c.state::jsonb #>> '{state,uidnext}')::bigint AS uidnext, \
              a.sizes_estimated, f.id AS folder FROM account a JOIN folder f ON f.account = a.id AND \

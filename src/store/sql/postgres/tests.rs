@@ -199,6 +199,11 @@ const SINGLE: [&str; 6] = [
 /// Whether rows of a table are compared with each of a list, or of another table, one by one.
 fn compares_each(plan: &serde_json::Value) -> bool {
     let mut below = plan["Plans"].as_array().into_iter().flatten();
+    if plan["Relation Name"].as_str().is_some_and(|table| GROW.contains(&table))
+        && plan["Filter"].as_str().is_some_and(|filter| filter.contains("= ANY ("))
+    {
+        return true;
+    }
     (!plan["Join Filter"].is_null() && reads_rows(plan) && !below.clone().any(is_single))
         || below.any(compares_each)
 }
