@@ -1,5 +1,5 @@
 //! What a server costs whose database has grown: the same work beside 100,000 and beside 3,000,000
-//! messages of another mailbox, in one run. Prints ratios, never a verdict.
+//! messages of another mailbox, in one run, on SQLite and (where there is one) PostgreSQL. Prints ratios, never a verdict.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
@@ -15,12 +15,11 @@ mod support {
 
 use postrider::store::{Chosen, Reader, open_for_reading};
 use postrider_core::mail::id::FolderId;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use support::binary::{Postrider, account};
-use support::database::ask;
+use support::database::{TestDatabase, ask};
 use support::mail::{note, seed, serve_well};
 use support::served::head;
 
@@ -33,35 +32,54 @@ const ROUNDS: usize = 9;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Rows of another mailbox, as its first sync would have left them.
-async fn grow(database: &Path, messages: u64) {
-    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rw", database.display()));
-    options.max_connections(1);
-    let db = Database::connect(options).await.unwrap();
+async fn grow(database: &TestDatabase, messages: u64) {
+    let db = connected(database).await;
+    let on_file = matches!(database, TestDatabase::File(_));
     let series = format!(
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {messages})"
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {messages}) "
     );
+    // Each dialect begins an INSERT in its own place.
+    let insert = |into: &str, what: &str| {
+        if on_file {
+            format!("{series} INSERT INTO {into} SELECT {what}")
+        } else {
+            format!("INSERT INTO {into} {series} SELECT {what}")
+        }
+    };
+    let (octets, hash) = if on_file {
+        ("CAST('f' || i AS BLOB)", "randomblob(32)")
+    } else {
+        ("CAST('f' || i AS bytea)", "sha256(CAST(random() || ' ' || i AS bytea))")
+    };
     let first = "(SELECT next FROM counter WHERE name = 'message')";
     let body = format!("(SELECT max(id) - {messages} FROM body)");
     let event = "(SELECT next FROM counter WHERE name = 'event')";
+    // Random keys of so many rows would else be written a few hundred times.
+    let begin = if on_file { "PRAGMA cache_size = -2000000" } else { "SET work_mem = '256MB'" };
+    let end = if on_file { "PRAGMA wal_checkpoint(TRUNCATE)" } else { "VACUUM ANALYZE" };
     for sql in [
-        // Random keys of so many rows would else be written a few hundred times.
-        "PRAGMA cache_size = -2000000".to_owned(),
+        begin.to_owned(),
         "INSERT INTO account (id, name, provider, host, username, identity_kind, state, reason, since, incarnation) VALUES \
          (77, 'w', 'imap', 'w.example.org', 'w', 'hash', 'removed', 'the config does not name it', 0, 1)"
             .to_owned(),
-        format!(
-            "{series} INSERT INTO folder (id, account, remote_id, path, uidvalidity, exists_count, opened_at, excluded, held) SELECT \
-             1000 + i, 77, CAST('f' || i AS BLOB), 'f' || i, 1, {FOLDER}, 0, FALSE, {FOLDER} FROM n LIMIT {}",
-            messages / FOLDER
+        insert(
+            "folder (id, account, remote_id, path, uidvalidity, exists_count, opened_at, excluded, held)",
+            &format!(
+                "1000 + i, 77, {octets}, 'f' || i, 1, {FOLDER}, 0, FALSE, {FOLDER} FROM n LIMIT {}",
+                messages / FOLDER
+            ),
         ),
-        format!(
-            "{series} INSERT INTO body (hash, pack, \"offset\", length, stored_at) SELECT randomblob(32), 1, ({first} + i) * 3000, \
-             3000, 0 FROM n"
+        insert(
+            "body (hash, pack, \"offset\", length, stored_at)",
+            &format!("{hash}, 1, ({first} + i) * 3000, 3000, 0 FROM n"),
         ),
-        format!(
-            "{series} INSERT INTO message (id, account, body, size, internal_date, stored_at, places, message_id, subject, from_text, \
-             to_text, date, parse) SELECT {first} + i, 77, {body} + i, 3000, i, i, 1, '<' || i || '@example.org>', 'Subject ' || i, \
-             'a@example.org', 'b@example.org', i, 'ok' FROM n"
+        insert(
+            "message (id, account, body, size, internal_date, stored_at, places, message_id, subject, from_text, to_text, \
+             date, parse)",
+            &format!(
+                "{first} + i, 77, {body} + i, 3000, i, i, 1, '<' || i || '@example.org>', 'Subject ' || i, \
+                 'a@example.org', 'b@example.org', i, 'ok' FROM n"
+            ),
         ),
         format!(
             "INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, internal_date, began_at) SELECT 1001 + (m.i - 1) / \
@@ -73,14 +91,25 @@ async fn grow(database: &Path, messages: u64) {
              0, 'message.created', 77, 1001, id, TRUE, '{{\"changed\":[],\"count\":1,\"locations\":[],\"what\":\"state\"}}' FROM message \
              WHERE account = 77 ORDER BY id"
         ),
-        format!("UPDATE account SET held = {messages}, held_octets = {messages} * 3000 WHERE id = 77"),
+        format!("UPDATE account SET held = {messages}, held_octets = {messages} * CAST(3000 AS BIGINT) WHERE id = 77"),
         format!("UPDATE counter SET next = next + {messages} + 1 WHERE name = 'message'"),
         format!("UPDATE counter SET next = next + {messages} WHERE name = 'event'"),
-        "PRAGMA wal_checkpoint(TRUNCATE)".to_owned(),
+        end.to_owned(),
     ] {
         db.execute_unprepared(&sql).await.unwrap();
     }
     db.close().await.unwrap();
+}
+
+/// One connection that may write.
+async fn connected(database: &TestDatabase) -> DatabaseConnection {
+    let url = match database {
+        TestDatabase::File(file) => format!("sqlite://{}?mode=rw", file.display()),
+        TestDatabase::Server(url) => url.clone(),
+    };
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    Database::connect(options).await.unwrap()
 }
 
 fn median(mut times: Vec<f64>) -> f64 {
@@ -93,22 +122,26 @@ fn ms(since: Instant) -> f64 {
 }
 
 /// Milliseconds of each kind of work, beside so many messages.
-async fn measure(messages: u64) -> Vec<(&'static str, f64)> {
+async fn measure(messages: u64, on_server: bool) -> Vec<(&'static str, f64)> {
     let mailbox = seed::mailbox(7, 50);
     let server = serve_well("u", &mailbox).await;
     let config = format!("{}{}", head(), account("u", server.port(), "pw"));
-    let postrider = Postrider::new(&config);
+    let postrider = if on_server { Postrider::on_server(&config) } else { Postrider::new(&config) };
     let database = postrider.database();
-    let file = database.file().to_path_buf();
     let postrider = tokio::task::spawn_blocking(move || {
         postrider.run(&["sync", "--once"]).exits(0);
         postrider
     })
     .await
     .unwrap();
-    grow(&file, messages).await;
-    let db = Database::connect(format!("sqlite://{}?mode=ro", file.display())).await.unwrap();
-    let reader = Reader::new(&open_for_reading(&file.clone().into()).await.unwrap());
+    grow(&database, messages).await;
+    // Bytes that are named are there, though nobody reads these: holes.
+    let packs =
+        fs::read_dir(postrider.path("data/bodies")).unwrap().map(|file| file.unwrap().path());
+    let pack = packs.filter(|path| path.extension().is_some_and(|e| e == "pack")).min().unwrap();
+    fs::File::options().write(true).open(pack).unwrap().set_len((messages + 1_000) * 3000).unwrap();
+    let db = connected(&database).await;
+    let reader = Reader::new(&open_for_reading(&database.place()).await.unwrap());
     let mut pieces = Vec::new();
     for n in 0..ROUNDS {
         let after = (1, u32::try_from(n * 9_000).unwrap());
@@ -125,7 +158,8 @@ async fn measure(messages: u64) -> Vec<(&'static str, f64)> {
     let (postrider, served) = served.await.unwrap();
     let rows = async || {
         let sql = "SELECT held FROM account WHERE name = 'u'";
-        let row = db.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+        let row =
+            db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
         usize::try_from(row.unwrap().try_get_by_index::<i64>(0).unwrap()).unwrap()
     };
     let mut pages = Vec::new();
@@ -159,7 +193,13 @@ async fn measure(messages: u64) -> Vec<(&'static str, f64)> {
             ("GET /v1/events, 500 from the middle", time(&middle)),
         ];
         served.stop();
-        let octets = fs::metadata(database.file()).unwrap().len();
+        let octets = match &database {
+            TestDatabase::File(file) => fs::metadata(file).unwrap().len(),
+            TestDatabase::Server(_) => {
+                let size = "SELECT pg_database_size(current_database()) AS x";
+                ask(&database, size).parse().unwrap()
+            }
+        };
         println!("{messages} messages: {} MB of database", octets / 1_000_000);
         assert_eq!(ask(&database, "SELECT count(*) AS x FROM account"), "2");
         drop(postrider);
@@ -175,10 +215,17 @@ async fn measure(messages: u64) -> Vec<(&'static str, f64)> {
 
 #[tokio::main]
 async fn main() {
-    let small = measure(SIZES[0]).await;
-    let large = measure(SIZES[1]).await;
-    println!("{:70} {:>10} {:>10} {:>7}", "milliseconds beside", SIZES[0], SIZES[1], "ratio");
-    for ((what, small), (_, large)) in small.into_iter().zip(large) {
-        println!("{what:70} {small:10.1} {large:10.1} {:6.2} x", large / small);
+    let has_server = std::env::var_os("POSTRIDER_TEST_POSTGRES").is_some();
+    for (name, on_server) in [("SQLite", false), ("PostgreSQL", true)] {
+        if on_server && !has_server {
+            println!("PostgreSQL: there is none (`cargo xtask bench` starts it)");
+            continue;
+        }
+        let small = measure(SIZES[0], on_server).await;
+        let large = measure(SIZES[1], on_server).await;
+        println!("{name}, milliseconds beside {:>32} {:>10} {:>7}", SIZES[0], SIZES[1], "ratio");
+        for ((what, small), (_, large)) in small.into_iter().zip(large) {
+            println!("{what:70} {small:10.1} {large:10.1} {:6.2} x", large / small);
+        }
     }
 }

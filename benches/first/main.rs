@@ -22,16 +22,14 @@ mod measure;
 #[path = "../../tests/it/support/pgway.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod pgway;
+mod postgres;
 
-use database::{TestDatabase, ask};
 use dovecot::{Dovecot, Traits};
 use mailboxes::{Line, MAILBOXES, Mailbox};
 use measure::{Cost, median};
-use pgway::PgWay;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 /// Every user's password.
 const PASSWORD: &str = "pw";
@@ -95,7 +93,7 @@ fn programs(mailbox: &'static Mailbox, server: &Dovecot) -> Vec<Program> {
         };
         all.push(Program { name, run: Box::new(run) });
     }
-    all.extend(on_postgres(&config(mailbox, server, port, 2)));
+    all.extend(postgres::programs(&config(mailbox, server, port, 2)));
     let without = std::env::var("FIRST_WITHOUT").unwrap_or_default();
     if mailbox.line == Line::Plain && without != "mbsync" {
         for (name, compress) in [("mbsync", false), ("mbsync with COMPRESS", true)] {
@@ -104,36 +102,6 @@ fn programs(mailbox: &'static Mailbox, server: &Dovecot) -> Vec<Program> {
         }
     }
     all
-}
-
-/// The same on PostgreSQL, beside us and a millisecond away, where there is one (`cargo xtask bench` starts it). Each
-/// run has a database of its own, made before it is measured.
-fn on_postgres(text: &str) -> Vec<Program> {
-    let run = |away: Duration| {
-        let text = text.to_owned();
-        move |dir: &Path| {
-            std::env::var_os("POSTRIDER_TEST_POSTGRES")?;
-            fs::write(dir.join("config.toml"), &text).unwrap();
-            let database = TestDatabase::on_server();
-            let way = PgWay::to(database.url());
-            way.delay(away);
-            let url =
-                if away.is_zero() { database.url().to_owned() } else { way.url(database.url()) };
-            let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
-            command.args(["sync", "--once"]).env("POSTRIDER_STORE__URL", url);
-            let cost = measure::run(command.current_dir(dir));
-            let size = ask(&database, "SELECT pg_database_size(current_database()) AS x");
-            database.remove();
-            Some(Cost { database: size.parse().unwrap(), ..cost })
-        }
-    };
-    vec![
-        Program { name: "Postrider, on PostgreSQL", run: Box::new(run(Duration::ZERO)) },
-        Program {
-            name: "Postrider, on PostgreSQL 1 ms away",
-            run: Box::new(run(Duration::from_millis(1))),
-        },
-    ]
 }
 
 /// The table of one mailbox.
@@ -155,13 +123,13 @@ fn compare(mailbox: &'static Mailbox, rounds: usize) {
     let count = mailbox.messages();
     println!("\n{}: {count} messages, {mb:.0} MB, medians of {rounds}\n", mailbox.title);
     println!(
-        "| | s (least to most) | × drain | messages/s | MB/s | CPU s | peak MB | written MB |\n|---|---|---|---|---|---|---|---|"
+        "| | s (least to most) | × drain | messages/s | MB/s | CPU s | PostgreSQL's cores | peak MB | written MB |\n|---|---|---|---|---|---|---|---|---|"
     );
     let of = |costs: &[Cost], what: fn(&Cost) -> f64| median(costs.iter().map(what).collect());
     let drained = of(&costs[0], |cost| cost.wall);
     for (program, costs) in programs.iter().zip(&costs) {
         if costs.is_empty() {
-            println!("| {} | not installed | | | | | | |", program.name);
+            println!("| {} | not installed | | | | | | | |", program.name);
             continue;
         }
         let wall = of(costs, |cost| cost.wall);
@@ -171,12 +139,13 @@ fn compare(mailbox: &'static Mailbox, rounds: usize) {
         let database =
             if database > 0.0 { format!(" (database {database:.1})") } else { String::new() };
         println!(
-            "| {} | {wall:.3} ({least:.3}–{most:.3}) | {:.2} | {:.0} | {:.0} | {:.2} | {:.0} | {:.1}{database} |",
+            "| {} | {wall:.3} ({least:.3}–{most:.3}) | {:.2} | {:.0} | {:.0} | {:.2} | {:.2} | {:.0} | {:.1}{database} |",
             program.name,
             wall / drained,
             count as f64 / wall,
             mb / wall,
             of(costs, |cost| cost.cpu),
+            of(costs, |cost| cost.backend / cost.wall),
             of(costs, |cost| cost.peak as f64 / 1024.0),
             of(costs, |cost| cost.written as f64 / 1e6),
         );
