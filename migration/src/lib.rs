@@ -8,6 +8,7 @@
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 
 mod fresh;
+mod later;
 mod m0001_mirror;
 mod m0002_server;
 mod m0003_mend;
@@ -23,6 +24,7 @@ mod m0012_bodies;
 mod m0013_refused;
 
 pub use fresh::{make, postgres};
+pub use later::{LATER, Later, taken};
 
 /// All steps, oldest first.
 #[derive(Debug)]

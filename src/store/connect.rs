@@ -267,10 +267,11 @@ async fn open_server(server: PostgresServer, takes_over: bool) -> Result<Databas
     let broken = |e| OpenError::Database { place: place.clone(), source: error_of(e) };
     let session = server.open(takes_over).await?;
     let applied = session.applied().await.map_err(broken)?;
-    // Its schema began at today's last step: what is there is whole, or a newer one's.
-    pending(&place, &applied)?;
+    let missing = pending(&place, &applied)?;
     if applied.is_empty() {
         session.make(&migration::postgres()).await.map_err(broken)?;
+    } else if !missing.is_empty() {
+        session.make(&migration::taken(migration::LATER, &missing)).await.map_err(broken)?;
     }
     let readers = Readers::Server(ReaderPool::of(&server));
     Ok(Database { writer: Writer::Server(session), readers, home: Home::Server(server) })

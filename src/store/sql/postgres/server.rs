@@ -235,10 +235,10 @@ impl Session {
         Ok(applied)
     }
 
-    /// Makes the tables: all at once, or none.
+    /// Makes the tables, or takes steps: all at once, or none.
     pub(in crate::store) async fn make(&self, tables: &str) -> Result<(), Trouble> {
         let mut taken = self.taken().await?;
-        taken.run(format!("BEGIN; SET LOCAL statement_timeout = 0; {tables}; COMMIT")).await?;
+        taken.run(format!("BEGIN; SET LOCAL statement_timeout = 0; {tables} COMMIT")).await?;
         taken.give_back();
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! Every text is understood by a real server, answers what is read of it, and finds what it asks for by a key.
 
 use crate::config::{Place, ServerPlace};
+use crate::store::sql::postgres::server::PostgresServer;
 use crate::store::sql::query::Shape;
 use crate::store::sql::tests::shapes;
 use crate::store::{Database, open};
+use postrider_migration::{LATER, Later, taken};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Column, Connection, Executor, Row, SqlSafeStr, Statement, TypeInfo};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -82,6 +84,35 @@ async fn every_text_is_what_is_said_of_it() {
         columns.sort_unstable();
         assert_eq!(found, columns, "{name}");
     }
+    scratch.remove().await;
+}
+
+/// Later steps are taken and noted all at once, or none; each can be taken back.
+#[tokio::test]
+async fn steps_are_taken_together() {
+    let scratch = Scratch::new().await;
+    scratch.open().await.close().await;
+    let mut db = scratch.beside().await;
+    let step = |name, up| Later { name, up, down: "DROP TABLE later" };
+    let whole = step("m9001", "CREATE TABLE later (id bigint)");
+    let broken = step("m9002", "CREATE TABLE another (id bigint); SELECT 1 / 0");
+    let missing = ["m9001", "m9002"].map(str::to_owned);
+    let Place::Server(place) = scratch.place() else { unreachable!("it is a server's") };
+    let server = PostgresServer::at(&place);
+    let session = server.open(false).await.unwrap();
+    let noted = "SELECT count(*) FROM seaql_migrations WHERE version > 'm9' UNION ALL SELECT count(*) FROM pg_tables \
+                 WHERE tablename IN ('later', 'another')";
+    let mut counts =
+        async || -> Vec<i64> { sqlx::query_scalar(noted).fetch_all(&mut db).await.unwrap() };
+    assert!(session.make(&taken(&[whole, broken], &missing)).await.is_err());
+    assert_eq!(counts().await, [0, 0]);
+    let session = server.open(false).await.unwrap();
+    session.make(&taken(&[whole], &missing)).await.unwrap();
+    assert_eq!(counts().await, [1, 1]);
+    for Later { up, down, .. } in [whole].iter().chain(LATER) {
+        session.make(&format!("{down}; {up};")).await.unwrap();
+    }
+    session.close().await;
     scratch.remove().await;
 }
 

@@ -1,0 +1,47 @@
+//! Steps of PostgreSQL's schema since it began, which was at SQLite's thirteenth: each later step of
+//! [`crate::Migrator`] has one of its name here.
+
+/// A step.
+#[derive(Clone, Copy, Debug)]
+pub struct Later {
+    /// The name of SQLite's.
+    pub name: &'static str,
+    /// Its statements.
+    pub up: &'static str,
+    /// What takes it back.
+    pub down: &'static str,
+}
+
+/// All of them, oldest first.
+pub const LATER: &[Later] = &[];
+
+/// How many steps of SQLite's PostgreSQL's schema began with.
+pub(crate) const BEGAN: usize = 13;
+
+/// What takes those of these steps that a database lacks, and notes them. To be run in one transaction.
+#[must_use]
+pub fn taken(steps: &[Later], missing: &[String]) -> String {
+    let missing = steps.iter().filter(|step| missing.iter().any(|name| name == step.name));
+    let words = missing.map(|Later { name, up, .. }| {
+        format!(
+            "{up}; INSERT INTO seaql_migrations (version, applied_at) VALUES ('{name}', extract(epoch FROM \
+             now())::bigint);"
+        )
+    });
+    words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BEGAN, LATER};
+    use crate::Migrator;
+    use sea_orm_migration::MigratorTrait;
+
+    #[test]
+    fn each_step_has_both_dialects() {
+        let sqlite: Vec<String> =
+            Migrator::migrations().iter().skip(BEGAN).map(|step| step.name().to_owned()).collect();
+        let postgres: Vec<&str> = LATER.iter().map(|step| step.name).collect();
+        assert_eq!(sqlite, postgres);
+    }
+}
