@@ -164,10 +164,11 @@ fn warn_of_nothing(account: &Account, paths: &[&str]) {
 /// # Errors
 /// What it lacks, at its place.
 pub(super) fn reachable(account: &Account, config: &Config) -> Result<(), Flaw> {
-    let flaw = |place: &Origin, key: &str, failure: Failure| Flaw {
-        place: place.clone(),
-        key: format!("account {}{key}", account.id),
-        text: failure.chain(),
+    let flaw = |place: &Origin, key: &str, failure: Failure| {
+        // The key stands in front already.
+        let (text, named) = (failure.chain(), format!("{} ", key.trim_start_matches(": ")));
+        let text = text.strip_prefix(&named).map(str::to_owned).unwrap_or(text);
+        Flaw { place: place.clone(), key: format!("account {}{key}", account.id), text }
     };
     if let Err(failure) = endpoint(account, config) {
         // The roots of this machine have no key.

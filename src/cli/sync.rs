@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::telemetry::wire::WireLog;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use postrider_core::run::summary::Summary;
+use postrider_core::standing::Outcome;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,7 +127,10 @@ pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs, adopt:
     match ended {
         Ok(summaries) => {
             say(&told(&summaries, clock.now().mono));
-            say_line(&format!("the mirror is in {}", config.data_dir.display()));
+            // Where nothing was read there may be none.
+            if summaries.iter().any(|(_, summary)| summary.outcome != Outcome::Failed) {
+                say_line(&format!("the mirror is in {}", config.data_dir.display()));
+            }
             summaries.iter().map(|(_, s)| Exit::of_run(s)).max().unwrap_or(Exit::Success)
         }
         Err(failure) => {

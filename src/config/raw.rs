@@ -91,7 +91,10 @@ impl Raw {
         let mut raw = Self::default();
         for error in errors {
             let at = error.span().map_or(1, |span| line(span.start));
-            let text = format!("this is not TOML: {}", error.message());
+            // Never what stands behind it: that may be a secret.
+            let key = text.lines().nth(at - 1).and_then(|line| line.split_once('='));
+            let key = key.map(|(key, _)| format!(", at {}", key.trim())).unwrap_or_default();
+            let text = format!("this is not TOML{key}: {}", error.message());
             raw.problems.push(Flaw {
                 place: Origin::Line(file.to_owned(), at),
                 key: String::new(),
