@@ -24,7 +24,12 @@ pub(super) async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<He
         "database" => "database: storage".to_owned(),
         _ => format!("{about}: {what}"),
     });
-    let (reasons, troubled) = standing(&shared, reasons.collect());
+    let mut reasons: Vec<String> = reasons.collect();
+    let database = DatabaseView::asked(&shared.reader, shared.registry.clock()).await;
+    if database.trouble.is_some() && !reasons.iter().any(|told| told.starts_with("database:")) {
+        reasons.push("database: storage".to_owned());
+    }
+    let (reasons, troubled) = standing(&shared, reasons);
     let (code, status) = status_of(&reasons);
     (code, Json(HealthView { status, reasons, troubled }))
 }
@@ -35,7 +40,10 @@ pub(super) async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<He
 pub(super) async fn health(State(shared): State<Shared>) -> Json<FullHealthView> {
     let database = DatabaseView::asked(&shared.reader, shared.registry.clock()).await;
     let told = shared.registry.conditions().into_iter();
-    let reasons = told.map(|(about, what)| format!("{about}: {what}")).collect();
+    let mut reasons: Vec<String> = told.map(|(about, what)| format!("{about}: {what}")).collect();
+    if let Some(trouble) = &database.trouble {
+        reasons.push(format!("database: {trouble}"));
+    }
     let (reasons, troubled) = standing(&shared, reasons);
     let (_, status) = status_of(&reasons);
     Json(FullHealthView { status, reasons, troubled, database })

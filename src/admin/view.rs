@@ -15,6 +15,7 @@ use postrider_core::standing::{Push, Standing};
 use postrider_core::time::Now;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// A page of a list.
@@ -463,11 +464,15 @@ pub(crate) struct DatabaseView {
     pub(crate) trouble: Option<String>,
 }
 
+/// Longest wait for a sign of life of the database.
+const ANSWER: Duration = Duration::from_secs(2);
+
 impl DatabaseView {
     /// As it answers now.
     pub(crate) async fn asked(reader: &Reader, clock: Clock) -> Self {
         let asked = clock.now().mono;
-        let version = reader.version().await;
+        let late = |_| Err(Failure::storage("it does not answer"));
+        let version = tokio::time::timeout(ANSWER, reader.version()).await.unwrap_or_else(late);
         let took = clock.now().mono.saturating_sub(asked).as_secs_f64() * 1e3;
         Self {
             place: reader.place().to_string(),

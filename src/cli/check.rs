@@ -126,7 +126,12 @@ fn warn_of_places(config: &Config) {
     let data = &config.data_dir;
     let (database, bodies) = (&config.database, &config.bodies);
     let elsewhere = [
-        ("store.url", database.to_string(), database.lies_in(data)),
+        // A server's lies nowhere here.
+        (
+            "store.url",
+            database.to_string(),
+            database.lies_in(data) || matches!(database, Place::Server(_)),
+        ),
         ("bodies.dir", bodies.display().to_string(), bodies.starts_with(data)),
     ];
     for (key, place, _) in elsewhere.iter().filter(|(.., is_there)| !is_there) {

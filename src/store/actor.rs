@@ -229,7 +229,11 @@ impl StoreState {
         if let Some(Waiting::Open(..)) = self.waiting.front() {
             if let Some(Waiting::Open(open, anew, reply)) = self.waiting.pop_front() {
                 let answer = within(DEADLINE, Box::pin(self.open(&open, anew))).await;
-                self.unsure |= answer.is_err();
+                match &answer {
+                    // Behind trouble it begins on a connection that may write.
+                    Ok(_) => self.told_of(None),
+                    Err(why) => self.failed(why),
+                }
                 reply.send(answer.unwrap_or_else(|e| Err(e.of_account())));
             }
             return;
@@ -255,10 +259,7 @@ impl StoreState {
                 Some(e.of_write())
             }
         };
-        if failure.is_some() || self.troubled {
-            self.troubled = failure.is_some();
-            self.registry.condition("database", failure.as_ref().map(Failure::chain));
-        }
+        self.told_of(failure.as_ref());
         for commit in taken {
             commit.tell(failure.as_ref());
         }
@@ -285,7 +286,7 @@ impl StoreState {
                 self.controls.push_back((order, reply));
             }
             Err(e) => {
-                self.unsure = true;
+                self.failed(&e);
                 reply.send(Err(e.of_write()));
             }
         }
@@ -339,7 +340,24 @@ impl StoreState {
             self.unsure = true;
             self.quiet.merge(quiet);
         }
+        self.told_of(written.as_ref().err().map(Trouble::of_write).as_ref());
         written
+    }
+
+    /// What was not one account's alone is told.
+    fn failed(&mut self, why: &Trouble) {
+        self.unsure = true;
+        if !why.is_of_one_commit() {
+            self.told_of(Some(&why.of_write()));
+        }
+    }
+
+    /// Whoever looks is told whether the database takes writes.
+    fn told_of(&mut self, failure: Option<&Failure>) {
+        if failure.is_some() || self.troubled {
+            self.troubled = failure.is_some();
+            self.registry.condition("database", failure.map(Failure::chain));
+        }
     }
 
     async fn quiet_transaction(&mut self, quiet: &Quiet) -> Result<(), Trouble> {

@@ -4,6 +4,14 @@ use crate::config::Place;
 use sea_orm::DbErr;
 use std::path::PathBuf;
 
+/// What a setting is needed for.
+fn what_for(setting: &str) -> &'static str {
+    match setting {
+        "server_encoding" => "for names in every script",
+        _ => "so that an acknowledged message survives a power cut",
+    }
+}
+
 /// Why the database was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -41,7 +49,8 @@ pub enum OpenError {
     },
     /// The database would not promise durability.
     #[error(
-        "the database {place} has {setting} = {found}, but {wanted} is needed so that an acknowledged message survives a power cut"
+        "the database {place} has {setting} = {found}, but {wanted} is needed {}",
+        what_for(setting)
     )]
     NotDurable {
         /// Which.

@@ -313,6 +313,13 @@ async fn a_server_that_crashes_is_gone_on_with() {
         println!("seed {}: the slowest went on {slowest:?} after the server was back", draw.seed);
         served.settle_with(&postrider, "u", &mailbox, &[(URL, &url)]);
         wait_until("it is well", || ask(&database, "SELECT state AS x FROM account") == "idle");
+        // Nobody has anything to write: who looks is told all the same.
+        server.crash();
+        wait_until("not ready", || served.ask("GET", "/readyz").0 == 503);
+        let (_, told) = served.ask("GET", "/v1/health");
+        assert_eq!(told["status"], "unavailable", "{told}");
+        server.start_again();
+        wait_until("ready", || served.ask("GET", "/readyz").0 == 200);
         served.stop();
         postrider.run_with(&["verify", "u", "--offline"], &[(URL, &url)]).exits(0);
         consistent(&database);

@@ -92,6 +92,9 @@ async fn what_is_taken_over_is_written_by_one() {
             "1",
         );
         wait_until("A says who has it", || told("is held by another postrider"));
+        wait_until("A is not ready", || {
+            first.ask("GET", "/readyz").1.to_string().contains("database")
+        });
         assert_eq!(
             ask(&a.database(), "SELECT value AS x FROM setting WHERE name = 'writer'"),
             signed
