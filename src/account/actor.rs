@@ -6,7 +6,7 @@
 )]
 
 use crate::account::args::{AccountArgs, Incarnation, path_of};
-use crate::account::message::{AccountMsg, Obeyed};
+use crate::account::message::{AccountMsg, NotObeyed, Obeyed};
 use crate::account::question::{PendingQuestion, ask};
 use crate::account::voice::Voice;
 use crate::connection::SessionLease;
@@ -18,7 +18,7 @@ use crate::store::Reader;
 use crate::store::message::StoreRequest;
 use crate::store::orders::Control;
 use postrider_core::account::follow::{
-    Begin, Conflict, Follower, Input, Output, Past, SessionRole, Status,
+    Begin, Command, Follower, Input, Output, Past, SessionRole, Status,
 };
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
@@ -57,7 +57,7 @@ pub struct AccountState {
     /// The mark of the secret that it asked for a session with last.
     pub(super) asked_with: String,
     /// Commands that are answered when what they changed is durable.
-    obeyed: Vec<ReplyTo<Obeyed>>,
+    obeyed: Vec<(Command, ReplyTo<Obeyed>)>,
 }
 
 /// The number of the latest question of each kind: an answer to an earlier one comes too late.
@@ -148,11 +148,11 @@ impl Actor for AccountActor {
             AccountMsg::Died(failure) => return Err(failure.into()),
             AccountMsg::Command(command, reply) => match state.follower.accepts(command) {
                 Ok(()) => {
-                    state.obeyed.push(reply);
+                    state.obeyed.push((command, reply));
                     Input::Command(command)
                 }
                 Err(conflict) => {
-                    reply.send(Err(conflict));
+                    reply.send(Err(conflict.into()));
                     return Ok(());
                 }
             },
@@ -195,7 +195,7 @@ impl AccountState {
 
     /// What the commands changed is durable by now, or nothing of it needs to be.
     fn answer(&mut self) {
-        for reply in self.obeyed.drain(..) {
+        for (_, reply) in self.obeyed.drain(..) {
             reply.send(Ok((self.follower.status(), self.follower.runs().1)));
         }
     }
@@ -235,7 +235,7 @@ impl AccountState {
                 let number = self.latest.ticks;
                 me.send_after(wait, move || AccountMsg::Ticked(number));
             }
-            Output::Persist { standing, reason, event } => self.persist(standing, reason, event),
+            Output::Persist { standing, reason, event } => self.persist(me, standing, reason, event),
             Output::Ended(summary) => {
                 self.voice.ended(&summary);
                 self.keep_history(&summary);
@@ -335,7 +335,13 @@ impl AccountState {
 
     /// Writes a state that no run writes; a command that asked for it is answered when it is
     /// durable.
-    fn persist(&mut self, standing: Standing, reason: String, event: Option<EventKind>) {
+    fn persist(
+        &mut self,
+        me: &ActorRef<AccountMsg>,
+        standing: Standing,
+        reason: String,
+        event: Option<EventKind>,
+    ) {
         let account = self.args.name.clone();
         let asked = std::mem::take(&mut self.obeyed);
         let status = Status {
@@ -347,11 +353,16 @@ impl AccountState {
             next: None,
         };
         let told = (status, self.follower.runs().1);
+        let (me, depth) = (me.clone(), self.depth.clone());
         let reply = ReplyTo::new(move |answer| {
             let done = matches!(answer, Some(Ok(_)));
-            for reply in asked {
-                let refused = || Err(Conflict("the database cannot store it now; try again"));
-                reply.send(if done { Ok(told.clone()) } else { refused() });
+            for (command, reply) in asked {
+                if !done {
+                    let input = Queued::new(Input::NotStored(command), &depth);
+                    // An account that is gone has begun anew, or will.
+                    drop(me.cast(AccountMsg::Input(input)));
+                }
+                reply.send(if done { Ok(told.clone()) } else { Err(NotObeyed::NotStored) });
             }
         });
         let control = Control::Stand { account, standing, reason, event, parked_for: None };

@@ -8,7 +8,22 @@ use postrider_core::failure::Failure;
 
 /// What came of a command: what the account does now, and the number of the run that it will have
 /// ended with.
-pub type Obeyed = Result<(Status, u64), Conflict>;
+pub type Obeyed = Result<(Status, u64), NotObeyed>;
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotObeyed {
+    /// It makes no sense now.
+    Conflict(Conflict),
+    /// What it was to change cannot be stored now: it has changed nothing.
+    NotStored,
+}
+
+impl From<Conflict> for NotObeyed {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
 
 /// What the actor is told.
 #[derive(Debug)]

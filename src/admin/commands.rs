@@ -1,5 +1,6 @@
 //! Commanding: the verbs of the table, and a purge. Idempotent; answered when durable.
 
+use crate::account::message::NotObeyed;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::verbs::{VERBS, VerbRow};
 use crate::admin::view::{PurgedView, StateView};
@@ -69,7 +70,8 @@ async fn obey(shared: &Shared, id: String, command: Command) -> Obedience {
                 StateView { id, state: status.standing.as_str(), reason: status.reason, run };
             Ok((StatusCode::ACCEPTED, Json(view)))
         }
-        Err(Conflict(why)) => Err(Problem::conflict(why)),
+        Err(NotObeyed::Conflict(Conflict(why))) => Err(Problem::conflict(why)),
+        Err(NotObeyed::NotStored) => Err(Problem::not_stored()),
     }
 }
 

@@ -54,6 +54,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", why)
     }
 
+    pub(crate) fn not_stored() -> Self {
+        let text = "the database cannot store it now, and nothing has changed; try again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage", text)
+    }
+
     pub(crate) fn bad(why: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", why)
     }

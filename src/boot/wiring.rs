@@ -434,8 +434,8 @@ impl Switchboard {
         self.accounts.send(AccountsRequest::Command(account.to_owned(), command, reply));
         match tokio::time::timeout(ACTOR_TIMEOUT, answer).await {
             Ok(Ok(Some(obeyed))) => obeyed,
-            Ok(_) => Err(Conflict("the account's actor has just ended; ask again")),
-            Err(_) => Err(Conflict("the account's actor did not answer in time; ask again")),
+            Ok(_) => Err(Conflict("the account's actor has just ended; ask again").into()),
+            Err(_) => Err(Conflict("the account's actor did not answer in time; ask again").into()),
         }
     }
 

@@ -26,7 +26,7 @@ const NOTHING: &str = "this server only looks (serve --no-sync)";
 
 impl Operator for Nobody {
     fn command(&self, _account: &str, _command: Command) -> Soon<Obeyed> {
-        Box::pin(async { Err(Conflict(NOTHING)) })
+        Box::pin(async { Err(Conflict(NOTHING).into()) })
     }
 
     fn purge(&self, _account: &str) -> Soon<Result<u64, NotPurged>> {

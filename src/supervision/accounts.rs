@@ -297,7 +297,7 @@ impl AccountsState {
                 }
                 RosterAction::Conflict(why) => {
                     if let Some(reply) = reply.take() {
-                        reply.send(Err(Conflict(why)));
+                        reply.send(Err(Conflict(why).into()));
                     }
                 }
                 other => self.perform(me, other).await?,

@@ -318,8 +318,17 @@ async fn a_server_that_crashes_is_gone_on_with() {
         wait_until("not ready", || served.ask("GET", "/readyz").0 == 503);
         let (_, told) = served.ask("GET", "/v1/health");
         assert_eq!(told["status"], "unavailable", "{told}");
+        // What cannot be stored is not done.
+        for verb in ["pause", "resume", "pause"] {
+            let refused = postrider.run_with(&[verb, "u"], &[(URL, &url)]).exits(7);
+            assert!(refused.stderr.contains("nothing has changed"), "{}", refused.stderr);
+        }
         server.start_again();
         wait_until("ready", || served.ask("GET", "/readyz").0 == 200);
+        mailbox.append("INBOX", note("behind a pause that was refused"));
+        wait_within(Duration::from_secs(20), "the mail", || {
+            stored(&database, "behind a pause that was refused") == "1"
+        });
         served.stop();
         postrider.run_with(&["verify", "u", "--offline"], &[(URL, &url)]).exits(0);
         consistent(&database);

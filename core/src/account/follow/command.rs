@@ -68,6 +68,17 @@ impl Follower {
         }
     }
 
+    /// Whoever wanted it was refused. A pause is taken back; what else was begun asks the database how the
+    /// account stands, and so does the run that goes on here: nobody may know what became of that write.
+    pub(super) fn not_stored(&mut self, command: Command, out: &mut Vec<Output>) {
+        match &mut self.stage {
+            _ if command != Command::Pause => {}
+            Stage::Paused => self.ask(Scope::Everything, Cause::Plan, out),
+            Stage::Working(working) if working.after == After::Pause => working.take_pause_back(),
+            _ => {}
+        }
+    }
+
     fn stop(&mut self, now: Now, out: &mut Vec<Output>) {
         if !matches!(self.stage, Stage::Working(_)) {
             return self.end(out);
@@ -99,10 +110,7 @@ impl Follower {
             // The pause is still settling: it is taken back, and followed by a look at everything.
             Stage::Working(working) if working.after == After::Pause => {
                 out.push(resumed());
-                working.after = After::Rest;
-                if !matches!(working.again, Some(Scope::Insist | Scope::Doubt)) {
-                    working.again = Some(Scope::Everything);
-                }
+                working.take_pause_back();
             }
             // It works; what is stored may still be a pause, if the store was away when that was
             // taken back. A run that has read its rows has found none.

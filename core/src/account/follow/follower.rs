@@ -151,6 +151,7 @@ impl Follower {
                 self.on_tick(now, &mut out);
             }
             Input::Command(command) => self.command(command, now, &mut out),
+            Input::NotStored(command) => self.not_stored(command, &mut out),
         }
         self.try_anew(now, &mut out);
         self.survive(now);

@@ -104,6 +104,14 @@ impl Working {
             wakes: None,
         }
     }
+
+    /// The pause that it is ended for is taken back: behind it everything is looked at.
+    pub(super) fn take_pause_back(&mut self) {
+        self.after = After::Rest;
+        if !matches!(self.again, Some(Scope::Insist | Scope::Doubt)) {
+            self.again = Some(Scope::Everything);
+        }
+    }
 }
 
 /// Nothing is to be done before `next`, or a hint.

@@ -107,6 +107,8 @@ pub enum Input {
     Tick,
     /// A human.
     Command(Command),
+    /// What this command was to change could not be stored, and is not to be.
+    NotStored(Command),
 }
 
 /// What the shell is to do.

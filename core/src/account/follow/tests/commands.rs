@@ -113,6 +113,38 @@ fn commands_during_the_end_of_a_run() {
     assert!(f.stage.working().is_none_or(|working| working.after == After::Rest), "{:?}", f.stage);
 }
 
+/// Whoever is told that a pause was not stored finds the account at work, and that it asks how it stands: what
+/// became of the write nobody may know.
+#[test]
+fn a_pause_that_was_not_stored_is_taken_back() {
+    let mut f = resting();
+    f.take(Input::Command(Command::Pause), at(5));
+    assert!(begins(&f.take(Input::NotStored(Command::Pause), at(6))) && f.past().begin == Begin::Run, "{:?}", f.stage);
+
+    let mut f = super::orders::working();
+    f.take(Input::Command(Command::Pause), at(6));
+    f.take(Input::NotStored(Command::Pause), at(7));
+    assert_eq!(f.past().begin, Begin::Run);
+    let out = match f.stage {
+        Stage::Working(_) => f.end_with(Summary::of(Outcome::Cancelled, History::default()), at(8)),
+        _ => Vec::new(),
+    };
+    assert!(begins(&out), "{:?} {out:?}", f.stage);
+    // It was stored all the same.
+    let Event::Opened(mut opened) = snapshot() else { unreachable!() };
+    opened.stood = Some((Standing::Paused, String::new()));
+    f.take(Input::Machine(f.run(), Event::Opened(opened)), at(9));
+    assert_eq!(f.past().begin, Begin::Paused, "{:?}", f.stage);
+
+    // Another was meant.
+    let mut f = resting();
+    f.take(Input::Command(Command::Pause), at(5));
+    assert!(!begins(&f.take(Input::NotStored(Command::Resume), at(6))));
+    f.take(Input::Command(Command::Stop), at(7));
+    f.take(Input::NotStored(Command::Pause), at(8));
+    assert!(matches!(f.stage, Stage::Ended), "{:?}", f.stage);
+}
+
 /// What an account waits for outlives the process: else nobody could tell after a stop.
 #[test]
 fn a_stop_keeps_what_is_waited_for() {
