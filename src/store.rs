@@ -4,6 +4,7 @@ pub mod actor;
 mod apply;
 mod connect;
 mod disagreement;
+mod driver_error;
 mod failure;
 mod feed;
 mod held;
@@ -23,7 +24,7 @@ mod transaction;
 mod waiting;
 
 pub use apply::Done;
-pub use connect::{Database, open, open_as, open_for_reading};
+pub use connect::{Database, Fitness, look, open, open_as, open_for_reading};
 pub use disagreement::Disagreement;
 pub use feed::FeedStanding;
 pub use instance::{

@@ -235,7 +235,9 @@ impl AccountState {
                 let number = self.latest.ticks;
                 me.send_after(wait, move || AccountMsg::Ticked(number));
             }
-            Output::Persist { standing, reason, event } => self.persist(me, standing, reason, event),
+            Output::Persist { standing, reason, event } => {
+                self.persist(me, standing, reason, event)
+            }
             Output::Ended(summary) => {
                 self.voice.ended(&summary);
                 self.keep_history(&summary);

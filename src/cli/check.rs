@@ -9,7 +9,7 @@ use crate::cli::out::say_line;
 use crate::clock::Clock;
 use crate::config::{Account, Config, Flaw, Origin, Place, SecretFrom};
 use crate::provider::{self, OpenSession, Opening};
-use crate::store::{OpenError, Reader, open_for_reading};
+use crate::store::{Fitness, Reader, look, open_for_reading};
 use futures_util::stream::{self, StreamExt};
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -55,7 +55,7 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     if args.offline {
         return Exit::Success;
     }
-    let mut worst = if args.json { Exit::Success } else { database(&config).await };
+    let mut worst = database(&config, args.json).await;
     let config = &config;
     let tried = accounts.into_iter().map(async |account| (account, folders(account, config).await));
     let mut tried = stream::iter(tried).buffered(AT_ONCE);
@@ -77,39 +77,42 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     worst
 }
 
-/// Says whether a server's database answers, and how soon; SQLite's file needs nobody.
-async fn database(config: &Config) -> Exit {
+/// Says whether a server's database would do, and how soon it answers; SQLite's file needs nobody.
+async fn database(config: &Config, json: bool) -> Exit {
     let Place::Server(server) = &config.database else { return Exit::Success };
-    let clock = Clock::start();
-    let tried = async {
-        let db = open_for_reading(&config.database).await?;
-        let reader = Reader::new(&db);
-        // What making a connection takes is no question's.
-        drop(reader.version().await);
-        let asked = clock.now().mono;
-        let told = reader.version().await;
-        let took = clock.now().mono.saturating_sub(asked).as_secs_f64() * 1e3;
-        db.close().await;
-        Ok::<_, OpenError>((told, took))
+    let told = match look(server).await {
+        Ok(Fitness::Empty) => Ok("it will do; the first start makes the tables".to_owned()),
+        Ok(Fitness::Older) => Ok("it will do; the next start brings the tables up to date".into()),
+        Ok(Fitness::Ready) => answers(config).await,
+        Err(e) => Err(e.to_string()),
     };
-    match tried.await {
-        Ok((Ok(version), took)) => {
-            say_line(&format!("{}: {version}, {took:.1} ms", server.shown));
-            Exit::Success
-        }
-        Ok((Err(failure), _)) => {
-            eprintln!("{}: {failure}", server.shown);
-            Exit::Storage
-        }
-        Err(OpenError::Missing(_)) => {
-            say_line(&format!("{}: it answers; the first start makes the tables", server.shown));
-            Exit::Success
-        }
-        Err(e) => {
-            eprintln!("{e}");
-            Exit::Storage
-        }
+    let exit = if told.is_ok() { Exit::Success } else { Exit::Storage };
+    if json {
+        let class = told.is_err().then_some(Class::Storage.as_str());
+        let text = told.unwrap_or_else(|why| why);
+        let line = json!({ "database": server.shown, "ok": class.is_none(), "class": class, "text": text });
+        say_line(&line.to_string());
+        return exit;
     }
+    match told {
+        Ok(text) => say_line(&format!("{}: {text}", server.shown)),
+        Err(why) => eprintln!("{why}"),
+    }
+    exit
+}
+
+/// Its version, and how soon it says so.
+async fn answers(config: &Config) -> Result<String, String> {
+    let clock = Clock::start();
+    let db = open_for_reading(&config.database).await.map_err(|e| e.to_string())?;
+    let reader = Reader::new(&db);
+    // What making a connection takes is no question's.
+    drop(reader.version().await);
+    let asked = clock.now().mono;
+    let told = reader.version().await;
+    let took = clock.now().mono.saturating_sub(asked).as_secs_f64() * 1e3;
+    db.close().await;
+    told.map(|version| format!("{version}, {took:.1} ms")).map_err(|failure| failure.to_string())
 }
 
 fn in_json(account: &Account, tried: &Result<String, Failure>) -> Value {

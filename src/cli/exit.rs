@@ -67,7 +67,9 @@ impl Exit {
             StartError::Database(OpenError::NoFolder(_)) => Self::Usage,
             StartError::Lock(LockError::Io { .. } | LockError::Open { .. })
             | StartError::Database(_) => Self::Storage,
-            StartError::Instance(Disagreement::Differ { .. }) => Self::Usage,
+            StartError::Instance(Disagreement::Differ { .. } | Disagreement::Empty { .. }) => {
+                Self::Usage
+            }
             StartError::Instance(_) => Self::Storage,
             StartError::Failure(failure) => Self::of_class(failure.class),
         }

@@ -21,6 +21,9 @@ const OF_A_SERVER: [&str; 3] = ["store.password_file", "store.readers", "store.t
 const PARAMETERS: [&str; 9] =
     ["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "dbname", "user", "options"];
 
+/// Those that name a file.
+const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
+
 /// Words of `sslmode`.
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
@@ -36,6 +39,14 @@ const WRITE: &str = "write \"sqlite://data/postrider.db\" or \"postgres://USER@H
 pub(super) fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> (Place, Option<String>) {
     let default = Place::File(data_dir.join("postrider.db"));
     let password = t.text("store.password_file").map(|file| SecretFrom::File(base.join(file)));
+    if let (Some(Err(failure)), Some(item)) =
+        (password.as_ref().map(SecretFrom::get), t.item("store.password_file"))
+    {
+        let text = failure.chain();
+        // The key stands in front already.
+        let text = text.strip_prefix("password_file ").unwrap_or(&text);
+        t.wrong(item.place, "store.password_file", text);
+    }
     let readers = t.number("store.readers", READERS.into(), 1, 100);
     let timeout = t.duration("store.timeout", TIMEOUT);
     let server = |shown, url| ServerPlace {
@@ -52,7 +63,7 @@ pub(super) fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> (Plac
         Some(RawValue::Text(url)) => match url.strip_prefix("sqlite://") {
             Some(path) if !path.is_empty() => (Place::File(base.join(path)), Ok(None)),
             _ if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                match of_server(url, server) {
+                match of_server(url, base, server) {
                     Ok((place, warning)) => (Place::Server(Box::new(place)), Ok(warning)),
                     Err(text) => (default, Err(text)),
                 }
@@ -100,7 +111,7 @@ pub(super) fn of_folder(data_dir: &Path) -> Place {
         readers: READERS,
         timeout: TIMEOUT,
     };
-    match of_server(noted.trim(), server) {
+    match of_server(noted.trim(), Path::new(""), server) {
         Ok((place, _)) => Place::Server(Box::new(place)),
         Err(_) => Place::File(data_dir.join("postrider.db")),
     }
@@ -110,6 +121,7 @@ pub(super) fn of_folder(data_dir: &Path) -> Place {
 /// password in it.
 fn of_server(
     text: &str,
+    base: &Path,
     server: impl FnOnce(String, SecretString) -> ServerPlace,
 ) -> Result<(ServerPlace, Option<String>), String> {
     let example = "write it like \"postgres://USER@HOST/DATABASE\"";
@@ -131,11 +143,33 @@ fn of_server(
         ));
     }
     let has_password = url.password().is_some();
-    let options: Result<sqlx::postgres::PgConnectOptions, _> = text.parse();
+    files_of(&mut url, base)?;
+    let whole = url.to_string();
+    let options: Result<sqlx::postgres::PgConnectOptions, _> = whole.parse();
     options.map_err(|_| format!("the URL cannot be read; {example}"))?;
     if has_password && url.set_password(None).is_err() {
         return Err(format!("the URL names no host; {example}"));
     }
     let warning = "store.url has a password in it; store.password_file is safer";
-    Ok((server(url.into(), text.to_owned().into()), has_password.then(|| warning.to_owned())))
+    Ok((server(url.into(), whole.into()), has_password.then(|| warning.to_owned())))
+}
+
+/// The files that a URL names lie beside the config, as all do that it names; they are there, and can be read.
+fn files_of(url: &mut Url, base: &Path) -> Result<(), String> {
+    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let mut found = pairs.clone();
+    for (key, value) in found.iter_mut().filter(|(key, _)| FILES.contains(&key.as_str())) {
+        let file = std::path::absolute(base.join(&*value)).map_err(|e| format!("{key}: {e}"))?;
+        let held = std::fs::read(&file)
+            .map_err(|e| format!("{key}: {} cannot be read: {e}", file.display()))?;
+        if !String::from_utf8_lossy(&held).contains("-----BEGIN ") {
+            let what = if key == "sslkey" { "key" } else { "certificate" };
+            return Err(format!("{key}: {} holds no {what} in PEM", file.display()));
+        }
+        *value = file.to_str().ok_or_else(|| format!("{key}: its path is no UTF-8"))?.to_owned();
+    }
+    if found != pairs {
+        url.query_pairs_mut().clear().extend_pairs(found);
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Opening the database: a newer schema is refused, a copy is set aside before a migration.
 
-use crate::config::Place;
+use crate::config::{Place, ServerPlace};
 use crate::store::failure::Trouble;
 use crate::store::open_error::OpenError;
 use crate::store::sql::postgres::readers::ReaderPool;
@@ -311,6 +311,32 @@ pub async fn open_for_reading(place: &Place) -> Result<Database, OpenError> {
         return Err(broken(source));
     }
     Ok(Database { writer: Writer::Nobody(readers.clone()), readers, home })
+}
+
+/// How a server's database would do for a mirror.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fitness {
+    /// The next start makes the tables.
+    Empty,
+    /// The next start brings the tables up to date.
+    Older,
+    /// It is a mirror's.
+    Ready,
+}
+
+/// Looks at a server's database as [`open`] does, whoever writes there: nothing is written.
+///
+/// # Errors
+/// [`OpenError`], as a start would have it.
+pub async fn look(place: &ServerPlace) -> Result<Fitness, OpenError> {
+    let server = PostgresServer::at(place);
+    let applied = server.looked_at().await?;
+    let missing = pending(&server.place(), &applied)?;
+    Ok(match (applied.is_empty(), missing.is_empty()) {
+        (true, _) => Fitness::Empty,
+        (false, false) => Fitness::Older,
+        (false, true) => Fitness::Ready,
+    })
 }
 
 /// The steps that the database lacks; refuses one that has steps this binary does not know.

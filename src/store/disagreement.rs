@@ -1,6 +1,7 @@
 //! Why database and data folder may not be used together.
 
 use crate::config::Place;
+use crate::store::driver_error::in_words;
 use sea_orm::DbErr;
 use std::io;
 use std::path::PathBuf;
@@ -24,8 +25,19 @@ pub enum Disagreement {
     #[error("{0}")]
     Bodies(String),
     /// The database cannot be asked.
-    #[error("cannot read the database's instance: {0}")]
+    #[error("cannot read the database's instance: {}", in_words(.0))]
     Database(#[from] DbErr),
+    /// The folder is a mirror's, and the database nobody's.
+    #[error(
+        "the data folder {folder} is a mirror's, and the database {database} has none in it: is it another name in `store.url`, \
+         or was the database not restored? To begin anew there, take a data folder of its own"
+    )]
+    Empty {
+        /// The database.
+        database: Place,
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// The file cannot be read or written.
     #[error("cannot use {file}: {source}")]
     Io {

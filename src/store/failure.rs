@@ -1,6 +1,7 @@
 //! What keeps the database from doing what it is asked: told by codes and by kind, never by a text.
 
 use crate::store::disagreement::Disagreement;
+use crate::store::driver_error::in_words;
 use crate::store::sql::{postgres, sqlite};
 use postrider_core::failure::Failure;
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
@@ -18,13 +19,16 @@ pub(super) enum Trouble {
     #[error("{0}")]
     Damaged(String),
     /// It refuses the content.
-    #[error(transparent)]
+    #[error("{}", in_words(.0))]
     Refused(DbErr),
+    /// Another process has written to it since, who has it for good.
+    #[error("the database is held by another postrider: {0} has written since")]
+    Taken(String),
     /// The data folder cannot be written.
     #[error(transparent)]
     Folder(#[from] Disagreement),
     /// Anything else.
-    #[error(transparent)]
+    #[error("{}", in_words(.0))]
     Database(DbErr),
 }
 
@@ -40,7 +44,7 @@ impl Trouble {
         match self {
             Self::Damaged(_) | Self::Refused(_) => true,
             Self::Database(e) => fault(e) == Some(Fault::Constraint),
-            Self::Late(_) | Self::Folder(_) => false,
+            Self::Late(_) | Self::Taken(_) | Self::Folder(_) => false,
         }
     }
 
@@ -54,7 +58,7 @@ impl Trouble {
         match self {
             Self::Refused(e) | Self::Database(e) => fault(e).is_some(),
             Self::Damaged(_) => true,
-            Self::Late(_) | Self::Folder(_) => false,
+            Self::Late(_) | Self::Taken(_) | Self::Folder(_) => false,
         }
     }
 

@@ -282,6 +282,14 @@ async fn settle(db: &Database, data_dir: &Path, id: &str) -> Result<(), Disagree
     Ok(())
 }
 
+fn differ(db: &Database, data_dir: &Path, is_empty: bool) -> Disagreement {
+    let (database, folder) = (db.place(), data_dir.to_owned());
+    match is_empty {
+        true => Disagreement::Empty { database, folder },
+        false => Disagreement::Differ { database, folder },
+    }
+}
+
 /// Refuses a data folder that does not belong to the database, or lacks bodies that this names: before anything is
 /// taken from whoever has it now.
 ///
@@ -289,8 +297,9 @@ async fn settle(db: &Database, data_dir: &Path, id: &str) -> Result<(), Disagree
 /// [`Disagreement`], by variant; nothing has changed.
 pub async fn belongs(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
     let ours = read(data_dir.join("instance"))?;
-    if ours.is_none() || stored(&db.writer, "instance").await? != ours {
-        return Err(Disagreement::Differ { database: db.place(), folder: data_dir.to_owned() });
+    let theirs = stored(&db.writer, "instance").await?;
+    if ours.is_none() || theirs != ours {
+        return Err(differ(db, data_dir, theirs.is_none()));
     }
     Ok(())
 }
@@ -312,9 +321,7 @@ pub async fn agree(
             settle(db, data_dir, &theirs).await?;
             theirs
         }
-        _ => {
-            return Err(Disagreement::Differ { database: db.place(), folder: data_dir.to_owned() });
-        }
+        (theirs, _) => return Err(differ(db, data_dir, theirs.is_none())),
     };
     let (is_older, start) = look_at_starts(db, data_dir).await?;
     Ok((id, is_older, start))

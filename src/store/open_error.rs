@@ -1,6 +1,7 @@
 //! Why a database was not opened.
 
 use crate::config::Place;
+use crate::store::driver_error::in_words;
 use sea_orm::DbErr;
 use std::path::PathBuf;
 
@@ -12,11 +13,23 @@ fn what_for(setting: &str) -> &'static str {
     }
 }
 
+fn nothing_at(place: &Place) -> String {
+    let made = "`postrider serve` or `sync --once` makes";
+    match place {
+        Place::File(_) => {
+            format!(
+                "there is no database at {place}; {made} it, and --data DIR says where else it is"
+            )
+        }
+        Place::Server(_) => format!("the database {place} has no tables of a mirror; {made} them"),
+    }
+}
+
 /// Why the database was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// It could not be opened or read.
-    #[error("cannot open the database {place}: {source}")]
+    #[error("cannot open the database {place}: {}", in_words(source))]
     Database {
         /// Which.
         place: Place,
@@ -29,9 +42,7 @@ pub enum OpenError {
     )]
     NoFolder(PathBuf),
     /// There is none.
-    #[error(
-        "there is no database at {0}; `postrider serve` or `sync --once` makes it, and --data DIR says where else it is"
-    )]
+    #[error("{}", nothing_at(.0))]
     Missing(Place),
     /// It was written by a newer binary.
     #[error(
@@ -64,7 +75,8 @@ pub enum OpenError {
     },
     /// Another process writes there.
     #[error(
-        "the database {place} is held by {holder}: one alone writes. Stop that one, or point this one at a database of its own"
+        "the database {place} is held by {holder}: one alone writes. Stop that one, point this one at a database of its own, or end \
+         that one's connections with `postrider serve --take-over`"
     )]
     Held {
         /// Which.

@@ -66,6 +66,7 @@ mod given;
 pub(super) mod held;
 pub(super) mod inserts;
 mod lock;
+mod login;
 pub(super) mod opening;
 mod promise;
 pub(super) mod quiet;

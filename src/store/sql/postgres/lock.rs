@@ -27,6 +27,14 @@ pub(super) fn own_name() -> String {
     NAME.get_or_init(draw).clone()
 }
 
+/// A name as people read it: the host, and the process there.
+pub(super) fn in_words(name: &str) -> String {
+    match name.split(' ').collect::<Vec<_>>()[..] {
+        ["postrider", host, process, _] => format!("postrider on {host}, process {process}"),
+        _ => name.to_owned(),
+    }
+}
+
 /// Who holds the lock of a database.
 #[derive(Clone, Debug)]
 pub(super) struct Holder {
@@ -55,8 +63,7 @@ impl Taken {
     /// Who holds it.
     async fn holder(&mut self) -> Result<Holder, Trouble> {
         let who = format!(
-            "SELECT a.application_name, a.application_name || ' (backend ' || a.pid || COALESCE(', from ' || \
-             host(a.client_addr), '') || ')' FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = \
+            "SELECT a.application_name, ' (backend ' || a.pid || COALESCE(', from ' || host(a.client_addr), '') || ')' FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.locktype = \
              'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
              AND l.objsubid = 1 AND (l.classid::bigint << 32) | l.objid::bigint = {LOCK} LIMIT 1"
         );
@@ -65,7 +72,8 @@ impl Taken {
             let ending = "another that is ending".to_owned();
             return Ok(Holder { name: ending.clone(), shown: ending });
         };
-        Ok(Holder { name: row.try_get_by_index(0)?, shown: row.try_get_by_index(1)? })
+        let (name, place): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        Ok(Holder { shown: in_words(&name) + &place, name })
     }
 
     /// Ends the connection of this name that holds the lock; with `all` its others, too.

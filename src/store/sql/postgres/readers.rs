@@ -3,7 +3,7 @@
 
 use crate::store::failure::Trouble;
 use crate::store::sql::postgres::server::{APPLIED, HAS_TABLES_NOW, PostgresServer};
-use crate::store::sql::postgres::session::{answer, each, told};
+use crate::store::sql::postgres::session::{answer, each};
 use sea_orm::{DbErr, QueryResult, Value};
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
@@ -153,7 +153,7 @@ impl Pool {
                 return Ok(free);
             }
         }
-        let connection = self.server.reader().await.map_err(told)?;
+        let connection = self.server.reader().await?;
         Ok(Connected { connection, made: now(), used: now() })
     }
 }

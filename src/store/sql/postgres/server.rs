@@ -1,14 +1,12 @@
-//! PostgreSQL's server: how its connections are made, what it must promise, and who alone writes there.
+//! PostgreSQL's server, and who alone writes there.
 
 use crate::config::{Place, ServerPlace};
 use crate::store::failure::Trouble;
 use crate::store::open_error::OpenError;
-use crate::store::sql::postgres::lock::{Holder, own_name};
-use crate::store::sql::postgres::session::{Session, Taken, told};
+use crate::store::sql::postgres::lock::{Holder, in_words, own_name};
+use crate::store::sql::postgres::session::{Session, Taken};
 use sea_orm::{DbErr, TryGetable};
-use secrecy::ExposeSecret;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use sqlx::postgres::PgConnection;
 use std::time::Duration;
 
 /// At a start, whoever else writes has ended by then, or will not.
@@ -16,25 +14,6 @@ const START: Duration = Duration::from_millis(1500);
 
 /// Behind a connection that was lost, the server has ended what it had open by then.
 const LOST: Duration = Duration::from_secs(10);
-
-/// Longest wait for a lock that somebody else holds on a row or a table.
-const LOCKED: Duration = Duration::from_secs(3);
-
-/// How what is asked for is found: by a key, whatever is known of a table that was empty a moment ago. Our texts
-/// name few rows by their keys, and no plan that reads a whole table or its index is ever better for them.
-pub(super) const BY_KEYS: &str = "SET jit = off; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
-
-/// What each session is told once it is made; poolers refuse most of it as parameters of a start.
-fn settings(name: &str, timeout: Duration) -> String {
-    let (timeout, locked) = (timeout.as_millis(), LOCKED.min(timeout).as_millis());
-    format!(
-        "SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET client_min_messages = warning; {BY_KEYS}; \
-         SET statement_timeout = {timeout}; SET lock_timeout = {locked}; \
-         SET idle_in_transaction_session_timeout = 60000; \
-         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
-         SET tcp_user_timeout = 30000; SET application_name = '{name}'"
-    )
-}
 
 /// Who writes, as it has signed.
 const SIGNED: &str = "SELECT COALESCE((SELECT value FROM setting WHERE name = 'writer'), '')";
@@ -51,9 +30,9 @@ fn signature(name: &str) -> String {
 /// A server, and the database there.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct PostgresServer {
-    place: ServerPlace,
+    pub(super) place: ServerPlace,
     /// What this process calls itself there.
-    name: String,
+    pub(super) name: String,
 }
 
 impl PostgresServer {
@@ -67,34 +46,6 @@ impl PostgresServer {
 
     pub(super) fn broken(&self, source: DbErr) -> OpenError {
         OpenError::Database { place: self.place(), source }
-    }
-
-    fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
-        let options: PgConnectOptions = self.place.url.expose_secret().parse()?;
-        let options = match &self.place.password {
-            Some(from) => {
-                let secret = from.get().map_err(|e| sqlx::Error::Configuration(e.into()))?;
-                options.password(secret.expose_secret())
-            }
-            None => options,
-        };
-        // Poolers refuse the first as a parameter of a start.
-        Ok(options
-            .extra_float_digits(None)
-            .statement_cache_capacity(256)
-            .disable_statement_logging())
-    }
-
-    /// A connection; what it is told beside what all are told.
-    async fn connect(&self, beside: &str) -> Result<PgConnection, sqlx::Error> {
-        let connect = async {
-            let mut connection = PgConnection::connect_with(&self.options()?).await?;
-            let settings = settings(&self.name, self.place.timeout);
-            connection.execute(AssertSqlSafe(settings + beside)).await?;
-            Ok(connection)
-        };
-        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-        tokio::time::timeout(self.place.timeout, connect).await.map_err(late)?
     }
 
     /// Opens it for writing; with `takes_over` whoever holds it loses it.
@@ -118,8 +69,24 @@ impl PostgresServer {
         Ok(session)
     }
 
+    /// What a start would look at before its first word; the steps of the schema that were made.
+    ///
+    /// # Errors
+    /// [`OpenError`], as [`PostgresServer::open`] has it.
+    pub(in crate::store) async fn looked_at(&self) -> Result<Vec<String>, OpenError> {
+        let broken = |e| self.broken(error_of(e));
+        let session = self.session().await.map_err(broken)?;
+        let mut taken = session.taken().await.map_err(broken)?;
+        self.promised(&mut taken).await?;
+        self.is_no_pooler_of_transactions(&mut taken).await?;
+        taken.give_back();
+        let applied = session.applied().await.map_err(broken)?;
+        session.close().await;
+        Ok(applied)
+    }
+
     pub(super) async fn session(&self) -> Result<Session, Trouble> {
-        Ok(Session::of(self.connect("").await.map_err(told)?))
+        Ok(Session::of(self.connect("").await?))
     }
 
     /// Takes the lock from whoever holds it: that one finds, should it come back, that another writes.
@@ -164,10 +131,6 @@ impl PostgresServer {
     pub(in crate::store) async fn writer(&self) -> Result<Session, Trouble> {
         let session = self.session().await?;
         let mut taken = session.taken().await?;
-        let held = |who: &str| {
-            let text = format!("the database is held by another postrider: {who}");
-            Trouble::Database(DbErr::Custom(text))
-        };
         // A server that comes back may be another one.
         let broken = |e: OpenError| Trouble::Database(DbErr::Custom(e.to_string()));
         self.promised(&mut taken).await.map_err(broken)?;
@@ -176,12 +139,14 @@ impl PostgresServer {
             taken.end(&self.name, false).await?;
             holder = taken.locked(LOST).await?;
         }
-        if let Some(holder) = holder {
-            return Err(held(&holder.shown));
-        }
+        // Who has signed since has it for good; who has the lock alone may give it back.
         let signed: String = taken.one(SIGNED).await?;
         if signed != self.name {
-            return Err(held(&format!("{signed} has written since")));
+            return Err(Trouble::Taken(in_words(&signed)));
+        }
+        if let Some(holder) = holder {
+            let text = format!("the database is held by another postrider: {}", holder.shown);
+            return Err(Trouble::Database(DbErr::Custom(text)));
         }
         taken.give_back();
         Ok(session)
@@ -193,7 +158,7 @@ impl PostgresServer {
     }
 
     /// A connection that only reads.
-    pub(super) async fn reader(&self) -> Result<PgConnection, sqlx::Error> {
+    pub(super) async fn reader(&self) -> Result<PgConnection, Trouble> {
         self.connect("; SET default_transaction_read_only = on").await
     }
 }

@@ -169,7 +169,7 @@ async fn what_is_asked_for_is_found_by_a_key() {
     let scratch = Scratch::new().await;
     scratch.open().await.close().await;
     let mut db = scratch.beside().await;
-    let generic = format!("SET plan_cache_mode = force_generic_plan; {}", super::server::BY_KEYS);
+    let generic = format!("SET plan_cache_mode = force_generic_plan; {}", super::login::BY_KEYS);
     db.execute(AssertSqlSafe(generic)).await.unwrap();
     db.execute(IN_USE).await.unwrap();
     let (mut all, mut compares) = (Vec::new(), Vec::new());

@@ -119,7 +119,11 @@ fn commands_during_the_end_of_a_run() {
 fn a_pause_that_was_not_stored_is_taken_back() {
     let mut f = resting();
     f.take(Input::Command(Command::Pause), at(5));
-    assert!(begins(&f.take(Input::NotStored(Command::Pause), at(6))) && f.past().begin == Begin::Run, "{:?}", f.stage);
+    assert!(
+        begins(&f.take(Input::NotStored(Command::Pause), at(6))) && f.past().begin == Begin::Run,
+        "{:?}",
+        f.stage
+    );
 
     let mut f = super::orders::working();
     f.take(Input::Command(Command::Pause), at(6));
