@@ -65,6 +65,7 @@ pub struct Engine {
     registry: Registry,
     connection: ConnectionArgs,
     events: watch::Receiver<i64>,
+    taken: watch::Receiver<Option<String>>,
     store: Handle<StoreMsg>,
     accounts: Handle<AccountsMsg>,
     grants: Grants,
@@ -154,10 +155,12 @@ impl Engine {
         let registry = Registry::new(clock);
         let last = reader.event_span().await.map_err(StartError::Failure)?.last;
         let (told, events) = watch::channel(last);
+        let (has_it, taken) = watch::channel(None);
         let store = StoreArgs {
             db: db.clone(),
             clock,
             events: told,
+            taken: has_it,
             registry: registry.clone(),
             start,
             restarted: false,
@@ -193,6 +196,7 @@ impl Engine {
             registry,
             connection,
             events,
+            taken,
             store,
             accounts,
             grants,
@@ -351,6 +355,21 @@ impl Engine {
         };
         summaries.extend(answer.ok().flatten().ok_or_else(gone)?);
         Ok(summaries)
+    }
+
+    /// Waits until another process has the database for good, and says which.
+    pub fn taken(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut taken = self.taken.clone();
+        async move {
+            loop {
+                if let Some(who) = taken.borrow_and_update().clone() {
+                    return who;
+                }
+                if taken.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+        }
     }
 
     /// Waits until the tree has ended by itself.

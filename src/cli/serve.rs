@@ -82,6 +82,7 @@ pub(crate) fn ended(ended: Result<(), ServeError>) -> Exit {
         | ServeError::Listen { .. } => Exit::Usage,
         ServeError::System { .. } => Exit::Storage,
         ServeError::Stopped => Exit::Interrupted,
+        ServeError::Taken(_) => Exit::InUse,
         ServeError::Ended => Exit::Bug,
     }
 }

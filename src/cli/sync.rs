@@ -12,6 +12,7 @@ use crate::cli::progress::{Board, Painter};
 use crate::cli::table::{lay_out, octets};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::server::serve_error::ServeError;
 use crate::telemetry::wire::WireLog;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use postrider_core::run::summary::Summary;
@@ -120,10 +121,20 @@ pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs, adopt:
     };
     let board = Arc::new(Board::default());
     let painter = Painter::start(Arc::clone(&board));
-    let ended = engine.run_once(config, board, interrupted(true)).await;
+    let ended = tokio::select! {
+        ended = engine.run_once(config, board, interrupted(true)) => Ok(ended),
+        who = engine.taken() => Err(who),
+    };
     drop(painter);
     engine.stop().await;
     outputs.write_metrics();
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(who) => {
+            eprintln!("{}", ServeError::Taken(who));
+            return Exit::InUse;
+        }
+    };
     match ended {
         Ok(summaries) => {
             say(&told(&summaries, clock.now().mono));

@@ -117,9 +117,11 @@ impl RunningServer {
     pub async fn run(mut self, at_once: impl FnOnce() + Send + 'static) -> Result<(), ServeError> {
         tell_systemd(&[sd_notify::NotifyState::Ready]);
         let (mut looks, mut drift) = (0_u32, Drift::new(self.engine.registry().clock().now()));
+        let mut taken = std::pin::pin!(self.engine.taken());
         let ended = loop {
             let heard = tokio::select! {
                 heard = self.signals.hear() => heard,
+                who = &mut taken => break Err(ServeError::Taken(who)),
                 () = self.engine.ended() => break Err(ServeError::Ended),
             };
             match heard {

@@ -39,6 +39,12 @@ pub enum ServeError {
     /// A signal came while it was starting.
     #[error("stopped while starting")]
     Stopped,
+    /// Another process has the database.
+    #[error(
+        "the database has been taken over: {0} has written since. This process ends, since one alone writes; `postrider serve \
+         --take-over` would take it back"
+    )]
+    Taken(String),
     /// The tree ended by itself.
     #[error("the server has ended by itself: an actor died too often; see the log")]
     Ended,

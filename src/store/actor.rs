@@ -53,6 +53,8 @@ pub struct StoreState {
     guards: Guards,
     /// Told the number of the last durable event.
     events: watch::Sender<i64>,
+    /// Told who has the database for good.
+    taken: watch::Sender<Option<String>>,
     registry: Registry,
     timers: Timers,
     process: ThisProcess,
@@ -84,6 +86,8 @@ pub struct StoreArgs {
     pub clock: Clock,
     /// Told the number of the last durable event.
     pub events: watch::Sender<i64>,
+    /// Told who has the database for good.
+    pub taken: watch::Sender<Option<String>>,
     /// Where it is seen.
     pub registry: Registry,
     /// Counted before the first thing that is stored.
@@ -102,7 +106,7 @@ impl Actor for StoreActor {
         _me: ActorRef<StoreMsg>,
         args: StoreArgs,
     ) -> Result<StoreState, ActorProcessingErr> {
-        let StoreArgs { db, clock, events, registry, start, restarted } = args;
+        let StoreArgs { db, clock, events, taken, registry, start, restarted } = args;
         Ok(StoreState {
             db,
             clock,
@@ -112,6 +116,7 @@ impl Actor for StoreActor {
             numbers: None,
             guards: Guards::default(),
             events,
+            taken,
             registry,
             timers: Timers::default(),
             process: ThisProcess::new(start, restarted),

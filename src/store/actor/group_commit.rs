@@ -34,7 +34,11 @@ impl StoreState {
     async fn renewed(&mut self) -> Result<(), Trouble> {
         if self.unsure {
             self.guards = Guards::default();
-            self.db.renew_writer().await?;
+            let renewed = self.db.renew_writer().await;
+            if let Err(Trouble::Taken(who)) = &renewed {
+                self.taken.send_replace(Some(who.clone()));
+            }
+            renewed?;
             self.numbers = None;
             // A COMMIT without its answer has told nobody; and a server may come back as one that lacks what was
             // told (a standby that was promoted): then all numbers go on further up.
