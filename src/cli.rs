@@ -10,6 +10,7 @@ mod export;
 pub(crate) mod names;
 mod offline;
 pub(crate) mod out;
+mod patience;
 mod progress;
 mod purge;
 pub(crate) mod serve;

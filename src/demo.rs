@@ -14,8 +14,8 @@ use crate::cli::names::start_log;
 use crate::cli::out::say_line;
 use crate::cli::serve::{at_once, ended};
 use crate::cli::sync::{Outputs, sync_once};
-use crate::config::Config;
 use crate::config::validate::without_file;
+use crate::config::{Config, variables};
 use crate::demo::stage::{DemoMailbox, PULSE};
 use crate::server::serve::{RunningServer, ServerStart, recorder};
 use std::fs::{File, OpenOptions};
@@ -33,6 +33,15 @@ pub async fn run(args: DemoArgs) -> Exit {
         return Exit::Usage;
     }
     let data = args.folder();
+    let named = variables().map(|(name, _)| name).filter(|name| name.starts_with("POSTRIDER_"));
+    let named: Vec<String> = named.collect();
+    if !named.is_empty() {
+        eprintln!(
+            "the demo takes no settings ({} stays unused): its mirror is in {}, on SQLite",
+            named.join(", "),
+            data.display()
+        );
+    }
     let mut stage = if args.gmail { DemoMailbox::gmail() } else { DemoMailbox::imap() };
     let mut diary = match Diary::open(&data) {
         Ok(diary) => diary,

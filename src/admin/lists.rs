@@ -10,10 +10,13 @@ use crate::store::StoredAccount;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
+use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
 use utoipa::IntoParams;
 
 /// Items of a page, if nothing else is asked.
@@ -59,8 +62,17 @@ fn number(cursor: Option<&String>) -> Result<Option<i64>, Problem> {
     cursor.map(read).transpose()
 }
 
+/// Longest wait for the rows of accounts: behind it what is known without them is told.
+const ROWS: Duration = Duration::from_secs(10);
+
+async fn rows(shared: &Shared, id: Option<&str>) -> Result<Vec<StoredAccount>, Problem> {
+    let late = |_| Err(Failure::storage("it does not answer"));
+    let read = tokio::time::timeout(ROWS, shared.reader.stored_accounts(id));
+    Ok(read.await.unwrap_or_else(late)?)
+}
+
 async fn row(shared: &Shared, id: &str) -> Result<StoredAccount, Problem> {
-    let rows = shared.reader.stored_accounts(Some(id)).await?;
+    let rows = rows(shared, Some(id)).await?;
     rows.into_iter().next().ok_or_else(|| Problem::missing("account"))
 }
 
@@ -73,13 +85,23 @@ pub(super) async fn accounts(
 ) -> Result<Json<Page<AccountView>>, Problem> {
     let limit = usize::try_from(limited(part.limit)?).unwrap_or(usize::MAX);
     let (mode, now) = (*shared.mode.borrow(), shared.registry.clock().now());
-    let rows = shared.reader.stored_accounts(None).await?;
+    let rows = rows(&shared, None).await;
     let mut live = shared.registry.accounts();
-    let mut items: Vec<AccountView> = rows
-        .iter()
-        .map(|row| AccountView::of(row, live.remove(&row.name).as_ref(), mode, now))
-        .collect();
-    items.extend(live.iter().map(|(id, line)| AccountView::unborn(id, line, mode, now)));
+    let mut items: Vec<AccountView> = match rows {
+        Ok(rows) => {
+            let born = rows
+                .iter()
+                .map(|row| AccountView::of(row, live.remove(&row.name).as_ref(), mode, now));
+            let mut items: Vec<_> = born.collect();
+            items.extend(live.iter().map(|(id, line)| AccountView::unborn(id, line, mode, now)));
+            items
+        }
+        // What the accounts do and wait for is known here.
+        Err(_) if !live.is_empty() => {
+            live.iter().map(|(id, line)| AccountView::unread(id, line, mode, now)).collect()
+        }
+        Err(problem) => return Err(problem),
+    };
     items.sort_by(|a, b| a.id.cmp(&b.id));
     let mut items: Vec<AccountView> = items
         .into_iter()
@@ -106,7 +128,10 @@ pub(super) async fn account(
             view.feed = feed.as_ref().map(FeedView::from);
             Ok(Json(view))
         }
-        (Err(_), Some(line)) => Ok(Json(AccountView::unborn(&id, &line, mode, now))),
+        (Err(problem), Some(line)) if problem.status == StatusCode::NOT_FOUND => {
+            Ok(Json(AccountView::unborn(&id, &line, mode, now)))
+        }
+        (Err(_), Some(line)) => Ok(Json(AccountView::unread(&id, &line, mode, now))),
         (Err(problem), None) => Err(problem),
     }
 }

@@ -122,12 +122,12 @@ pub(crate) struct AccountView {
     last_success_at: Option<String>,
     /// The run that is under way.
     progress: Option<ProgressView>,
-    /// Messages held that the server has too.
-    messages: i64,
+    /// Messages held that the server has too; like the next two null while the database does not answer.
+    messages: Option<i64>,
     /// Octets of those.
-    octets: i64,
+    octets: Option<i64>,
     /// Folders and mails that stand still: open rows of the ledger.
-    failures: i64,
+    failures: Option<i64>,
     /// Messages stored since this process started.
     stored: u64,
     /// Failures handled since this process started, by class.
@@ -159,15 +159,15 @@ impl AccountView {
             class: class.map(Class::as_str),
             what_next: advice.next,
             to_do: advice.to_do,
-            failures: row.failures,
+            failures: Some(row.failures),
             since: instant(row.since),
             next_attempt_at: None,
             lag_seconds: None,
             overdue_seconds: None,
             last_success_at: row.proved_at.map(instant),
             progress: None,
-            messages: row.messages,
-            octets: row.octets,
+            messages: Some(row.messages),
+            octets: Some(row.octets),
             stored: 0,
             errors: BTreeMap::new(),
             push: Push::Poll.as_str(),
@@ -214,6 +214,12 @@ impl AccountView {
         Self::of(&row, Some(line), mode, now)
     }
 
+    /// An account of which the database tells nothing now.
+    pub(crate) fn unread(id: &str, line: &AccountLine, mode: Mode, now: Now) -> Self {
+        let view = Self::unborn(id, line, mode, now);
+        Self { messages: None, octets: None, failures: None, ..view }
+    }
+
     fn take(&mut self, row: &StoredAccount, line: &AccountLine, mode: Mode, now: Now) {
         self.state = line.standing.as_str();
         self.reason.clone_from(&line.reason);
@@ -224,7 +230,7 @@ impl AccountView {
         let is_well = line.standing == Standing::Idle;
         self.since = instant(since.max(line.waited.filter(|_| is_well).unwrap_or(since)));
         self.class = line.class.map(Class::as_str);
-        let advice = advice(line.standing, line.class, line.stalled || self.failures > 0);
+        let advice = advice(line.standing, line.class, line.stalled || self.failures > Some(0));
         (self.what_next, self.to_do) = (advice.next, advice.to_do);
         self.next_attempt_at = line.next_attempt_at.map(instant);
         self.lag_seconds = line.is_wanted().then(|| line.lag(now.mono).as_secs_f64());

@@ -361,13 +361,10 @@ impl Engine {
     pub fn taken(&self) -> impl Future<Output = String> + Send + use<> {
         let mut taken = self.taken.clone();
         async move {
-            loop {
-                if let Some(who) = taken.borrow_and_update().clone() {
-                    return who;
-                }
-                if taken.changed().await.is_err() {
-                    return std::future::pending().await;
-                }
+            let told = taken.wait_for(Option::is_some).await.ok().and_then(|who| who.clone());
+            match told {
+                Some(who) => who,
+                None => std::future::pending().await,
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::cli::auth::redirect::{NoCode, code_in, listen, wait};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path, seen_by};
 use crate::cli::exit::Exit;
 use crate::cli::out::{say, say_line};
+use crate::cli::patience::waited;
 use crate::cli::table::lay_out;
 use crate::config::{Account, Config, SecretFrom};
 use crate::credentials::Vault;
@@ -50,7 +51,7 @@ fn refused(text: &str) -> Exit {
 
 /// The rows that are stored now.
 async fn stored(config: &Config, account: Option<&str>) -> Result<Vec<CredentialRow>, Exit> {
-    let db = match open_for_reading(&config.database).await {
+    let db = match waited(&config.database, open_for_reading(&config.database)).await {
         Ok(db) => db,
         Err(OpenError::Missing(_)) => return Ok(Vec::new()),
         Err(e) => {

@@ -6,6 +6,7 @@ use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
 use crate::cli::out::say_line;
+use crate::cli::patience::waited;
 use crate::clock::Clock;
 use crate::config::{Account, Config, Flaw, Origin, Place, SecretFrom};
 use crate::provider::{self, OpenSession, Opening};
@@ -80,7 +81,7 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
 /// Says whether a server's database would do, and how soon it answers; SQLite's file needs nobody.
 async fn database(config: &Config, json: bool) -> Exit {
     let Place::Server(server) = &config.database else { return Exit::Success };
-    let told = match look(server).await {
+    let told = match waited(&config.database, look(server)).await {
         Ok(Fitness::Empty) => Ok("it will do; the first start makes the tables".to_owned()),
         Ok(Fitness::Older) => Ok("it will do; the next start brings the tables up to date".into()),
         Ok(Fitness::Ready) => answers(config).await,

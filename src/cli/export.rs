@@ -5,6 +5,7 @@ use crate::cli::args::{ExportArgs, ExportFormat};
 use crate::cli::exit::Exit;
 use crate::cli::names::places;
 use crate::cli::out::clean;
+use crate::cli::patience::waited;
 use crate::config::Config;
 use crate::store::{Chosen, ManifestFolder, ManifestRow, Reader, open_for_reading};
 use postrider_core::failure::Failure;
@@ -24,7 +25,7 @@ pub(super) struct OpenMirror {
 
 /// Opens the mirror of an account, or says why not.
 pub(super) async fn open(config: Config, account: &str) -> Result<OpenMirror, Exit> {
-    let db = open_for_reading(&config.database).await.map_err(|e| {
+    let db = waited(&config.database, open_for_reading(&config.database)).await.map_err(|e| {
         eprintln!("{e}");
         Exit::Storage
     })?;

@@ -2,6 +2,7 @@
 
 use crate::admin::view::{AccountView, DatabaseView, FailureView};
 use crate::cli::exit::Exit;
+use crate::cli::patience::waited;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::feed;
@@ -34,10 +35,11 @@ fn values<T: serde::Serialize>(items: impl Iterator<Item = T>) -> Result<Vec<Val
 impl StoredMirror {
     /// Opens the database of a config, and says that it is the one who speaks.
     pub(super) async fn open(config: &Config) -> Result<Self, Exit> {
-        let db = open_for_reading(&config.database).await.map_err(|e| {
-            eprintln!("{e}");
-            Exit::Storage
-        })?;
+        let db =
+            waited(&config.database, open_for_reading(&config.database)).await.map_err(|e| {
+                eprintln!("{e}");
+                Exit::Storage
+            })?;
         eprintln!(
             "no server runs on {}; this is what the database says",
             config.data_dir.display()

@@ -6,6 +6,7 @@ use crate::cli::args::{AccountVerb, PurgeArgs, RowsArgs};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path};
 use crate::cli::exit::Exit;
 use crate::cli::out::say_line;
+use crate::cli::patience::waited;
 use crate::cli::table::octets;
 use crate::config::Config;
 use crate::store::orders::Control;
@@ -58,7 +59,7 @@ async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
         eprintln!("the config names {}: take it out there first", args.account);
         return Exit::Usage;
     }
-    match open_for_reading(&config.database).await {
+    match waited(&config.database, open_for_reading(&config.database)).await {
         Ok(db) => db.close().await,
         Err(OpenError::Missing(place)) => {
             eprintln!("there is no database at {place}");

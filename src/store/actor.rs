@@ -360,6 +360,14 @@ impl StoreState {
     /// Whoever looks is told whether the database takes writes.
     fn told_of(&mut self, failure: Option<&Failure>) {
         if failure.is_some() || self.troubled {
+            let place = self.db.place();
+            match failure {
+                Some(why) if !self.troubled => {
+                    tracing::warn!("the database {place} takes no writes now: {}", why.chain());
+                }
+                None => tracing::info!("the database {place} takes writes again"),
+                Some(_) => {}
+            }
             self.troubled = failure.is_some();
             self.registry.condition("database", failure.map(Failure::chain));
         }

@@ -229,6 +229,7 @@ pub async fn open_as(place: &Place, takes_over: bool) -> Result<Database, OpenEr
     match place {
         Place::File(path) => open_file(SqliteFile::at(path)).await,
         Place::Server(server) => {
+            tracing::info!("the database is {}", server.shown);
             let late = |_| OpenError::Database {
                 place: place.clone(),
                 source: error_of(Trouble::Late(OPENING)),

@@ -318,6 +318,15 @@ async fn a_server_that_crashes_is_gone_on_with() {
         wait_until("not ready", || served.ask("GET", "/readyz").0 == 503);
         let (_, told) = served.ask("GET", "/v1/health");
         assert_eq!(told["status"], "unavailable", "{told}");
+        // What the accounts do is known without it, and what it holds is not made up.
+        mailbox.append("INBOX", note("nowhere to put it"));
+        served.wait_for_state("u", "waiting");
+        let status = postrider.run_with(&["status"], &[(URL, &url)]).exits(0).stdout;
+        assert!(status.contains("waiting") && status.contains("database: postgres://"), "{status}");
+        let status = postrider.run_with(&["status", "u"], &[(URL, &url)]).exits(0).stdout;
+        assert!(status.contains("waiting") && !status.contains("messages"), "{status}");
+        let (_, told) = served.ask("GET", "/v1/accounts");
+        assert!(told["items"][0]["messages"].is_null(), "{told}");
         // What cannot be stored is not done.
         for verb in ["pause", "resume", "pause"] {
             let refused = postrider.run_with(&[verb, "u"], &[(URL, &url)]).exits(7);
@@ -329,7 +338,10 @@ async fn a_server_that_crashes_is_gone_on_with() {
         wait_within(Duration::from_secs(20), "the mail", || {
             stored(&database, "behind a pause that was refused") == "1"
         });
-        served.stop();
+        let log = served.stop();
+        for said in ["the database is postgres://", "takes no writes now", "takes writes again"] {
+            assert!(log.contains(said), "{said}: {log}");
+        }
         postrider.run_with(&["verify", "u", "--offline"], &[(URL, &url)]).exits(0);
         consistent(&database);
     })

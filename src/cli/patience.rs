@@ -1,0 +1,18 @@
+//! Whoever waits for a database hears what for.
+#![expect(clippy::disallowed_methods, reason = "a word is said after a while")]
+
+use crate::config::Place;
+use std::time::Duration;
+
+/// So long nothing is said.
+const AFTER: Duration = Duration::from_secs(2);
+
+/// The same; where it takes long, what is waited for is said once.
+pub(super) async fn waited<T>(place: &Place, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = tokio::time::sleep(AFTER) => eprintln!("waiting for the database {place} …"),
+    }
+    work.await
+}
