@@ -9,7 +9,7 @@ const AFTER: Duration = Duration::from_secs(2);
 
 /// The same; where it takes long, what is waited for is said once.
 pub(super) async fn waited<T>(place: &Place, work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
+    let mut work = Box::pin(work);
     tokio::select! {
         done = &mut work => return done,
         () = tokio::time::sleep(AFTER) => eprintln!("waiting for the database {place} …"),
