@@ -11,7 +11,7 @@ pub const POINTS: &[&str] = &[
     "account.page_sent",
     "store.begun",
     "store.rows_written",
-    "store.handed_over",
+    "store.before_commit",
     "store.committed",
     "store.answered",
     "account.answered",

@@ -9,6 +9,8 @@ use crate::store::sql::postgres::session::Session;
 use crate::store::sql::postgres::transaction::PostgresTransaction;
 use crate::store::sql::query::{Asks, Dialect, Named, Query, rows_of};
 use crate::store::sql::sqlite::file::SqliteFile;
+use crate::store::sql::sqlite::session::Session as FileSession;
+use crate::store::sql::sqlite::transaction::SqliteTransaction;
 use crate::store::transaction::{Sql, Transaction};
 use migration::Migrator;
 use postrider_migration as migration;
@@ -88,7 +90,7 @@ enum Home {
 #[derive(Clone, Debug)]
 pub(super) enum Writer {
     /// SQLite's.
-    File(DatabaseConnection),
+    File(FileSession),
     /// PostgreSQL's.
     Server(Session),
     /// None: it was opened for reading alone.
@@ -102,7 +104,10 @@ fn reads_alone() -> Trouble {
 impl Sql for Writer {
     async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
         match self {
-            Self::File(db) => db.ask(query).await,
+            Self::File(session) => {
+                let words = Q::TEXT.words(Dialect::Sqlite);
+                rows_of(&session.ask(words, query.values()).await?)
+            }
             Self::Server(session) => {
                 let words = Q::TEXT.words(Dialect::Postgres);
                 rows_of(&session.ask(words, query.values()).await?)
@@ -113,7 +118,7 @@ impl Sql for Writer {
 
     async fn put(&self, query: impl Query) -> Result<(), Trouble> {
         match self {
-            Self::File(db) => db.put(query).await,
+            Self::File(session) => session.put(query).await,
             Self::Server(session) => session.put(query).await,
             Self::Nobody(_) => Err(reads_alone()),
         }
@@ -121,23 +126,20 @@ impl Sql for Writer {
 }
 
 impl Writer {
-    /// SQLite's, for whoever tests what is in the file.
+    /// What a statement of SQLite's answers, for whoever tests what is in the file.
     #[cfg(test)]
-    pub(super) fn sqlite(&self) -> &DatabaseConnection {
+    pub(super) async fn run(&self, words: &str) -> Result<Vec<sea_orm::QueryResult>, Trouble> {
         match self {
-            Self::File(db) => db,
+            Self::File(session) => session.ask(words, vec![]).await,
             _ => unreachable!("the test's database is a file"),
         }
     }
 
-    async fn close(self) -> Result<(), DbErr> {
+    async fn close(self) {
         match self {
-            Self::File(db) => db.close().await,
-            Self::Server(session) => {
-                session.close().await;
-                Ok(())
-            }
-            Self::Nobody(_) => Ok(()),
+            Self::File(session) => session.close().await,
+            Self::Server(session) => session.close().await,
+            Self::Nobody(_) => {}
         }
     }
 }
@@ -151,11 +153,12 @@ impl Database {
                 let fresh = file.writer().await?;
                 file.is_started(&fresh).await?;
                 let old = std::mem::replace(&mut self.writer, Writer::File(fresh));
-                Ok(old.close().await?)
+                old.close().await;
+                Ok(())
             }
             // Its lock is given back by the end of the old one alone.
             Home::Server(server) => {
-                self.writer.clone().close().await?;
+                self.writer.clone().close().await;
                 self.writer = Writer::Server(server.writer().await?);
                 Ok(())
             }
@@ -165,10 +168,10 @@ impl Database {
     /// A transaction that writes from the beginning: one that first reads would not wait for
     /// another process.
     pub(super) async fn begin(&self) -> Result<Transaction, Trouble> {
-        match (&self.home, &self.writer) {
-            (Home::File(file), Writer::File(db)) => Ok(file.begin(db).await?.into()),
-            (_, Writer::Server(session)) => Ok(PostgresTransaction::begin(session).await?.into()),
-            _ => Err(reads_alone()),
+        match &self.writer {
+            Writer::File(session) => Ok(SqliteTransaction::begin(session).await?.into()),
+            Writer::Server(session) => Ok(PostgresTransaction::begin(session).await?.into()),
+            Writer::Nobody(_) => Err(reads_alone()),
         }
     }
 
@@ -179,7 +182,9 @@ impl Database {
     /// Whatever the database says.
     pub async fn is_started(&self) -> Result<(), DbErr> {
         match (&self.home, &self.writer) {
-            (Home::File(file), Writer::File(db)) => file.is_started(db).await,
+            (Home::File(file), Writer::File(session)) => {
+                file.is_started(session).await.map_err(error_of)
+            }
             (Home::Server(server), Writer::Server(session)) => {
                 server.sign(session).await.map_err(error_of)
             }
@@ -208,7 +213,7 @@ impl Database {
     pub async fn close(self) {
         // Nothing is lost when this fails: the log is read at the next start.
         drop(self.readers.close().await);
-        drop(self.writer.close().await);
+        self.writer.close().await;
     }
 }
 
@@ -260,7 +265,9 @@ async fn open_file(file: SqliteFile) -> Result<Database, OpenError> {
     }
     let readers = file.readers().await.map_err(broken)?;
     let readers = Readers::File(readers);
-    Ok(Database { writer: Writer::File(writer), readers, home: Home::File(file) })
+    let session = file.writer().await.map_err(|e| broken(error_of(e)))?;
+    writer.close().await.map_err(broken)?;
+    Ok(Database { writer: Writer::File(session), readers, home: Home::File(file) })
 }
 
 async fn open_server(server: PostgresServer, takes_over: bool) -> Result<Database, OpenError> {

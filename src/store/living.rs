@@ -69,7 +69,6 @@ fn uids_of(joined: &str) -> Result<Vec<u32>, Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sea_orm::ConnectionTrait;
 
     /// However it falls into pieces, each is read once, with its own flags.
     #[tokio::test]
@@ -84,7 +83,7 @@ mod tests {
                     '\\Flagged \\Seen' END, CASE uid % 2 WHEN 0 THEN '' ELSE 'work' END, 1, CASE uid % 10 WHEN 9 \
                     THEN 1 END FROM n, json_each('[1, 2]') f, json_each('[6, 7]') v WHERE uid < 50 OR (f.value, \
                     v.value) <> (1, 7)";
-        db.writer.sqlite().execute_unprepared(rows).await.unwrap();
+        db.writer.run(rows).await.unwrap();
         let flags_of = |uid: u32| {
             let system = ["\\Seen", "", "\\Flagged \\Seen"][uid as usize % 3];
             Flags::from_columns(system, ["", "work"][uid as usize % 2])

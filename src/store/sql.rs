@@ -11,6 +11,7 @@ pub(super) mod held;
 pub(super) mod inserts;
 mod numbers;
 pub(super) mod opening;
+mod place;
 pub(super) mod points;
 pub(super) mod postgres;
 pub(super) mod query;

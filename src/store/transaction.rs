@@ -6,7 +6,7 @@ use crate::store::sql::points::PointText;
 use crate::store::sql::postgres::transaction::PostgresTransaction;
 use crate::store::sql::query::{Asks, Dialect, Named, Query, rows_of, statement};
 use crate::store::sql::sqlite::transaction::SqliteTransaction;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Value};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What can be asked, and told.
@@ -60,9 +60,9 @@ enum Inner {
     Postgres(PostgresTransaction),
 }
 
-impl From<DatabaseTransaction> for Transaction {
-    fn from(inner: DatabaseTransaction) -> Self {
-        Self { inner: Inner::Sqlite(inner.into()), is_spoiled: AtomicBool::new(false) }
+impl From<SqliteTransaction> for Transaction {
+    fn from(inner: SqliteTransaction) -> Self {
+        Self { inner: Inner::Sqlite(inner), is_spoiled: AtomicBool::new(false) }
     }
 }
 
@@ -166,10 +166,11 @@ impl Transaction {
         Ok(Savepoint { around: self, begin, keep, back, is_open: true })
     }
 
-    /// Keeps what was written.
+    /// Keeps what was written, and what waits; where that is at fault nothing is kept, and it is said.
     pub(super) async fn commit(self) -> Result<(), Trouble> {
-        self.refuse_if_spoiled()?;
-        self.hand_over().await?;
+        if let Err(why) = self.refuse_if_spoiled() {
+            return Err(self.undo(why).await);
+        }
         match self.inner {
             Inner::Sqlite(inner) => inner.commit().await,
             Inner::Postgres(inner) => inner.commit().await,

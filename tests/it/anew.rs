@@ -151,7 +151,7 @@ async fn a_kill_leaves_it_undone_or_done() {
         postrider.sync().exits(0);
         let (before, mut validity) = held(&postrider);
         let told = ask(&postrider.database(), TOLD);
-        let steps = ["begun", "rows_written", "handed_over", "committed", "answered"];
+        let steps = ["begun", "rows_written", "before_commit", "committed", "answered"];
         for fault in steps.iter().flat_map(|step| (1..=3).map(move |n| format!("store.{step}:{n}")))
         {
             forget(&server);

@@ -94,7 +94,7 @@ steps! {
     page_sent => "account.page_sent";
     begun => "store.begun";
     rows_written => "store.rows_written";
-    handed_over => "store.handed_over";
+    before_commit => "store.before_commit";
     committed => "store.committed";
     store_answered => "store.answered";
     account_answered => "account.answered";

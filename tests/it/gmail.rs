@@ -214,7 +214,7 @@ async fn a_crash_at_any_step_loses_nothing() {
         "account.page_sent",
         "store.begun",
         "store.rows_written",
-        "store.handed_over",
+        "store.before_commit",
         "store.committed",
         "store.answered",
         "account.answered",

@@ -44,7 +44,7 @@ async fn no_old_token_is_shown_after_its_successor_is_durable() {
         "credential.issued",
         "store.begun",
         "store.rows_written",
-        "store.handed_over",
+        "store.before_commit",
         "store.committed",
         "store.answered",
         "credential.written",

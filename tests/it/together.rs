@@ -275,7 +275,7 @@ async fn crash_while_written_twice(point: &'static str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_in_the_second_try_loses_nothing() {
-    for point in ["store.begun", "store.rows_written", "store.handed_over", "store.committed"] {
+    for point in ["store.begun", "store.rows_written", "store.before_commit", "store.committed"] {
         crash_while_written_twice(point).await;
     }
 }

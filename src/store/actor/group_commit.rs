@@ -93,7 +93,11 @@ impl StoreState {
         self.process.count_start(&self.db).await?;
         let (tx, mut numbers) = self.begun().await?;
         let mut why = match self.write_together(&tx, &mut numbers, taken, batch).await {
-            Ok(guards) => return self.keep(tx, numbers, guards).await,
+            // What is at fault may be said as late as that.
+            Ok(guards) => match self.keep(tx, numbers, guards).await {
+                Ok(()) => return Ok(()),
+                Err(why) => why,
+            },
             Err(why) => tx.undo(why).await,
         };
         // What stood in the way (a lock, a deadlock) may be gone.
@@ -136,8 +140,6 @@ impl StoreState {
         if *numbers != before {
             numbers.save(tx).await?;
         }
-        // What the database finds fault with is to be said by now.
-        tx.hand_over().await?;
         Ok(guards)
     }
 
@@ -156,7 +158,7 @@ impl StoreState {
         numbers: Numbers,
         guards: Guards,
     ) -> Result<(), Trouble> {
-        fault::pass("store.handed_over");
+        fault::pass("store.before_commit");
         tx.commit().await?;
         self.guards = guards;
         self.numbers = Some(numbers);

@@ -118,7 +118,6 @@ async fn put_folder(db: &Transaction, folder: &FolderRow) -> Result<(), Trouble>
 mod tests {
     use super::*;
     use postrider_core::mail::id::AccountId;
-    use sea_orm::ConnectionTrait;
 
     #[tokio::test]
     async fn the_database_brings_back_as_the_core_does() {
@@ -135,18 +134,14 @@ mod tests {
                 "INSERT INTO note (account, about, folder, remote_id, uidvalidity, uid, count, text, at) VALUES (1, 'x', \
                  {at}, '', 0, 0, 1, '', {at})"
             );
-            db.writer.sqlite().execute_unprepared(&put).await.unwrap();
+            db.writer.run(&put).await.unwrap();
         }
         let tx: Transaction = db.begin().await.unwrap();
         let Correction { slope, .. } = correction;
         let (account, kept) = (AccountId(1), KEPT);
         tx.put(NotesWere { account, now, latest, slope, kept }).await.unwrap();
         tx.commit().await.unwrap();
-        let statement = sea_orm::Statement::from_string(
-            db.writer.sqlite().get_database_backend(),
-            "SELECT folder, at FROM note",
-        );
-        let rows = db.writer.sqlite().query_all_raw(statement).await.unwrap();
+        let rows = db.writer.run("SELECT folder, at FROM note").await.unwrap();
         assert_eq!(rows.len(), 16);
         for row in rows {
             let (was, is): (i64, i64) =

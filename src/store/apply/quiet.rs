@@ -177,7 +177,6 @@ pub(in crate::store) async fn write_quiet(db: &Transaction, quiet: &Quiet) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sea_orm::{ConnectionTrait, TransactionTrait};
 
     /// What an open folder told proves it, and is no sight of what it holds; nothing falls back.
     #[tokio::test]
@@ -188,7 +187,7 @@ mod tests {
                     incarnation, sizes_estimated, keep) VALUES (1, 'a', 'imap', 'h', 'u', 'hash', '', '', 0, 1, \
                     FALSE, FALSE); INSERT INTO folder (id, account, remote_id, path, uidvalidity, exists_count, \
                     opened_at, excluded, passed_at) VALUES (1, 1, x'41', 'A', 1, 0, 1, FALSE, 1)";
-        db.writer.sqlite().execute_unprepared(rows).await.unwrap();
+        db.writer.run(rows).await.unwrap();
         for (at, told, passed, proved) in
             [(5, true, 1, 5), (7, false, 7, 7), (6, false, 7, 7), (9, true, 7, 9)]
         {
@@ -196,15 +195,11 @@ mod tests {
             let (folder, started) = (FolderId(1), Micros(at));
             let proof = QuietProof::Pass { folder, started, told, whole: true };
             quiet.proved(AccountId(1), proof);
-            let tx = Transaction::from(db.writer.sqlite().begin().await.unwrap());
+            let tx = db.begin().await.unwrap();
             write_quiet(&tx, &quiet).await.unwrap();
             tx.commit().await.unwrap();
             let row = "SELECT passed_at, proved_at FROM folder";
-            let row = db
-                .writer
-                .sqlite()
-                .query_one_raw(sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, row));
-            let row = row.await.unwrap().unwrap();
+            let row = db.writer.run(row).await.unwrap().remove(0);
             let instant = |column| row.try_get_by::<i64, _>(column).unwrap();
             assert_eq!((instant(0), instant(1)), (passed, proved), "at {at}");
         }

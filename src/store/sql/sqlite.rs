@@ -56,6 +56,7 @@ pub(super) mod opening;
 pub(super) mod quiet;
 pub(super) mod reading;
 pub(super) mod rematch;
+pub(in crate::store) mod session;
 pub(super) mod setting;
 pub(super) mod shown;
 pub(in crate::store) mod transaction;

@@ -8,15 +8,16 @@ use super::feeds::FeedText;
 use super::held::HeldText;
 use super::inserts::Message;
 use super::points::PointText;
-use super::query::{Dialect, Named, Shape, statement};
+use super::query::{Dialect, Named, Shape};
 use super::reading::ReadText;
 use super::rematch::RematchText;
 use super::*;
+use crate::store::connect::Readers;
+use crate::store::transaction::Sql;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::time::Micros;
 use sea_orm::sqlx::{Column, Executor, SqlStr, Statement as Prepared};
-use sea_orm::{ConnectionTrait, Statement};
 
 /// Every text there is.
 pub(super) fn shapes() -> Vec<Shape> {
@@ -47,12 +48,7 @@ async fn plan_of_words(words: &str) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
     let sql = format!("EXPLAIN QUERY PLAN {words}");
-    let rows = db
-        .writer
-        .sqlite()
-        .query_all_raw(Statement::from_string(db.writer.sqlite().get_database_backend(), sql))
-        .await
-        .unwrap();
+    let rows = db.writer.run(&sql).await.unwrap();
     let plan = rows.iter().map(|row| row.try_get_by_index(3).unwrap()).collect();
     db.close().await;
     plan
@@ -155,11 +151,7 @@ async fn every_text_is_understood() {
     let texts = shapes().into_iter().map(|shape| (shape.name.to_owned(), shape.words[0]));
     for (text, words) in texts.chain(points) {
         let sql = format!("EXPLAIN {words}");
-        let explained = db
-            .writer
-            .sqlite()
-            .query_all_raw(Statement::from_string(db.writer.sqlite().get_database_backend(), sql))
-            .await;
+        let explained = db.writer.run(&sql).await;
         assert!(explained.is_ok_and(|rows| !rows.is_empty()), "{text}");
     }
     db.close().await;
@@ -177,7 +169,8 @@ async fn every_text_is_what_is_said_of_it() {
         });
         assert_eq!(numbers.max().unwrap_or(0), given, "{name}");
         let Some(columns) = columns else { continue };
-        let pool = db.writer.sqlite().get_sqlite_connection_pool();
+        let Readers::File(reader) = &db.readers else { unreachable!("it is a file") };
+        let pool = reader.get_sqlite_connection_pool();
         let told = pool.prepare(SqlStr::from_static(words)).await.unwrap();
         let told: Vec<&str> = told.columns().iter().map(Column::name).collect();
         let mut sorted = (told.clone(), columns.clone());
@@ -198,7 +191,7 @@ async fn a_message_is_not_given_a_body_without_octets() {
         let body = format!(
             "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (x'{hash}', 1, 0, {length}, 0)"
         );
-        db.writer.sqlite().execute_unprepared(&body).await.unwrap();
+        db.writer.run(&body).await.unwrap();
         let message = Message {
             account: AccountId(1),
             id: MessageId(1),
@@ -218,7 +211,7 @@ async fn a_message_is_not_given_a_body_without_octets() {
             parse: "",
             version: None,
         };
-        let put = db.writer.sqlite().execute_raw(statement(db.writer.sqlite(), message)).await;
+        let put = db.writer.put(message).await;
         assert_eq!(put.is_ok(), is_taken, "{length}: {put:?}");
         db.close().await;
     }

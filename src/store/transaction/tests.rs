@@ -1,6 +1,7 @@
 //! What waits, what goes together, and what is said of it.
 
 use super::*;
+use crate::store::connect::Database;
 use crate::store::sql::LARGE;
 use crate::store::sql::inserts::{Body, Event, Location, Message};
 use crate::store::sql::query::{Document, queries, rows};
@@ -9,7 +10,7 @@ use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, FolderId, MessageId, UidValidity};
 use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
-use sea_orm::{DbErr, TransactionTrait};
+use sea_orm::DbErr;
 
 /// However many, behind what was written before them and in front of what comes after.
 #[tokio::test]
@@ -17,14 +18,14 @@ async fn rows_are_all_there_in_their_order() {
     let row = |n: usize| Insert { id: n as i64, n: (n % 10) as i64 };
     for count in [0, 1, 2, 3, 31, 32, 33, 63, 64, 95, 97, 127, 128, 129, 200, 400] {
         let (_dir, db) = table().await;
-        let tx = Transaction::from(db.begin().await.unwrap());
+        let tx = db.begin().await.unwrap();
         tx.put(Insert { id: 1000, n: 1 }).await.unwrap();
         tx.put_rows((0..count).map(row)).await.unwrap();
         tx.put(Double { by: 1 }).await.unwrap();
         tx.commit().await.unwrap();
         let mut want: Vec<(i64, i64)> = (0..count).map(|n| (n as i64, (n % 10) as i64)).collect();
         want.push((1000, 1));
-        assert_eq!(all(&db).await, want);
+        assert_eq!(all(&db.writer).await, want);
     }
 }
 
@@ -32,7 +33,7 @@ async fn rows_are_all_there_in_their_order() {
 async fn a_row_that_is_refused_is_said() {
     for bad in [0, 1, 32, 34] {
         let (_dir, db) = table().await;
-        let tx = Transaction::from(db.begin().await.unwrap());
+        let tx = db.begin().await.unwrap();
         let row = |n: i64| Insert { id: n, n: if n == bad { 70 } else { 7 } };
         let put = tx.put_rows((0..35_i32).map(|n| row(n.into()))).await;
         let said = match put {
@@ -40,17 +41,15 @@ async fn a_row_that_is_refused_is_said() {
             Err(trouble) => tx.rollback().await.and(Err(trouble)),
         };
         assert!(matches!(said, Err(Trouble::Refused(_))), "{bad}");
-        assert_eq!(all(&db).await, []);
+        assert_eq!(all(&db.writer).await, []);
     }
 }
 
-async fn table() -> (tempfile::TempDir, DatabaseConnection) {
+async fn table() -> (tempfile::TempDir, Database) {
     let dir = tempfile::tempdir().unwrap();
-    let file = format!("sqlite://{}?mode=rwc", dir.path().join("x.db").display());
-    let mut options = sea_orm::ConnectOptions::new(file);
-    options.max_connections(1);
-    let db = sea_orm::Database::connect(options).await.unwrap();
-    db.execute_unprepared("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER CHECK (n < 10))")
+    let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
+    db.writer
+        .run("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER CHECK (n < 10))")
         .await
         .unwrap();
     (dir, db)
@@ -98,7 +97,7 @@ async fn all(db: &impl Sql) -> Vec<(i64, i64)> {
 #[tokio::test]
 async fn writes_are_there_in_their_order_for_whoever_reads() {
     let (_dir, db) = table().await;
-    let tx = Transaction::from(db.begin().await.unwrap());
+    let tx = db.begin().await.unwrap();
     tx.put(Insert { id: 1, n: 2 }).await.unwrap();
     tx.put(Double { by: 2 }).await.unwrap();
     tx.put(Insert { id: 2, n: 3 }).await.unwrap();
@@ -107,13 +106,13 @@ async fn writes_are_there_in_their_order_for_whoever_reads() {
     assert_eq!(tx.put_now(Double { by: 2 }).await.unwrap(), 3);
     tx.put(Insert { id: 4, n: 9 }).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(all(&db).await, [(1, 8), (2, 6), (3, 2), (4, 9)]);
+    assert_eq!(all(&db.writer).await, [(1, 8), (2, 6), (3, 2), (4, 9)]);
 }
 
 #[tokio::test]
 async fn a_savepoint_takes_back_only_its_own() {
     let (_dir, db) = table().await;
-    let tx = Transaction::from(db.begin().await.unwrap());
+    let tx = db.begin().await.unwrap();
     tx.put(Insert { id: 1, n: 1 }).await.unwrap();
     let put = async |n: i64| tx.put(Insert { id: n, n }).await.unwrap();
     for is_sent in [true, false] {
@@ -135,7 +134,7 @@ async fn a_savepoint_takes_back_only_its_own() {
     tx.hand_over().await.unwrap();
     savepoint.keep().await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(all(&db).await, [(1, 1), (3, 3), (4, 4)]);
+    assert_eq!(all(&db.writer).await, [(1, 1), (3, 3), (4, 4)]);
 }
 
 /// Whoever takes back the outer one never meets an inner one that was given up, sent or not.
@@ -143,7 +142,7 @@ async fn a_savepoint_takes_back_only_its_own() {
 async fn an_inner_savepoint_goes_with_the_outer_one() {
     for (is_sent, is_kept) in [(true, true), (true, false), (false, true), (false, false)] {
         let (_dir, db) = table().await;
-        let tx = Transaction::from(db.begin().await.unwrap());
+        let tx = db.begin().await.unwrap();
         let put = async |n: i64| tx.put(Insert { id: n, n }).await.unwrap();
         put(1).await;
         let outer = tx.begin(SavepointOf::Commit).await.unwrap();
@@ -161,7 +160,7 @@ async fn an_inner_savepoint_goes_with_the_outer_one() {
         outer.rollback().await.unwrap();
         put(4).await;
         tx.commit().await.unwrap();
-        assert_eq!(all(&db).await, [(1, 1), (4, 4)], "{is_sent} {is_kept}");
+        assert_eq!(all(&db.writer).await, [(1, 1), (4, 4)], "{is_sent} {is_kept}");
     }
 }
 
@@ -170,7 +169,7 @@ async fn an_inner_savepoint_goes_with_the_outer_one() {
 async fn a_savepoint_that_was_given_up_spoils_what_is_around_it() {
     let (_dir, db) = table().await;
     for is_nested in [true, false] {
-        let tx = Transaction::from(db.begin().await.unwrap());
+        let tx = db.begin().await.unwrap();
         let outer = tx.begin(SavepointOf::Commit).await.unwrap();
         tx.put(Insert { id: 1, n: 1 }).await.unwrap();
         drop(tx.begin(SavepointOf::Rows).await.unwrap());
@@ -182,7 +181,7 @@ async fn a_savepoint_that_was_given_up_spoils_what_is_around_it() {
             drop(outer);
         }
         assert!(matches!(tx.commit().await, Err(Trouble::Database(_))));
-        assert_eq!(all(&db).await, []);
+        assert_eq!(all(&db.writer).await, []);
     }
 }
 
@@ -193,7 +192,7 @@ async fn a_question_goes_along_with_what_waits() {
     for count in [1, COMPANY, COMPANY + 1, WRITES_TOGETHER - 1] {
         for size in [1, LARGE] {
             let (_dir, db) = table().await;
-            let tx = Transaction::from(db.begin().await.unwrap());
+            let tx = db.begin().await.unwrap();
             for n in 0..count {
                 tx.put(Insert { id: n as i64, n: n as i64 % 8 }).await.unwrap();
             }
@@ -292,7 +291,7 @@ async fn rows_of_nothing_are_none() {
 #[tokio::test]
 async fn a_savepoint_is_there_when_its_first_row_is_refused() {
     let (_dir, db) = table().await;
-    let tx = Transaction::from(db.begin().await.unwrap());
+    let tx = db.begin().await.unwrap();
     tx.put(Insert { id: 1, n: 1 }).await.unwrap();
     let savepoint = tx.begin(SavepointOf::Rows).await.unwrap();
     tx.put(Insert { id: 2, n: 70 }).await.unwrap();
@@ -300,7 +299,7 @@ async fn a_savepoint_is_there_when_its_first_row_is_refused() {
     let said = savepoint.undo(Trouble::Refused(DbErr::Custom(String::new()))).await;
     assert!(matches!(said, Trouble::Refused(_)), "{said:?}");
     tx.commit().await.unwrap();
-    assert_eq!(all(&db).await, [(1, 1)]);
+    assert_eq!(all(&db.writer).await, [(1, 1)]);
 }
 
 /// A full disk takes the whole transaction back: what is told is the disk, and nobody goes on because a
@@ -310,7 +309,7 @@ async fn a_transaction_that_is_gone_says_why() {
     let full = || Trouble::Database(DbErr::Custom("full".into()));
     for (why, is_told) in [(full(), true), (Trouble::Damaged("a row".into()), false)] {
         let (_dir, db) = table().await;
-        let tx = Transaction::from(db.begin().await.unwrap());
+        let tx = db.begin().await.unwrap();
         let savepoint = tx.begin(SavepointOf::Rows).await.unwrap();
         tx.put_now(Away {}).await.unwrap();
         let told = why.to_string();
@@ -319,7 +318,7 @@ async fn a_transaction_that_is_gone_says_why() {
         assert_eq!(said.to_string() == told, is_told, "{said}");
     }
     let (_dir, db) = table().await;
-    let tx = Transaction::from(db.begin().await.unwrap());
+    let tx = db.begin().await.unwrap();
     let said = tx.undo(Trouble::Damaged("a row".into())).await;
     assert!(matches!(said, Trouble::Damaged(_)), "{said:?}");
 }
@@ -327,35 +326,35 @@ async fn a_transaction_that_is_gone_says_why() {
 #[tokio::test]
 async fn what_is_refused_is_said_before_it_is_kept() {
     let (_dir, db) = table().await;
-    let tx = Transaction::from(db.begin().await.unwrap());
+    let tx = db.begin().await.unwrap();
     tx.put(Insert { id: 1, n: 1 }).await.unwrap();
     tx.put(Insert { id: 2, n: 70 }).await.unwrap();
     tx.put(Insert { id: 3, n: 3 }).await.unwrap();
     assert!(matches!(tx.hand_over().await, Err(Trouble::Refused(_))));
     tx.rollback().await.unwrap();
-    assert_eq!(all(&db).await, []);
-    let tx = Transaction::from(db.begin().await.unwrap());
+    assert_eq!(all(&db.writer).await, []);
+    let tx = db.begin().await.unwrap();
     tx.put(Insert { id: 2, n: 70 }).await.unwrap();
     assert!(matches!(tx.commit().await, Err(Trouble::Refused(_))));
-    assert_eq!(all(&db).await, []);
+    assert_eq!(all(&db.writer).await, []);
 }
 
 #[tokio::test]
 async fn not_many_wait() {
     let (_dir, db) = table().await;
-    let tx = Transaction::from(db.begin().await.unwrap());
+    let tx = db.begin().await.unwrap();
     for n in 0..100_i64 {
         tx.put(Insert { id: n, n: 1 }).await.unwrap();
         assert!(tx.sqlite().waiting() < WRITES_TOGETHER);
     }
     tx.commit().await.unwrap();
-    assert_eq!(all(&db).await.len(), 100);
+    assert_eq!(all(&db.writer).await.len(), 100);
 }
 
 #[tokio::test]
 async fn large_ones_do_not_wait() {
     let (_dir, db) = table().await;
-    let tx = Transaction::from(db.begin().await.unwrap());
+    let tx = db.begin().await.unwrap();
     tx.put(Insert { id: 1, n: 1 }).await.unwrap();
     let large = "9".repeat(LARGE);
     assert!(matches!(tx.put(InsertText { id: 2, n: large }).await, Err(Trouble::Refused(_))));

@@ -2,8 +2,8 @@
 
 use crate::config::ServerPlace;
 use crate::store::failure::Trouble;
+use crate::store::sql::place::told;
 use crate::store::sql::postgres::server::PostgresServer;
-use crate::store::sql::postgres::session::told;
 use sea_orm::DbErr;
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection};

@@ -1,16 +1,15 @@
-//! The one connection that writes. Whoever uses it takes it, and gives it back when what it was used for is
-//! over: one that is given up in the middle is closed, and the server takes back what was open in it.
+//! The one connection that writes to a server.
 
 use crate::store::failure::Trouble;
+use crate::store::sql::place::{Place, told};
 use crate::store::sql::postgres::given::{Given, bound};
 use crate::store::sql::query::{Dialect, Named, Query};
-use sea_orm::{DbErr, QueryResult, RuntimeErr, Value};
+use sea_orm::{QueryResult, Value};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Longest wait until a server hears that a connection is over.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -18,28 +17,19 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// A connection that writes, while there is one.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Session {
-    place: Arc<Mutex<Option<PgConnection>>>,
+    place: Place<PgConnection>,
     /// Transactions that were begun.
     begun: Arc<AtomicU32>,
 }
 
-/// As the rest of the store tells it.
-pub(super) fn told(e: sqlx::Error) -> Trouble {
-    DbErr::Query(RuntimeErr::SqlxError(Arc::new(e))).into()
-}
-
 impl Session {
     pub(super) fn of(connection: PgConnection) -> Self {
-        Self { place: Arc::new(Mutex::new(Some(connection))), begun: Arc::default() }
+        Self { place: Place::of(connection), begun: Arc::default() }
     }
 
     /// Takes the connection.
     pub(in crate::store) async fn taken(&self) -> Result<Taken, Trouble> {
-        let mut place = Arc::clone(&self.place).lock_owned().await;
-        let gone =
-            || Trouble::Database(DbErr::Custom("the connection that writes was lost".into()));
-        let connection = place.take().ok_or_else(gone)?;
-        Ok(Taken { place, connection })
+        self.place.taken().await
     }
 
     /// Takes it for a transaction, and says which it is.
@@ -68,8 +58,7 @@ impl Session {
     /// Closes it: its locks are given back by now, or when the server finds out.
     pub(in crate::store) async fn close(self) {
         let closed = async {
-            let connection = self.place.lock().await.take();
-            if let Some(connection) = connection {
+            if let Some(connection) = self.place.emptied().await {
                 // What was to be durable is.
                 drop(connection.close().await);
             }
@@ -79,27 +68,9 @@ impl Session {
 }
 
 /// The connection, in somebody's hands.
-#[derive(Debug)]
-pub(in crate::store) struct Taken {
-    place: OwnedMutexGuard<Option<PgConnection>>,
-    connection: PgConnection,
-}
+pub(super) type Taken = crate::store::sql::place::Taken<PgConnection>;
 
-impl Taken {
-    /// Gives it back as it was.
-    pub(in crate::store) fn give_back(self) {
-        let Self { mut place, connection } = self;
-        *place = Some(connection);
-    }
-
-    /// Gives it back where what was said is the database's word: anything else is the connection's.
-    fn give_back_unless_lost<T>(self, answer: Result<T, Trouble>) -> Result<T, Trouble> {
-        if answer.as_ref().err().is_none_or(Trouble::is_said) {
-            self.give_back();
-        }
-        answer
-    }
-
+impl crate::store::sql::place::Taken<PgConnection> {
     /// An answer.
     pub(super) async fn ask(
         &mut self,

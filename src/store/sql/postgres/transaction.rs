@@ -143,8 +143,15 @@ impl PostgresTransaction {
         Ok(())
     }
 
-    /// Keeps what was written, all of which was handed over.
+    /// Keeps what was written, and what waits. Where the server finds fault with that, all is taken back, and the
+    /// connection is as good as before.
     pub(in crate::store) async fn commit(self) -> Result<(), Trouble> {
+        if let Err(why) = self.hand_over().await {
+            return match self.rollback().await {
+                Err(broken) if why.is_of_one_commit() => Err(broken),
+                _ => Err(why),
+            };
+        }
         if self.has_failed.into_inner() {
             let text = "what has failed was not taken back, and cannot be kept";
             return Err(Trouble::Database(DbErr::Custom(text.into())));

@@ -2,41 +2,48 @@
 //! write-ahead log is folded in.
 
 use crate::config::Place;
+use crate::store::failure::Trouble;
 use crate::store::open_error::OpenError;
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-};
+use crate::store::sql::place::told;
+use crate::store::sql::sqlite::session::Session;
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, Statement};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Waits for another process that holds the database: at the start, and after it.
 const BUSY: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(5)];
 
-async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseConnection, DbErr> {
+/// How a connection is made: `ro` only reads, `rwc` makes the file.
+fn options(options: SqliteConnectOptions, mode: &str) -> SqliteConnectOptions {
+    let o = options.busy_timeout(BUSY[0]).statement_cache_capacity(256).read_only(mode == "ro");
+    let o = o.pragma("cache_size", "-16384").pragma("temp_store", "MEMORY");
+    if mode == "ro" {
+        return o;
+    }
+    o.pragma("journal_mode", "WAL")
+        .pragma("synchronous", "FULL")
+        .pragma("wal_autocheckpoint", "16000")
+}
+
+async fn connect(
+    path: &Path,
+    mode: &'static str,
+    connections: u32,
+) -> Result<DatabaseConnection, DbErr> {
     // The path stands in a URL: what has a meaning there is encoded.
     let place =
         path.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-    let mut options = ConnectOptions::new(format!("sqlite://{place}?mode={mode}"));
-    let reads_only = mode == "ro";
-    options
-        .max_connections(connections)
+    let mut pool = ConnectOptions::new(format!("sqlite://{place}?mode={mode}"));
+    pool.max_connections(connections)
         .min_connections(1)
         .acquire_timeout(Duration::from_secs(30))
         // A file is there or is not; whoever finds out by a question has lost as much as by asking.
         .test_before_acquire(false)
         .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(move |o| {
-            let o = o.busy_timeout(BUSY[0]).statement_cache_capacity(256).read_only(reads_only);
-            let o = o.pragma("cache_size", "-16384").pragma("temp_store", "MEMORY");
-            if reads_only {
-                return o;
-            }
-            o.pragma("journal_mode", "WAL")
-                .pragma("synchronous", "FULL")
-                .pragma("wal_autocheckpoint", "16000")
-        });
-    sea_orm::Database::connect(options).await
+        .map_sqlx_sqlite_opts(move |o| options(o, mode));
+    sea_orm::Database::connect(pool).await
 }
 
 async fn ask(db: &DatabaseConnection, sql: &str) -> Result<String, DbErr> {
@@ -74,7 +81,7 @@ impl SqliteFile {
         OpenError::Database { place: self.place(), source }
     }
 
-    /// Opens it for writing, durably, and makes it where it is not there; whether it was.
+    /// Opens it for its tables, durably, and makes it where it is not there; whether it was.
     ///
     /// # Errors
     /// [`OpenError`], by variant.
@@ -97,9 +104,10 @@ impl SqliteFile {
         Ok((writer, existed))
     }
 
-    /// Another connection that writes.
-    pub(in crate::store) async fn writer(&self) -> Result<DatabaseConnection, DbErr> {
-        connect(&self.path, "rw", 1).await
+    /// The connection that writes.
+    pub(in crate::store) async fn writer(&self) -> Result<Session, Trouble> {
+        let made = options(SqliteConnectOptions::new().filename(&self.path), "rw");
+        Ok(Session::of(made.disable_statement_logging().connect().await.map_err(told)?))
     }
 
     /// Connections that only read.
@@ -107,25 +115,10 @@ impl SqliteFile {
         connect(&self.path, "ro", 4).await
     }
 
-    /// A transaction that writes from the beginning.
-    pub(in crate::store) async fn begin(
-        &self,
-        writer: &DatabaseConnection,
-    ) -> Result<DatabaseTransaction, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        writer.begin_with_options(options).await
-    }
-
     /// A transaction waits for another process only as long as pages may wait for it.
-    pub(in crate::store) async fn is_started(
-        &self,
-        writer: &DatabaseConnection,
-    ) -> Result<(), DbErr> {
+    pub(in crate::store) async fn is_started(&self, writer: &Session) -> Result<(), Trouble> {
         let wait = format!("PRAGMA busy_timeout = {}", BUSY[1].as_millis());
-        writer.execute_unprepared(&wait).await.map(|_| ())
+        writer.ask(&wait, vec![]).await.map(|_| ())
     }
 
     /// Folds the write-ahead log in, as far as nobody reads it, on a connection of its own: nobody
@@ -134,7 +127,7 @@ impl SqliteFile {
     /// # Errors
     /// Whatever the database says; the log is as it was.
     pub(in crate::store) async fn fold(&self) -> Result<(), DbErr> {
-        let folder = self.writer().await?;
+        let folder = connect(&self.path, "rw", 1).await?;
         let folded = folder.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await;
         folder.close().await?;
         folded.map(|_| ())

@@ -1,14 +1,19 @@
 //! A transaction in which small writes wait for company: the way to SQLite's own thread and back costs
-//! more than they do.
+//! more than they do. BEGIN goes along with what comes first, COMMIT with what comes last.
 
 use crate::store::failure::Trouble;
+use crate::store::sql::place::Taken;
 use crate::store::sql::query::Named;
 use crate::store::sql::sqlite::gathered::{joined, lot, repeated};
+use crate::store::sql::sqlite::session::Session;
 use crate::store::sql::{LARGE, octets};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, ExecResult, QueryResult, Statement, Value};
+use sea_orm::{DbErr, QueryResult, Value};
+use sqlx::sqlite::SqliteConnection;
 use std::future::poll_fn;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
+use tokio::sync::Mutex;
 
 /// Writes that wait together: each order of texts is a statement of its own to the database, which
 /// keeps those that it has seen.
@@ -18,24 +23,32 @@ pub(in crate::store) const WRITES_TOGETHER: usize = 16;
 /// own, too, and those that ask are the largest.
 pub(in crate::store) const COMPANY: usize = 4;
 
+/// It writes from the beginning: one that first reads would not wait for another process.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
 /// A write, and its values.
 type PendingWrite = (&'static str, Vec<Value>);
 
 /// A transaction of SQLite's.
 #[derive(Debug)]
 pub(in crate::store) struct SqliteTransaction {
-    inner: DatabaseTransaction,
+    taken: Mutex<Taken<SqliteConnection>>,
     /// Writes that have not been handed over, in their order.
-    waiting: Mutex<Vec<PendingWrite>>,
-}
-
-impl From<DatabaseTransaction> for SqliteTransaction {
-    fn from(inner: DatabaseTransaction) -> Self {
-        Self { inner, waiting: Mutex::default() }
-    }
+    waiting: std::sync::Mutex<Vec<PendingWrite>>,
+    /// What failed was no statement's own fault: nobody can say whether the transaction is still there.
+    is_unsure: AtomicBool,
 }
 
 impl SqliteTransaction {
+    /// Begins one, with its first words.
+    pub(in crate::store) async fn begin(session: &Session) -> Result<Self, Trouble> {
+        Ok(Self {
+            taken: Mutex::new(session.taken().await?),
+            waiting: std::sync::Mutex::new(vec![(BEGIN, vec![])]),
+            is_unsure: AtomicBool::new(false),
+        })
+    }
+
     pub(in crate::store) async fn ask(
         &self,
         words: &'static str,
@@ -43,13 +56,17 @@ impl SqliteTransaction {
     ) -> Result<Vec<QueryResult>, Trouble> {
         let mut waiting = self.take();
         let is_small = values.iter().map(octets).sum::<usize>() < LARGE;
-        if (1..=COMPANY).contains(&waiting.len()) && is_small {
+        let writes = waiting.iter().filter(|(words, _)| *words != BEGIN).count();
+        if !waiting.is_empty() && writes <= COMPANY && is_small {
             // What is written before has no rows: all that come are of this one.
             waiting.push((words, values));
-            return Ok(self.inner.query_all_raw(self.one_of(waiting)).await?);
+            let (words, values) = joined(waiting);
+            let answer = self.taken.lock().await.ask(words, values).await;
+            return self.noted(answer);
         }
         self.send(waiting).await?;
-        Ok(self.inner.query_all_raw(self.alone(words, values)).await?)
+        let answer = self.taken.lock().await.ask(words.to_owned(), values).await;
+        self.noted(answer)
     }
 
     pub(in crate::store) async fn put(
@@ -59,8 +76,7 @@ impl SqliteTransaction {
     ) -> Result<(), Trouble> {
         if values.iter().map(octets).sum::<usize>() >= LARGE {
             self.hand_over().await?;
-            self.inner.execute_raw(self.alone(words, values)).await?;
-            return Ok(());
+            return self.write(words.to_owned(), values).await.map(|_| ());
         }
         let is_full = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +102,7 @@ impl SqliteTransaction {
                 values.extend(row);
             }
             if let Some(before) = written.take() {
-                let _: ExecResult = before.await?;
+                let _: u64 = before.await?;
             }
             if lot == 1 {
                 self.put(words, values).await?;
@@ -95,10 +111,7 @@ impl SqliteTransaction {
             self.hand_over().await?;
             // A row that begins with nothing is none.
             values.resize(lot * width, Value::BigInt(None));
-            let backend = self.inner.get_database_backend();
-            let words = repeated(text, lot);
-            let lot = Statement::from_sql_and_values(backend, words, values);
-            let mut lot = Box::pin(self.inner.execute_raw(lot));
+            let mut lot = Box::pin(self.write(repeated(text, lot), values));
             // It is on its way; the next one is made meanwhile.
             match poll_fn(|context| Poll::Ready(lot.as_mut().poll(context))).await {
                 Poll::Ready(done) => {
@@ -120,8 +133,7 @@ impl SqliteTransaction {
         values: Vec<Value>,
     ) -> Result<u64, Trouble> {
         self.hand_over().await?;
-        let done = self.inner.execute_raw(self.alone(words, values)).await?;
-        Ok(done.rows_affected())
+        self.write(words.to_owned(), values).await
     }
 
     /// Hands over what waits: whatever is wrong with it is said here.
@@ -135,32 +147,72 @@ impl SqliteTransaction {
         self.take().first().is_some_and(|(words, _)| *words == first)
     }
 
+    /// Keeps what was written, and what waits. Where the database finds fault with that, all is taken back, and the
+    /// connection is as good as before.
     pub(in crate::store) async fn commit(self) -> Result<(), Trouble> {
-        Ok(self.inner.commit().await?)
+        let mut waiting = self.take();
+        if self.is_unsure.into_inner() {
+            let text = "what has failed was not taken back, and cannot be kept";
+            return Err(Trouble::Database(DbErr::Custom(text.into())));
+        }
+        let mut taken = self.taken.into_inner();
+        if waiting.first().is_some_and(|(words, _)| *words == BEGIN) && waiting.len() == 1 {
+            taken.give_back();
+            return Ok(());
+        }
+        waiting.push(("COMMIT", vec![]));
+        let (words, values) = joined(waiting);
+        match taken.put(words, values).await {
+            Err(why) if why.is_of_one_commit() => {
+                if taken.put("ROLLBACK".into(), vec![]).await.is_ok() {
+                    taken.give_back();
+                }
+                Err(why)
+            }
+            // Nobody can say what transaction it is in: it is closed.
+            Err(why) => Err(why),
+            Ok(_) => {
+                taken.give_back();
+                Ok(())
+            }
+        }
     }
 
     pub(in crate::store) async fn rollback(self) -> Result<(), Trouble> {
-        Ok(self.inner.rollback().await?)
+        let waiting = self.take();
+        let mut taken = self.taken.into_inner();
+        if waiting.first().is_some_and(|(words, _)| *words == BEGIN) {
+            taken.give_back();
+            return Ok(());
+        }
+        if !self.is_unsure.into_inner() {
+            taken.put("ROLLBACK".into(), vec![]).await?;
+            taken.give_back();
+        }
+        Ok(())
     }
 
     async fn send(&self, waiting: Vec<PendingWrite>) -> Result<(), Trouble> {
         if !waiting.is_empty() {
-            self.inner.execute_raw(self.one_of(waiting)).await?;
+            let (words, values) = joined(waiting);
+            self.write(words, values).await?;
         }
         Ok(())
+    }
+
+    async fn write(&self, words: String, values: Vec<Value>) -> Result<u64, Trouble> {
+        let written = self.taken.lock().await.put(words, values).await;
+        self.noted(written)
     }
 
     fn take(&self) -> Vec<PendingWrite> {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn alone(&self, words: &str, values: Vec<Value>) -> Statement {
-        Statement::from_sql_and_values(self.inner.get_database_backend(), words, values)
-    }
-
-    fn one_of(&self, statements: Vec<PendingWrite>) -> Statement {
-        let (words, values) = joined(statements);
-        Statement::from_sql_and_values(self.inner.get_database_backend(), words, values)
+    fn noted<T>(&self, answer: Result<T, Trouble>) -> Result<T, Trouble> {
+        let is_unsure = answer.as_ref().err().is_some_and(|why| !why.is_of_one_commit());
+        self.is_unsure.fetch_or(is_unsure, Ordering::Relaxed);
+        answer
     }
 
     /// How many writes wait.
@@ -172,8 +224,8 @@ impl SqliteTransaction {
     /// How many rows a table has, as the transaction sees it.
     #[cfg(test)]
     pub(in crate::store) async fn count(&self, table: &str) -> i64 {
-        let count = self.alone(&format!("SELECT count(*) FROM {table}"), vec![]);
-        let row = self.inner.query_one_raw(count).await.unwrap().unwrap();
-        row.try_get_by_index(0).unwrap()
+        let count = format!("SELECT count(*) FROM {table}");
+        let rows = self.taken.lock().await.ask(count, vec![]).await.unwrap();
+        rows[0].try_get_by_index(0).unwrap()
     }
 }
