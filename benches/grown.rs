@@ -144,7 +144,7 @@ async fn measure(messages: u64, on_server: bool) -> Vec<(&'static str, f64)> {
     let reader = Reader::new(&open_for_reading(&database.place()).await.unwrap());
     let mut pieces = Vec::new();
     for n in 0..ROUNDS {
-        let after = (1, u32::try_from(n * 9_000).unwrap());
+        let after = (1, u64::try_from(n * 9_000).unwrap());
         let began = Instant::now();
         let piece = reader.manifest(FolderId(1001), Chosen::Living, after).await.unwrap();
         pieces.push(ms(began));

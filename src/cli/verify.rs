@@ -120,9 +120,11 @@ async fn local(opened: &OpenMirror, folders: &[FolderRow]) -> Result<Reports, Ex
                     report.differences.push(format!("UID {}: its body row is missing", row.uid))
                 }
                 Some(body) => {
-                    report
-                        .rows
-                        .insert(row.uid, (row.announced.unwrap_or(row.size), row.flags.clone()));
+                    // What is no UID is a message's number, which no index is held against.
+                    if let Ok(uid) = u32::try_from(row.uid) {
+                        let told = (row.announced.unwrap_or(row.size), row.flags.clone());
+                        report.rows.insert(uid, told);
+                    }
                     if i64::try_from(body.length).ok() != Some(row.size) {
                         report.differences.push(format!(
                             "UID {}: {} octets, the message says {}",

@@ -45,8 +45,9 @@ fn setting(name: &str, value: impl ToString) -> PutSetting {
 pub(super) async fn leap_over(db: &impl Sql, by: i64) -> Result<(), Trouble> {
     db.put(LeapRow { by }).await?;
     db.put(LeapCounters { by }).await?;
-    db.ask_one(LeapAccounts { by }).await?;
-    Ok(())
+    let leapt = db.ask_one(LeapAccounts { by }).await?;
+    let stays = || Trouble::Damaged("the numbers of accounts do not go on further up".into());
+    leapt.map(|_| ()).ok_or_else(stays)
 }
 
 /// A small file of ours; `None` where there is none. One that cannot be read is not one that is not

@@ -44,8 +44,8 @@ pub struct Reader {
 pub struct ManifestRow {
     /// UIDVALIDITY.
     pub uidvalidity: u32,
-    /// UID.
-    pub uid: u32,
+    /// UID; where changes are told by message id, the message's number.
+    pub uid: u64,
     /// Flags and keywords.
     pub flags: Flags,
     /// Where its bytes lie; `None` when the body row is missing.
@@ -256,7 +256,7 @@ impl Reader {
         &self,
         folder: FolderId,
         which: Chosen,
-        after: (u32, u32),
+        after: (u32, u64),
     ) -> Result<Vec<ManifestRow>, Failure> {
         let ((uidvalidity, uid), most) = (after, PIECE_ROWS);
         let rows = match which {

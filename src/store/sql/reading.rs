@@ -29,7 +29,8 @@ rows! {
 
     pub(in crate::store) struct ManifestColumns {
         pub(in crate::store) uidvalidity: u32,
-        pub(in crate::store) uid: u32,
+        /// Where changes are told by message id, the message's number.
+        pub(in crate::store) uid: u64,
         pub(in crate::store) flags: String,
         pub(in crate::store) keywords: String,
         pub(in crate::store) size: i64,
@@ -74,8 +75,8 @@ queries! {
     /// Deleted ones, too.
     AllManifestFolders { account: AccountId } -> ManifestFolder;
     /// Behind this UIDVALIDITY and UID.
-    Manifest { folder: FolderId, uidvalidity: u32, uid: u32, most: i64 } -> ManifestColumns;
-    DeletedManifest { folder: FolderId, uidvalidity: u32, uid: u32, most: i64 } -> ManifestColumns;
+    Manifest { folder: FolderId, uidvalidity: u32, uid: u64, most: i64 } -> ManifestColumns;
+    DeletedManifest { folder: FolderId, uidvalidity: u32, uid: u64, most: i64 } -> ManifestColumns;
     EstimatesSizes { account: AccountId } -> SizesEstimates;
     /// Behind this UID; the last row, which counts none, is of the UIDs that are in the ledger.
     Living { folder: FolderId, after: i64, most: i64 } -> LivingAlike;

@@ -11,7 +11,10 @@ pub(in crate::store::sql) const fn words(text: SettingText) -> &'static str {
         }
         SettingText::LeapCounters => "UPDATE counter SET next = next + ?1",
         SettingText::LeapAccounts => {
-            "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = 'account' RETURNING seq + 1 AS next"
+            // It has no row before the first account.
+            "INSERT OR REPLACE INTO sqlite_sequence (rowid, name, seq) SELECT (SELECT rowid FROM sqlite_sequence WHERE \
+             name = 'account'), 'account', COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'account'), 0) + ?1 \
+             RETURNING seq + 1 AS next"
         }
         SettingText::NextEvent => "SELECT next FROM counter WHERE name = 'event'",
         SettingText::PutSetting => {
