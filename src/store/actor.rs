@@ -17,7 +17,9 @@ use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::{Control, OpenAccount};
 use crate::store::pass::{PassUnderWay, RowPass};
 use crate::store::process::ThisProcess;
+use crate::store::sql::setting::PutSetting;
 use crate::store::sql::sqlite::fold::{self, Gathered};
+use crate::store::transaction::Sql;
 use crate::store::waiting::{Order, Waiting};
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
@@ -234,10 +236,8 @@ impl StoreState {
         if let Some(Waiting::Open(..)) = self.waiting.front() {
             if let Some(Waiting::Open(open, anew, reply)) = self.waiting.pop_front() {
                 let answer = within(DEADLINE, Box::pin(self.open(&open, anew))).await;
-                match &answer {
-                    // Behind trouble it begins on a connection that may write.
-                    Ok(_) => self.told_of(None),
-                    Err(why) => self.failed(why),
+                if let Err(why) = &answer {
+                    self.failed(why);
                 }
                 reply.send(answer.unwrap_or_else(|e| Err(e.of_account())));
             }
@@ -307,6 +307,7 @@ impl StoreState {
         // What a sync of the disk takes is no matter of the rows.
         let took = self.clock.now().mono.saturating_sub(began);
         tx.commit().await?;
+        self.told_of(None);
         Ok(pass.kept(next, took))
     }
 
@@ -325,6 +326,7 @@ impl StoreState {
             if self.process.is_counted() {
                 numbers.save(&tx).await?;
                 tx.commit().await?;
+                self.told_of(None);
                 self.tell(numbers.last_event());
                 return Ok(progress);
             }
@@ -416,12 +418,17 @@ impl StoreState {
             let read = open_account(&tx, open, HandOut::Look, at).await?;
             snapshot = read.map(|(rows, _)| (rows, true));
         }
+        if self.troubled {
+            // Whether it takes writes again is seen by one.
+            tx.put(PutSetting { name: "written".into(), value: at.0.to_string() }).await?;
+        }
         match &snapshot {
             // Nothing is to be made durable: what passes proved is read, and goes on waiting.
-            Ok((_, false)) if !self.quiet.is_much() => tx.rollback().await?,
+            Ok((_, false)) if !self.quiet.is_much() && !self.troubled => tx.rollback().await?,
             Ok(_) => {
                 tx.commit().await?;
                 self.quiet = Quiet::default();
+                self.told_of(None);
             }
             Err(_) => tx.rollback().await?,
         }
