@@ -14,6 +14,7 @@ mod limits;
 mod listen;
 mod lists;
 mod metrics;
+pub mod probe;
 mod problem;
 mod progress;
 pub mod routes;
@@ -69,6 +70,8 @@ pub trait Operator: Send + Sync {
 pub struct Shared {
     /// Rows.
     pub reader: Reader,
+    /// How the database does.
+    pub probe: Arc<probe::DatabaseProbe>,
     /// What is going on.
     pub registry: Registry,
     /// Who carries commands out.

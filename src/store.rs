@@ -24,7 +24,7 @@ mod transaction;
 mod waiting;
 
 pub use apply::Done;
-pub use connect::{Database, Fitness, look, open, open_as, open_for_reading};
+pub use connect::{Database, Fitness, look, open, open_as, open_for_reading, open_to_look};
 pub use disagreement::Disagreement;
 pub use feed::FeedStanding;
 pub use instance::{

@@ -3,7 +3,7 @@
 
 use crate::admin::Shared;
 use crate::admin::problem::ProblemOf;
-use crate::admin::view::{DatabaseView, FullHealthView, HealthView};
+use crate::admin::view::{FullHealthView, HealthView};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -25,7 +25,7 @@ pub(super) async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<He
         _ => format!("{about}: {what}"),
     });
     let mut reasons: Vec<String> = reasons.collect();
-    let database = DatabaseView::asked(&shared.reader, shared.registry.clock()).await;
+    let database = shared.probe.asked().await;
     if database.trouble.is_some() && !reasons.iter().any(|told| told.starts_with("database:")) {
         reasons.push("database: storage".to_owned());
     }
@@ -38,7 +38,7 @@ pub(super) async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<He
 #[utoipa::path(get, path = "/v1/health", tag = "health", responses(
     (status = 200, body = FullHealthView), ProblemOf<401>))]
 pub(super) async fn health(State(shared): State<Shared>) -> Json<FullHealthView> {
-    let database = DatabaseView::asked(&shared.reader, shared.registry.clock()).await;
+    let database = shared.probe.asked().await;
     let told = shared.registry.conditions().into_iter();
     let mut reasons: Vec<String> = told.map(|(about, what)| format!("{about}: {what}")).collect();
     if let Some(trouble) = &database.trouble {

@@ -458,7 +458,7 @@ pub(crate) struct FullHealthView {
 }
 
 /// The database, as a reader of it finds it now.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct DatabaseView {
     /// Where it is; no password.
     pub(crate) place: String,

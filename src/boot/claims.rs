@@ -2,7 +2,7 @@
 
 use crate::boot::start_error::StartError;
 use crate::config::Config;
-use crate::store::{OpenError, Reader, belongs, open_for_reading, own_bodies};
+use crate::store::{OpenError, Reader, belongs, open_to_look, own_bodies};
 
 /// What a start claims that it is not given by itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,8 +16,8 @@ pub struct Claims {
 /// Looks, before a database is taken from whoever has it, whether this start would stand: what it finds amiss is
 /// said while the other goes on.
 pub(super) async fn may_take_over(config: &Config, adopt: bool) -> Result<(), StartError> {
-    let db = match open_for_reading(&config.database).await {
-        Ok(db) => db,
+    let db = match open_to_look(&config.database).await {
+        Ok((db, _)) => db,
         // Nobody has anything there.
         Err(OpenError::Missing(_)) => return Ok(()),
         Err(e) => return Err(e.into()),

@@ -1,6 +1,7 @@
 //! The admin API as a server opens it: address, certificate, tokens, and the actor behind them.
 
 use crate::admin::actor::{AdminActor, AdminArgs, tls};
+use crate::admin::probe::DatabaseProbe;
 use crate::admin::token::Tokens;
 use crate::admin::{Door, Shared, address};
 use crate::boot::wiring::Engine;
@@ -65,6 +66,7 @@ pub(super) fn face(
     let door = opened.door;
     let args = opened.args(|tokens| Shared {
         reader: engine.reader().clone(),
+        probe: Arc::new(DatabaseProbe::new(engine.reader(), engine.registry().clock())),
         registry: engine.registry().clone(),
         operator: Arc::new(operator),
         events: engine.events(),

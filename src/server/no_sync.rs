@@ -2,6 +2,7 @@
 
 use crate::account::message::Obeyed;
 use crate::admin::actor::AdminActor;
+use crate::admin::probe::DatabaseProbe;
 use crate::admin::{NotPurged, Operator, Shared, Soon};
 use crate::boot::start_error::StartError;
 use crate::clock::Clock;
@@ -60,6 +61,7 @@ pub async fn look(
     let (_events, told) = watch::channel(0);
     let (_mode, mode) = watch::channel(config.mode);
     let args = opened.args(|tokens| Shared {
+        probe: Arc::new(DatabaseProbe::new(&reader, registry.clock())),
         reader,
         registry,
         operator: Arc::new(Nobody),

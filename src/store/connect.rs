@@ -18,7 +18,7 @@ use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use std::time::Duration;
 
-/// Longest wait until a server's database is open: another is taken from its holder meanwhile, or tables are made.
+/// Longest wait until a server's database is had: another process is ended meanwhile.
 const OPENING: Duration = Duration::from_secs(60);
 
 /// An open database.
@@ -54,6 +54,14 @@ impl Readers {
     /// The first row of an answer.
     pub(super) async fn ask_one<Q: Asks>(&self, query: Q) -> Result<Option<Q::Row>, Trouble> {
         Ok(self.ask(query).await?.into_iter().next())
+    }
+
+    /// One of the same database, of which a server's waits for nobody else's questions.
+    pub(super) fn apart(&self) -> Self {
+        match self {
+            Self::File(db) => Self::File(db.clone()),
+            Self::Server(pool) => Self::Server(pool.apart()),
+        }
     }
 
     /// How many are in use, and how many are not.
@@ -235,12 +243,7 @@ pub async fn open_as(place: &Place, takes_over: bool) -> Result<Database, OpenEr
         Place::File(path) => open_file(SqliteFile::at(path)).await,
         Place::Server(server) => {
             tracing::info!("the database is {}", server.shown);
-            let late = |_| OpenError::Database {
-                place: place.clone(),
-                source: error_of(Trouble::Late(OPENING)),
-            };
-            let opened = open_server(PostgresServer::at(server), takes_over);
-            tokio::time::timeout(OPENING, opened).await.map_err(late)?
+            open_server(PostgresServer::at(server), takes_over).await
         }
     }
 }
@@ -273,9 +276,15 @@ async fn open_file(file: SqliteFile) -> Result<Database, OpenError> {
 async fn open_server(server: PostgresServer, takes_over: bool) -> Result<Database, OpenError> {
     let place = server.place();
     let broken = |e| OpenError::Database { place: place.clone(), source: error_of(e) };
-    let session = server.open(takes_over).await?;
-    let applied = session.applied().await.map_err(broken)?;
+    let opened = async {
+        let session = server.open(takes_over).await?;
+        let applied = session.applied().await.map_err(broken)?;
+        Ok((session, applied))
+    };
+    let late = |_| Err(broken(Trouble::Late(OPENING)));
+    let (session, applied) = tokio::time::timeout(OPENING, opened).await.unwrap_or_else(late)?;
     let missing = pending(&place, &applied)?;
+    // Tables of any size take the time that they take, and the lock is held for as long.
     if applied.is_empty() {
         session.make(&migration::postgres()).await.map_err(broken)?;
     } else if !missing.is_empty() {
@@ -291,6 +300,19 @@ async fn open_server(server: PostgresServer, takes_over: bool) -> Result<Databas
 /// [`OpenError`]; a database whose schema is older than this binary's is refused too, since only a
 /// writer may migrate it.
 pub async fn open_for_reading(place: &Place) -> Result<Database, OpenError> {
+    let (db, missing) = open_to_look(place).await?;
+    if let Some(step) = missing.first() {
+        let text = format!("it lacks schema step {step}; run `postrider sync --once` first");
+        return Err(OpenError::Database { place: place.clone(), source: DbErr::Custom(text) });
+    }
+    Ok(db)
+}
+
+/// The same, whatever steps of the schema it lacks; those are told.
+///
+/// # Errors
+/// As [`open_for_reading`].
+pub async fn open_to_look(place: &Place) -> Result<(Database, Vec<String>), OpenError> {
     let broken = |source| OpenError::Database { place: place.clone(), source };
     let (readers, applied, home) = match place {
         Place::File(path) => {
@@ -312,13 +334,9 @@ pub async fn open_for_reading(place: &Place) -> Result<Database, OpenError> {
             (Readers::Server(readers), applied, Home::Server(server))
         }
     };
-    if let Some(step) = pending(place, &applied)?.first() {
-        let source = DbErr::Custom(format!(
-            "it lacks schema step {step}; run `postrider sync --once` first"
-        ));
-        return Err(broken(source));
-    }
-    Ok(Database { writer: Writer::Nobody(readers.clone()), readers, home })
+    let missing = pending(place, &applied)?;
+    let writer = Writer::Nobody(readers.clone());
+    Ok((Database { writer, readers, home }, missing))
 }
 
 /// How a server's database would do for a mirror.

@@ -84,6 +84,12 @@ impl Reader {
         self.db.ask_one(query).await
     }
 
+    /// A reader that waits for nobody else's questions to a server.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { db: self.db.apart(), place: self.place.clone() }
+    }
+
     /// Where the database is.
     #[must_use]
     pub fn place(&self) -> &Place {

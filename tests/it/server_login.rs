@@ -91,6 +91,27 @@ async fn a_server_is_logged_in_to_by_a_password_over_tls() {
     .await;
 }
 
+/// A server that takes connections and says nothing is waited for once, and so long as the config has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_nothing_is_given_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://u@{}/x", silent.local_addr().unwrap());
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", 1, "pw")));
+    blocking(move || {
+        let told = [(URL, url.as_str()), ("POSTRIDER_STORE__TIMEOUT", "3s")];
+        for command in [&["status"][..], &["sync", "--once"], &["check"]] {
+            let began = std::time::Instant::now();
+            let ran = postrider.run_with(command, &told).exits(7);
+            assert!(began.elapsed().as_secs() < 6, "{command:?}: {:?}", began.elapsed());
+            assert!(ran.stderr.contains("did not answer within 3 s"), "{}", ran.stderr);
+        }
+        let waiting = postrider.run_with(&["status"], &told).exits(7).stderr;
+        assert!(waiting.contains("waiting for the database postgres://"), "{waiting}");
+        drop(silent);
+    })
+    .await;
+}
+
 /// What a start refuses, `check` has refused before, in the same words.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_will_not_do_is_found_by_a_check() {

@@ -28,6 +28,8 @@ async fn a_second_start_is_told_who_writes() {
         let url = postrider.database().url().to_owned();
         let served = postrider.serve(&[]);
         served.settle(&postrider, "u", &mailbox);
+        // Its end is told behind the last of its mail.
+        until(&postrider.database(), "SELECT count(*) AS x FROM run", "1");
         let before = crate::support::check::state(&postrider.database());
         let began = Instant::now();
         let ran = other.run_with(&["sync", "--once"], &[(URL, &url)]).exits(8);

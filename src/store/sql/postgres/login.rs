@@ -59,7 +59,7 @@ impl PostgresServer {
         };
         match tokio::time::timeout(self.place.timeout, connect).await {
             Ok(connected) => connected.map_err(|e| refused(e, &self.place, &options)),
-            Err(_) => Err(told(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
+            Err(_) => Err(Trouble::Late(self.place.timeout)),
         }
     }
 }

@@ -4,6 +4,7 @@
 use crate::store::failure::Trouble;
 use crate::store::sql::postgres::server::{APPLIED, HAS_TABLES_NOW, PostgresServer};
 use crate::store::sql::postgres::session::{answer, each};
+use futures_util::future::join_all;
 use sea_orm::{DbErr, QueryResult, Value};
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
@@ -59,15 +60,28 @@ fn now() -> Instant {
 impl ReaderPool {
     /// Of this server; none is made yet.
     pub(in crate::store) fn of(server: &PostgresServer) -> Self {
-        let (most, timeout) = server.limits();
-        let server = server.clone();
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        let (slots, free) = (Semaphore::new(most), Mutex::default());
-        Self(Arc::new(Pool { server, most, timeout, slots, free }))
+        let most = usize::try_from(server.limits().0).unwrap_or(usize::MAX);
+        Self(Arc::new(Pool::of(server, most.min(Semaphore::MAX_PERMITS))))
     }
 
-    /// An answer. A connection that was lost meanwhile has said nothing: the next one is asked.
+    /// Another pool of the same server, of one connection: what it is asked waits for nobody else's questions.
+    pub(in crate::store) fn apart(&self) -> Self {
+        Self(Arc::new(Pool::of(&self.0.server, 1)))
+    }
+
+    /// An answer, within `timeout` and a while. A connection that was lost meanwhile has said nothing: the next one
+    /// is asked.
     pub(in crate::store) async fn ask(
+        &self,
+        words: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<QueryResult>, Trouble> {
+        let most = self.0.timeout + SILENT;
+        // What is given up is dropped with its connection.
+        timeout(most, self.answered(words, values)).await.unwrap_or(Err(Trouble::Late(most)))
+    }
+
+    async fn answered(
         &self,
         words: &'static str,
         values: Vec<Value>,
@@ -103,15 +117,18 @@ impl ReaderPool {
     /// Closes them; whoever is in the middle of a question ends it.
     pub(in crate::store) async fn close(&self) {
         self.0.slots.close();
-        let free = std::mem::take(&mut *self.0.free());
-        for Connected { connection, .. } in free {
-            // The server finds out by itself where this does not come there.
-            drop(timeout(PING, connection.close()).await);
-        }
+        let free = std::mem::take(&mut *self.0.free()).into_iter();
+        // The server finds out by itself where this does not come there.
+        drop(join_all(free.map(|free| timeout(PING, free.connection.close()))).await);
     }
 }
 
 impl Pool {
+    fn of(server: &PostgresServer, most: usize) -> Self {
+        let (server, timeout) = (server.clone(), server.limits().1);
+        Self { server, most, timeout, slots: Semaphore::new(most), free: Mutex::default() }
+    }
+
     fn free(&self) -> std::sync::MutexGuard<'_, Vec<Connected>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,14 +143,16 @@ impl Pool {
         let closed = |_| Trouble::Database(DbErr::Custom("the database is closed".into()));
         let _slot = slot.map_err(closed)?;
         let mut connected = self.connected().await?;
-        let most = self.timeout + SILENT;
-        let asked = timeout(most, answer(&mut connected.connection, words, each(values)));
-        let answer = asked.await.unwrap_or(Err(Trouble::Late(most)));
-        if answer.as_ref().err().is_none_or(|why| why.is_said() && !why.is_lost())
-            && !self.slots.is_closed()
-        {
-            connected.used = now();
-            self.free().push(connected);
+        let answer = answer(&mut connected.connection, words, each(values)).await;
+        match &answer {
+            Ok(_) if !self.slots.is_closed() => {
+                connected.used = now();
+                self.free().push(connected);
+            }
+            // So are those that were used before it.
+            Err(why) if why.is_lost() => self.free().clear(),
+            // A statement that the server no longer knows as it was prepared is prepared anew.
+            _ => {}
         }
         answer
     }
@@ -152,6 +171,8 @@ impl Pool {
             if let Ok(Ok(())) = timeout(PING, free.connection.ping()).await {
                 return Ok(free);
             }
+            // What was used before it is no younger.
+            self.free().clear();
         }
         let connection = self.server.reader().await?;
         Ok(Connected { connection, made: now(), used: now() })

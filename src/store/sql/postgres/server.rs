@@ -5,7 +5,7 @@ use crate::store::failure::Trouble;
 use crate::store::open_error::OpenError;
 use crate::store::sql::postgres::lock::{Holder, in_words, own_name};
 use crate::store::sql::postgres::session::{Session, Taken};
-use sea_orm::{DbErr, TryGetable};
+use sea_orm::DbErr;
 use sqlx::postgres::PgConnection;
 use std::time::Duration;
 
@@ -177,15 +177,6 @@ pub(super) const APPLIED: &str = "SELECT version FROM seaql_migrations ORDER BY 
 /// Whether anything of ours was ever made there.
 pub(super) const HAS_TABLES: &str = "to_regclass('seaql_migrations') IS NOT NULL";
 pub(super) const HAS_TABLES_NOW: &str = "SELECT to_regclass('seaql_migrations') IS NOT NULL";
-
-impl Taken {
-    /// The one value of an answer.
-    pub(super) async fn one<T: TryGetable>(&mut self, sql: &str) -> Result<T, Trouble> {
-        let answer = self.run(sql).await?;
-        let lacks = || Trouble::Damaged(format!("no answer to {sql}"));
-        answer.first().ok_or_else(lacks)?.try_get_by_index(0).map_err(Trouble::from)
-    }
-}
 
 impl Session {
     /// The steps of the schema that were made.

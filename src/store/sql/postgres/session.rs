@@ -4,7 +4,7 @@ use crate::store::failure::Trouble;
 use crate::store::sql::place::{Place, told};
 use crate::store::sql::postgres::given::{Given, bound};
 use crate::store::sql::query::{Dialect, Named, Query};
-use sea_orm::{QueryResult, Value};
+use sea_orm::{QueryResult, TryGetable, Value};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 use std::sync::Arc;
@@ -89,6 +89,13 @@ impl crate::store::sql::place::Taken<PgConnection> {
         let put = sqlx::query_with(words, bound(given)?);
         let done = put.execute(&mut self.connection).await.map_err(told)?;
         Ok(done.rows_affected())
+    }
+
+    /// The one value of an answer.
+    pub(super) async fn one<T: TryGetable>(&mut self, sql: &str) -> Result<T, Trouble> {
+        let answer = self.run(sql).await?;
+        let lacks = || Trouble::Damaged(format!("no answer to {sql}"));
+        answer.first().ok_or_else(lacks)?.try_get_by_index(0).map_err(Trouble::from)
     }
 
     /// Several statements at once, of which the last may have an answer.
