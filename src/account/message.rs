@@ -17,6 +17,8 @@ pub enum NotObeyed {
     Conflict(Conflict),
     /// What it was to change cannot be stored now: it has changed nothing.
     NotStored,
+    /// Nobody has answered in time: what becomes of it is seen by `status`.
+    Late,
 }
 
 impl From<Conflict> for NotObeyed {

@@ -72,6 +72,7 @@ async fn obey(shared: &Shared, id: String, command: Command) -> Obedience {
         }
         Err(NotObeyed::Conflict(Conflict(why))) => Err(Problem::conflict(why)),
         Err(NotObeyed::NotStored) => Err(Problem::not_stored()),
+        Err(NotObeyed::Late) => Err(Problem::late()),
     }
 }
 

@@ -59,6 +59,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage", text)
     }
 
+    pub(crate) fn late() -> Self {
+        let text = "no answer came in time, and it may yet be done: `postrider status` tells";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage", text)
+    }
+
     pub(crate) fn bad(why: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", why)
     }

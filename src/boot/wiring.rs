@@ -5,7 +5,7 @@
 )]
 
 use crate::account::args::{AccountArgs, Progress};
-use crate::account::message::Obeyed;
+use crate::account::message::{NotObeyed, Obeyed};
 use crate::bodies::PackDir;
 use crate::bodies::disk::RealDisk;
 use crate::boot::claims::{Claims, may_take_over};
@@ -51,8 +51,8 @@ const SETTLE: Duration = Duration::from_secs(4);
 const SHUTDOWN: Duration = Duration::from_secs(2);
 /// How long the database may take to close.
 const CLOSE: Duration = Duration::from_secs(2);
-/// How long an actor may take to answer a human.
-const ACTOR_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for what a command has changed to be durable: longer than the database may take to refuse it.
+const COMMAND: Duration = Duration::from_secs(50);
 
 /// The running engine.
 #[derive(Debug)]
@@ -448,10 +448,10 @@ impl Switchboard {
         let (done, answer) = oneshot::channel();
         let reply = ReplyTo::new(move |answer: Option<Obeyed>| drop(done.send(answer)));
         self.accounts.send(AccountsRequest::Command(account.to_owned(), command, reply));
-        match tokio::time::timeout(ACTOR_TIMEOUT, answer).await {
+        match tokio::time::timeout(COMMAND, answer).await {
             Ok(Ok(Some(obeyed))) => obeyed,
             Ok(_) => Err(Conflict("the account's actor has just ended; ask again").into()),
-            Err(_) => Err(Conflict("the account's actor did not answer in time; ask again").into()),
+            Err(_) => Err(NotObeyed::Late),
         }
     }
 

@@ -51,7 +51,12 @@ fn refused(text: &str) -> Exit {
 
 /// The rows that are stored now.
 async fn stored(config: &Config, account: Option<&str>) -> Result<Vec<CredentialRow>, Exit> {
-    let db = match waited(&config.database, open_for_reading(&config.database)).await {
+    let db = match waited(
+        &format!("the database {}", config.database),
+        open_for_reading(&config.database),
+    )
+    .await
+    {
         Ok(db) => db,
         Err(OpenError::Missing(_)) => return Ok(Vec::new()),
         Err(e) => {

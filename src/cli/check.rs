@@ -10,7 +10,7 @@ use crate::cli::patience::waited;
 use crate::clock::Clock;
 use crate::config::{Account, Config, Flaw, Origin, Place, SecretFrom};
 use crate::provider::{self, OpenSession, Opening};
-use crate::store::{Fitness, Reader, look, open_for_reading};
+use crate::store::{Disagreement, Fitness, Reader, belongs, look, open_for_reading, own_bodies};
 use futures_util::stream::{self, StreamExt};
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -81,8 +81,11 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
 /// Says whether a server's database would do, and how soon it answers; SQLite's file needs nobody.
 async fn database(config: &Config, json: bool) -> Exit {
     let Place::Server(server) = &config.database else { return Exit::Success };
-    let told = match waited(&config.database, look(server)).await {
-        Ok(Fitness::Empty) => Ok("it will do; the first start makes the tables".to_owned()),
+    let fitness = waited(&format!("the database {}", config.database), look(server)).await;
+    let told = match fitness {
+        Ok(Fitness::Empty) => is_no_slip(config)
+            .map(|()| "it will do; the first start makes the tables".to_owned())
+            .map_err(|e| e.to_string()),
         Ok(Fitness::Older) => Ok("it will do; the next start brings the tables up to date".into()),
         Ok(Fitness::Ready) => answers(config).await,
         Err(e) => Err(e.to_string()),
@@ -102,18 +105,40 @@ async fn database(config: &Config, json: bool) -> Exit {
     exit
 }
 
-/// Its version, and how soon it says so.
+/// Refuses a database that has no tables where the data folder is a mirror's.
+fn is_no_slip(config: &Config) -> Result<(), Disagreement> {
+    match config.data_dir.join("instance").exists() {
+        true => Err(Disagreement::Empty {
+            database: config.database.clone(),
+            folder: config.data_dir.clone(),
+        }),
+        false => Ok(()),
+    }
+}
+
+/// Its version, and how soon it says so; where the data folder is a mirror's, the database is that one's, with its
+/// bodies.
 async fn answers(config: &Config) -> Result<String, String> {
     let clock = Clock::start();
     let db = open_for_reading(&config.database).await.map_err(|e| e.to_string())?;
     let reader = Reader::new(&db);
-    // What making a connection takes is no question's.
-    drop(reader.version().await);
-    let asked = clock.now().mono;
-    let told = reader.version().await;
-    let took = clock.now().mono.saturating_sub(asked).as_secs_f64() * 1e3;
+    let asked = async {
+        if config.data_dir.join("instance").exists() {
+            let named = reader.named_packs().await.map_err(|failure| failure.to_string())?;
+            belongs(&db, &config.data_dir).await.map_err(|e| e.to_string())?;
+            let bodies = own_bodies(&db, &config.data_dir, &config.bodies, &named).await;
+            bodies.map_err(|e| e.to_string())?;
+        }
+        // What making a connection takes is no question's.
+        drop(reader.version().await);
+        let asked = clock.now().mono;
+        let version = reader.version().await.map_err(|failure| failure.to_string())?;
+        let took = clock.now().mono.saturating_sub(asked).as_secs_f64() * 1e3;
+        Ok(format!("{version}, {took:.1} ms"))
+    };
+    let told = asked.await;
     db.close().await;
-    told.map(|version| format!("{version}, {took:.1} ms")).map_err(|failure| failure.to_string())
+    told
 }
 
 fn in_json(account: &Account, tried: &Result<String, Failure>) -> Value {

@@ -5,6 +5,7 @@ use crate::boot::lock::is_held;
 use crate::cli::args::{ClientArgs, Mirror};
 use crate::cli::exit::Exit;
 use crate::cli::names::{acting, places};
+use crate::cli::patience::waited;
 use crate::config::Config;
 use crate::http;
 use reqwest::{Certificate, Method, StatusCode};
@@ -133,7 +134,7 @@ impl Client {
         path: &str,
         query: &[(&str, String)],
     ) -> Result<Value, CallError> {
-        self.ask(method, path, query)
+        waited(&"the server's answer", self.ask(method, path, query))
             .await
             .map_err(|(status, text)| Self::refused(&self.url, status, &text))
     }

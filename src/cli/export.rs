@@ -25,10 +25,13 @@ pub(super) struct OpenMirror {
 
 /// Opens the mirror of an account, or says why not.
 pub(super) async fn open(config: Config, account: &str) -> Result<OpenMirror, Exit> {
-    let db = waited(&config.database, open_for_reading(&config.database)).await.map_err(|e| {
-        eprintln!("{e}");
-        Exit::Storage
-    })?;
+    let db =
+        waited(&format!("the database {}", config.database), open_for_reading(&config.database))
+            .await
+            .map_err(|e| {
+                eprintln!("{e}");
+                Exit::Storage
+            })?;
     let reader = Reader::new(&db);
     let accounts = reader.accounts().await.map_err(|e| {
         eprintln!("{e}");

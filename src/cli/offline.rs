@@ -35,11 +35,15 @@ fn values<T: serde::Serialize>(items: impl Iterator<Item = T>) -> Result<Vec<Val
 impl StoredMirror {
     /// Opens the database of a config, and says that it is the one who speaks.
     pub(super) async fn open(config: &Config) -> Result<Self, Exit> {
-        let db =
-            waited(&config.database, open_for_reading(&config.database)).await.map_err(|e| {
-                eprintln!("{e}");
-                Exit::Storage
-            })?;
+        let db = waited(
+            &format!("the database {}", config.database),
+            open_for_reading(&config.database),
+        )
+        .await
+        .map_err(|e| {
+            eprintln!("{e}");
+            Exit::Storage
+        })?;
         eprintln!(
             "no server runs on {}; this is what the database says",
             config.data_dir.display()

@@ -1,18 +1,18 @@
-//! Whoever waits for a database hears what for.
+//! Whoever waits for a database, or a server, hears what for.
 #![expect(clippy::disallowed_methods, reason = "a word is said after a while")]
 
-use crate::config::Place;
+use std::fmt::Display;
 use std::time::Duration;
 
 /// So long nothing is said.
 const AFTER: Duration = Duration::from_secs(2);
 
 /// The same; where it takes long, what is waited for is said once.
-pub(super) async fn waited<T>(place: &Place, work: impl Future<Output = T>) -> T {
+pub(super) async fn waited<T>(whom: &impl Display, work: impl Future<Output = T>) -> T {
     let mut work = Box::pin(work);
     tokio::select! {
         done = &mut work => return done,
-        () = tokio::time::sleep(AFTER) => eprintln!("waiting for the database {place} …"),
+        () = tokio::time::sleep(AFTER) => eprintln!("waiting for {whom} …"),
     }
     work.await
 }

@@ -59,7 +59,9 @@ async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
         eprintln!("the config names {}: take it out there first", args.account);
         return Exit::Usage;
     }
-    match waited(&config.database, open_for_reading(&config.database)).await {
+    match waited(&format!("the database {}", config.database), open_for_reading(&config.database))
+        .await
+    {
         Ok(db) => db.close().await,
         Err(OpenError::Missing(place)) => {
             eprintln!("there is no database at {place}");

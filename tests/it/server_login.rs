@@ -37,7 +37,7 @@ async fn a_server_is_logged_in_to_by_a_password_over_tls() {
             (believed.clone(), ("PGPASSWORD", "falsch"), 7, "that of PGPASSWORD"),
             (believed.clone(), of_file, 7, "no password was found"),
             (believed.replace("postrider@", "postrider:falsch@"), of_file, 7, "that of store.url"),
-            (nameless, right, 7, "store.url names no user"),
+            (nameless, right, 7, "store.url names no user: write"),
             (believed.replace("/postgres?", "/nowhere?"), right, 7, "name another in store.url"),
             (with("sslmode=disable"), right, 7, "pg_hba.conf"),
             // What is not there is the config's fault, and needs no server to be found.
@@ -148,6 +148,8 @@ async fn what_will_not_do_is_found_by_a_check() {
         assert!(check().contains("PostgreSQL "), "{}", check());
         // A mirror's folder, and a database that is nobody's: by a slip of the name.
         change(&database, "CREATE DATABASE slip ENCODING 'UTF8' TEMPLATE template0");
+        let ran = postrider.run_with(&["check"], &[(URL, &of("slip"))]).exits(7);
+        assert!(ran.stderr.contains("is it another name in `store.url`"), "{}", ran.stderr);
         let ran = postrider.run_with(&["sync", "--once"], &[(URL, &of("slip"))]).exits(2);
         assert!(ran.stderr.contains("is it another name in `store.url`"), "{}", ran.stderr);
         assert!(!ran.stderr.contains("--adopt"), "{}", ran.stderr);

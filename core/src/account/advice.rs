@@ -62,9 +62,10 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
             BY_ITSELF,
             "see whether its password or token is right: a login that is refused again parks it",
         ),
-        (_, Some(Class::Storage)) => {
-            told(BY_ITSELF, "make room on the disk, or see who holds the database")
-        }
+        (_, Some(Class::Storage)) => told(
+            BY_ITSELF,
+            "make room on the disk, or see whether the database's server is up, and who holds it",
+        ),
         (_, Some(Class::Config)) => {
             told(BY_ITSELF, "mend what `why` names; `postrider check` tries it")
         }

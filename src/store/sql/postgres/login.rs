@@ -102,7 +102,7 @@ fn whose(place: &ServerPlace) -> &'static str {
     if is_said || env::var_os("PGUSER").is_some() {
         ""
     } else {
-        "; store.url names no user, so that it is this machine's"
+        "; store.url names no user: write postgres://USER@HOST/DATABASE"
     }
 }
 
@@ -121,6 +121,11 @@ fn shown(place: &ServerPlace, options: &PgConnectOptions) -> String {
     }
     let home = || variable("HOME").map(|home| format!("{home}/.pgpass"));
     let file = variable("PGPASSFILE").or_else(home).unwrap_or_else(|| "~/.pgpass".into());
+    if !std::path::Path::new(&file).exists() {
+        return format!(
+            "no password was found: neither store.password_file nor PGPASSWORD is set, and there is no {file}"
+        );
+    }
     // The driver has looked there.
     if options.to_url_lossy().password().is_some() {
         return format!("the password is that of {file}");

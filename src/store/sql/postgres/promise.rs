@@ -35,7 +35,7 @@ impl PostgresServer {
             ),
             (
                 "SELECT current_schema() IS NOT NULL".into(),
-                "the role's search_path names no schema that is there; make one, or set search_path",
+                "the role's search_path names no schema that is there and that it may use; make one (CREATE SCHEMA … AUTHORIZATION …), GRANT USAGE, CREATE on it, or set search_path",
             ),
             (
                 format!("SELECT {HAS_TABLES} OR has_schema_privilege(current_schema(), 'CREATE')"),
