@@ -28,7 +28,8 @@ pub use connect::{Database, Fitness, look, open, open_as, open_for_reading, open
 pub use disagreement::Disagreement;
 pub use feed::FeedStanding;
 pub use instance::{
-    StartCount, adopt, agree, belongs, mark_bodies, note_place, note_stop, own_bodies,
+    StartCount, adopt, agree, belongs, excuse_bodies, mark_bodies, note_place, note_stop,
+    own_bodies,
 };
 pub use open_error::OpenError;
 pub use read::{Chosen, ManifestRow, Reader};

@@ -131,6 +131,7 @@ impl Engine {
             tracing::info!(
                 "adopted: a mirror of its own from now on; its events are numbered from 2^32 further up"
             );
+            crate::store::excuse_bodies(&db, &config.bodies, &named).await?;
             (id, true, start)
         } else {
             crate::store::own_bodies(&db, &config.data_dir, &config.bodies, &named).await?;

@@ -10,7 +10,7 @@ use crate::store::sql::setting::{
     ForgetSetting, LeapAccounts, LeapCounters, LeapRow, NextEvent, NextSeq, PutSetting, Setting,
 };
 use crate::store::transaction::Sql;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,6 +19,9 @@ use std::path::{Path, PathBuf};
 /// How far numbers leap when a copy becomes a mirror of its own, or an older database was put back: none of an
 /// event, a message, a folder or an account is ever used twice.
 pub(super) const LEAP: i64 = 1 << 32;
+
+/// Names the packs that a start has gone on without.
+const LACKING: &str = "bodies_lacking";
 
 impl From<Trouble> for Disagreement {
     fn from(why: Trouble) -> Self {
@@ -215,6 +218,29 @@ pub async fn own_bodies(
         );
         return Err(Disagreement::Bodies(text));
     }
+    let excused = excused(db).await?;
+    let lacking = lacking(bodies, named)?;
+    match lacking.iter().find(|(pack, _)| !excused.contains(pack)) {
+        Some((_, what)) => Err(Disagreement::Bodies(format!("{what} {cure}"))),
+        None => {
+            tell_lacking(lacking.len(), bodies);
+            Ok(())
+        }
+    }
+}
+
+/// The packs that a start with `--adopt` has gone on without.
+async fn excused(db: &Database) -> Result<BTreeSet<i64>, Disagreement> {
+    let kept = stored(&db.writer, LACKING).await?.unwrap_or_default();
+    Ok(kept.split(' ').filter_map(|pack| pack.parse().ok()).collect())
+}
+
+/// The packs that lack, or lack bytes which the database names, each with words for it.
+fn lacking(
+    bodies: &Path,
+    named: &BTreeMap<i64, u64>,
+) -> Result<BTreeMap<i64, String>, Disagreement> {
+    let mut lacking = BTreeMap::new();
     for (pack, end) in named {
         let file = bodies.join(format!("{pack:010}.pack"));
         let what = match std::fs::metadata(&file) {
@@ -222,18 +248,46 @@ pub async fn own_bodies(
             Ok(told) if told.len() >= *end || *end == u64::MAX => continue,
             Ok(told) => format!(
                 "pack {pack} in {} ends at {}, and the database names bytes up to {end}: are the bodies older than the \
-                 database? {cure}",
+                 database?",
                 bodies.display(),
                 told.len()
             ),
             Err(e) if e.kind() == io::ErrorKind::NotFound => format!(
-                "pack {pack}, which the database names, is not in {}: is it mounted, and is the restore whole? {cure}",
+                "pack {pack}, which the database names, is not in {}: is it mounted, and is the restore whole?",
                 bodies.display()
             ),
             Err(source) => return Err(Disagreement::Io { file, source }),
         };
-        return Err(Disagreement::Bodies(what));
+        lacking.insert(*pack, what);
     }
+    Ok(lacking)
+}
+
+fn tell_lacking(packs: usize, bodies: &Path) {
+    if packs > 0 {
+        tracing::warn!(
+            "{packs} pack(s) that the database names are not whole in {}: their mails are held without their bytes; \
+             `postrider verify ACCOUNT --offline` names them",
+            bodies.display()
+        );
+    }
+}
+
+/// A start that goes on all the same: what the bodies lack now is no reason to refuse the next one.
+///
+/// # Errors
+/// [`Disagreement`], by variant.
+pub async fn excuse_bodies(
+    db: &Database,
+    bodies: &Path,
+    named: &BTreeMap<i64, u64>,
+) -> Result<(), Disagreement> {
+    let lacking = lacking(bodies, named)?;
+    let packs: Vec<String> = lacking.keys().map(ToString::to_string).collect();
+    if !packs.is_empty() || !excused(db).await?.is_empty() {
+        db.writer.put(setting(LACKING, packs.join(" "))).await?;
+    }
+    tell_lacking(packs.len(), bodies);
     Ok(())
 }
 

@@ -49,35 +49,6 @@ async fn a_mailbox_is_mirrored_and_followed() {
     .await;
 }
 
-/// Behind a leap numbers of messages are larger than any UID: what is told by them is read all the same. So is an
-/// account's, where the database had none: what was told is not another's.
-#[tokio::test(flavor = "multi_thread")]
-async fn numbers_beyond_those_of_uids_are_read() {
-    let mailbox = seed::mailbox(7, 20);
-    let server = GmailServer::start(&mailbox, well).await.unwrap();
-    blocking(move || {
-        let postrider = short(&server);
-        postrider.sync().exits(0);
-        let id = "SELECT id AS x FROM account";
-        let before: i64 = ask(&postrider.database(), id).parse().unwrap();
-        // The database is lost, the folder is not.
-        for name in ["postrider.db", "postrider.db-wal", "postrider.db-shm"] {
-            drop(std::fs::remove_file(postrider.path("data").join(name)));
-        }
-        postrider.run(&["sync", "--once", "--adopt"]).exits(0);
-        let least = "SELECT min(id) AS x FROM message";
-        assert!(ask(&postrider.database(), least).parse::<i64>().unwrap() > 1 << 32);
-        let now: i64 = ask(&postrider.database(), id).parse().unwrap();
-        assert!(now > before + (1 << 32), "{now}, and it was {before}");
-        let name = postrider.run(&["status", "--json"]).exits(0).stdout;
-        let name = name.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        assert!(postrider.run(&["export", &name]).exits(0).stdout.lines().count() >= 20);
-        postrider.run(&["verify", &name, "--offline"]).exits(0);
-        postrider.run(&["verify", &name]).exits(0);
-    })
-    .await;
-}
-
 /// What questions cost, by Gmail's table of 2026.
 fn units(asked: &[Question]) -> usize {
     let cost = |q: &Question| match q.path.as_str() {

@@ -3,6 +3,7 @@
 
 use crate::support::binary::{Postrider, account};
 use crate::support::database::ask;
+use crate::support::gmail::{short, well};
 use crate::support::mail::{blocking, note, seed, serve_well};
 use crate::support::served::head;
 use std::fs;
@@ -38,6 +39,18 @@ async fn bodies_that_are_older_than_the_database_are_refused() {
         fs::write(&newest, &whole).unwrap();
         postrider.sync().exits(0);
         postrider.run(&["verify", "u"]).exits(0);
+        // Once it has gone on all the same, the next start does, and each says what is not there.
+        fs::remove_file(&newest).unwrap();
+        refused("is it mounted");
+        for args in [&["sync", "--once", "--adopt"][..], &["sync", "--once"], &["sync", "--once"]] {
+            let ran = postrider.run(args).exits(0);
+            assert!(ran.stderr.contains("held without their bytes"), "{}", ran.stderr);
+        }
+        postrider.run(&["verify", "u", "--offline"]).exits(1);
+        fs::write(&newest, &whole).unwrap();
+        let ran = postrider.sync().exits(0);
+        assert!(!ran.stderr.contains("held without their bytes"), "{}", ran.stderr);
+        postrider.run(&["verify", "u", "--offline"]).exits(0);
     })
     .await;
 }
@@ -93,6 +106,35 @@ async fn a_process_that_did_not_end_cleanly_is_told_of() {
         let served = postrider.serve(&[]);
         served.settle(&postrider, "u", &mailbox);
         assert!(!said(&served.stop()));
+    })
+    .await;
+}
+
+/// Behind a leap numbers of messages are larger than any UID: what is told by them is read all the same. So is an
+/// account's, where the database had none: what was told is not another's.
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_beyond_those_of_uids_are_read() {
+    let mailbox = postrider_feedd::seed::mailbox(7, 20);
+    let server = postrider_feedd::GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let postrider = short(&server);
+        postrider.sync().exits(0);
+        let id = "SELECT id AS x FROM account";
+        let before: i64 = ask(&postrider.database(), id).parse().unwrap();
+        // The database is lost, the folder is not.
+        for name in ["postrider.db", "postrider.db-wal", "postrider.db-shm"] {
+            drop(std::fs::remove_file(postrider.path("data").join(name)));
+        }
+        postrider.run(&["sync", "--once", "--adopt"]).exits(0);
+        let least = "SELECT min(id) AS x FROM message";
+        assert!(ask(&postrider.database(), least).parse::<i64>().unwrap() > 1 << 32);
+        let now: i64 = ask(&postrider.database(), id).parse().unwrap();
+        assert!(now > before + (1 << 32), "{now}, and it was {before}");
+        let name = postrider.run(&["status", "--json"]).exits(0).stdout;
+        let name = name.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        assert!(postrider.run(&["export", &name]).exits(0).stdout.lines().count() >= 20);
+        postrider.run(&["verify", &name, "--offline"]).exits(0);
+        postrider.run(&["verify", &name]).exits(0);
     })
     .await;
 }
