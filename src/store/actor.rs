@@ -17,7 +17,7 @@ use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::{Control, OpenAccount};
 use crate::store::pass::{PassUnderWay, RowPass};
 use crate::store::process::ThisProcess;
-use crate::store::sql::setting::PutSetting;
+use crate::store::sql::setting::{PutSetting, Version};
 use crate::store::sql::sqlite::fold::{self, Gathered};
 use crate::store::transaction::Sql;
 use crate::store::waiting::{Order, Waiting};
@@ -26,6 +26,7 @@ use crate::telemetry::registry::Registry;
 use postrider_core::batch::{MANY, patience};
 use postrider_core::failure::Failure;
 use postrider_core::run::event::AccountSnapshot;
+use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -36,6 +37,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Proofs of quiet passes wait no longer than this to be written.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// How often a server is looked at that nobody speaks to.
+const LOOK: Duration = Duration::from_secs(15);
 
 /// The actor.
 #[derive(Debug, Default)]
@@ -105,9 +109,12 @@ impl Actor for StoreActor {
 
     async fn pre_start(
         &self,
-        _me: ActorRef<StoreMsg>,
+        me: ActorRef<StoreMsg>,
         args: StoreArgs,
     ) -> Result<StoreState, ActorProcessingErr> {
+        if args.db.file().is_none() {
+            me.send_after(LOOK, || StoreMsg::Look);
+        }
         let StoreArgs { db, clock, events, taken, registry, start, restarted } = args;
         Ok(StoreState {
             db,
@@ -140,6 +147,10 @@ impl Actor for StoreActor {
                 state.timers.quiet = false;
                 // What cannot be written now waits for the next time.
                 drop(state.write_quiet().await);
+            }
+            StoreMsg::Look => {
+                state.look().await;
+                me.send_after(LOOK, || StoreMsg::Look);
             }
             StoreMsg::Pause => {
                 if let (true, Some(file)) = (state.log.folds(), state.db.file()) {
@@ -351,6 +362,31 @@ impl StoreState {
         written
     }
 
+    /// A connection that nobody uses is lost without a word: a server that has gone, or another process that has the
+    /// database, is seen before there is something to write.
+    async fn look(&mut self) {
+        if !self.unsure
+            && let Err(why) = within(DEADLINE, self.db.writer.ask_one(Version {})).await
+        {
+            self.failed(&why);
+        }
+        if self.unsure
+            && let Err(why) = within(DEADLINE, Box::pin(self.prove_writing())).await
+        {
+            self.failed(&why);
+        }
+    }
+
+    /// Behind trouble: whether it takes writes again is seen by one.
+    async fn prove_writing(&mut self) -> Result<(), Trouble> {
+        self.guards = Guards::default();
+        let tx = self.begin().await?;
+        tx.put(written(self.clock.now().wall)).await?;
+        tx.commit().await?;
+        self.told_of(None);
+        Ok(())
+    }
+
     /// What was not one account's alone is told.
     fn failed(&mut self, why: &Trouble) {
         self.unsure = true;
@@ -420,7 +456,7 @@ impl StoreState {
         }
         if self.troubled {
             // Whether it takes writes again is seen by one.
-            tx.put(PutSetting { name: "written".into(), value: at.0.to_string() }).await?;
+            tx.put(written(at)).await?;
         }
         match &snapshot {
             // Nothing is to be made durable: what passes proved is read, and goes on waiting.
@@ -437,6 +473,11 @@ impl StoreState {
         }
         Ok(snapshot.map(|(snapshot, _)| snapshot))
     }
+}
+
+/// A row that says nothing but that it could be written.
+fn written(at: Micros) -> PutSetting {
+    PutSetting { name: "written".into(), value: at.0.to_string() }
 }
 
 async fn within<T>(

@@ -43,6 +43,8 @@ pub enum StoreMsg {
     Asked(Queued<StoreRequest>),
     /// Write what waits of quiet passes.
     WriteQuiet,
+    /// See whether a server is still there, and this process the one that writes there.
+    Look,
     /// Nobody may have written for a while.
     Pause,
     /// The write-ahead log was folded in, or cannot be now.

@@ -51,6 +51,40 @@ async fn a_second_start_is_told_who_writes() {
     .await;
 }
 
+/// Another with a data folder of its own that knows the instance, and the same bodies.
+fn beside(a: &Postrider, port: u16) -> Postrider {
+    let bodies = a.path("data/bodies");
+    let b = Postrider::new(&format!("[bodies]\ndir = \"{}\"\n{}", bodies.display(), config(port)));
+    std::fs::create_dir_all(b.path("data")).unwrap();
+    for name in ["data/instance", "data/starts"] {
+        std::fs::copy(a.path(name), b.path(name)).unwrap();
+    }
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(b.path("data"), private).unwrap();
+    b
+}
+
+/// Where nothing happens that would have to be written, it is seen all the same who has the database now.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_taken_over_in_a_quiet_hour_finds_out() {
+    let mailbox = seed::mailbox(5, 20);
+    let server = serve_well("u", &mailbox).await;
+    let a = Postrider::on_server(&config(server.port()));
+    blocking(move || {
+        let url = a.database().url().to_owned();
+        let first = a.serve(&[]);
+        first.settle(&a, "u", &mailbox);
+        wait_until("its end", || ask(&a.database(), "SELECT state AS x FROM account") == "idle");
+        let b = beside(&a, server.port());
+        let second = b.serve_with(&["serve", "--take-over"], &[(URL, &url)]);
+        let ended = first.running.wait(Duration::from_secs(60)).exits(8);
+        assert!(ended.stderr.contains("has been taken over"), "{}", ended.stderr);
+        second.stop();
+        consistent(&a.database());
+    })
+    .await;
+}
+
 /// Who takes the database over has it; who had it writes not one row more, and says who has it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_over_is_written_by_one() {
@@ -61,21 +95,7 @@ async fn what_is_taken_over_is_written_by_one() {
         let url = a.database().url().to_owned();
         let first = a.serve(&[]);
         first.settle(&a, "u", &mailbox);
-        // B has a data folder of its own that knows the instance, and the same bodies.
-        let bodies = a.path("data/bodies");
-        let b = Postrider::new(&format!(
-            "[bodies]\ndir = \"{}\"\n{}",
-            bodies.display(),
-            config(server.port())
-        ));
-        std::fs::create_dir_all(b.path("data")).unwrap();
-        for name in ["data", "data/instance", "data/starts"] {
-            if name != "data" {
-                std::fs::copy(a.path(name), b.path(name)).unwrap();
-            }
-        }
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        std::fs::set_permissions(b.path("data"), private).unwrap();
+        let b = beside(&a, server.port());
         first.running.signal("STOP");
         mailbox.append("INBOX", note("for B"));
         let second = b.serve_with(&["serve", "--take-over"], &[(URL, &url)]);
@@ -85,16 +105,16 @@ async fn what_is_taken_over_is_written_by_one() {
         let signed = ask(&a.database(), "SELECT value AS x FROM setting WHERE name = 'writer'");
         assert!(signed.contains(&format!(" {} ", second.running.child.id())), "{signed}");
         first.running.signal("CONT");
+        // It says who has it, and ends: nothing that it could wait for would give it back.
+        let ended = first.running.wait(Duration::from_secs(60)).exits(8);
+        let told = format!("taken over: postrider on {}", signed.split(' ').nth(1).unwrap());
+        assert!(ended.stderr.contains(&told), "{told}: {}", ended.stderr);
         mailbox.append("INBOX", note("for B again"));
         until(
             &a.database(),
             "SELECT count(*) AS x FROM message WHERE subject = 'for B again'",
             "1",
         );
-        // It says who has it, and ends: nothing that it could wait for would give it back.
-        let ended = first.running.wait(Duration::from_secs(60)).exits(8);
-        let told = format!("taken over: postrider on {}", signed.split(' ').nth(1).unwrap());
-        assert!(ended.stderr.contains(&told), "{told}: {}", ended.stderr);
         assert_eq!(
             ask(&a.database(), "SELECT value AS x FROM setting WHERE name = 'writer'"),
             signed
