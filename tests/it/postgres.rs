@@ -225,9 +225,9 @@ fn odd() -> Mailbox {
         mailbox.append("INBOX", note(subject));
     }
     let many: Vec<String> = (0..3000).map(|n| format!("p{n}@example.org")).collect();
-    for n in 0..40 {
+    for n in 0..1000 {
         let raw = format!("To: {}\r\nSubject: many {n}\r\n\r\nx\r\n", many.join(",\r\n "));
-        mailbox.append("INBOX", postrider_imapd::Mail::new(raw));
+        mailbox.append("many", postrider_imapd::Mail::new(raw));
     }
     let large = format!("Subject: 60 MB\r\n\r\n{}", "0123456789abcdef".repeat(60 << 16));
     mailbox.append("INBOX", postrider_imapd::Mail::new(large));
@@ -268,6 +268,20 @@ async fn both_databases_hold_the_same() {
                 lines
             };
             let read = |sql| crate::support::database::rows(&database, sql);
+            // Pages of the API: accounts, and what there is of folders, in their order.
+            let served = postrider.serve(&[]);
+            served.wait_for_state("u", "idle");
+            let names = |path: &str| {
+                let (_, told) = served.ask("GET", path);
+                let items = told["items"].as_array().unwrap().clone();
+                let name = |item: &serde_json::Value| {
+                    item.get("path").or(item.get("id")).unwrap().to_string()
+                };
+                items.iter().map(name).collect::<Vec<_>>()
+            };
+            let listed = [names("/v1/accounts"), names("/v1/accounts/u/folders")].concat();
+            served.stop();
+            let export = format!("{export}{}", listed.join("\n"));
             (export, crate::support::check::told(&database), read(folders), read(ledger), sorted(read(headers)))
         });
         let [sqlite, postgres] = &seen;
