@@ -43,18 +43,18 @@ impl StoreState {
             // A COMMIT without its answer has told nobody; and a server may come back as one that lacks what was
             // told (a standby that was promoted): then all numbers go on further up.
             let told = *self.events.borrow();
-            if let Some(event) = self.db.writer.ask_one(NextEvent {}).await? {
-                let last = event.next - 1;
-                if last < told {
-                    tracing::warn!(
-                        "the database lacks events that were told: all numbers go on further up"
-                    );
-                    let tx = self.db.begin().await?;
-                    leap_over(&tx, LEAP + told - last).await?;
-                    tx.commit().await?;
-                } else {
-                    self.tell(last);
-                }
+            // In a transaction that writes: behind whatever the connection before may still be keeping.
+            let tx = self.db.begin().await?;
+            let last = tx.ask_one(NextEvent {}).await?.map(|event| event.next - 1);
+            if let Some(last) = last.filter(|last| *last < told) {
+                tracing::warn!(
+                    "the database lacks events that were told: all numbers go on further up"
+                );
+                leap_over(&tx, LEAP + told - last).await?;
+                tx.commit().await?;
+            } else {
+                tx.rollback().await?;
+                self.tell(last.unwrap_or(told));
             }
             self.unsure = false;
         }

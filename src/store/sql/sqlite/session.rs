@@ -4,9 +4,10 @@
 use crate::store::failure::Trouble;
 use crate::store::sql::place::{Place, Taken, told};
 use crate::store::sql::query::{Dialect, Named, Query};
+use futures_util::TryStreamExt;
 use sea_orm::{QueryResult, Value};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{Arguments, AssertSqlSafe, Connection};
+use sqlx::{Arguments, AssertSqlSafe, Connection, Either, Executor};
 
 /// A connection that writes, while there is one.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ impl Session {
         values: Vec<Value>,
     ) -> Result<Vec<QueryResult>, Trouble> {
         let mut taken = self.taken().await?;
-        let answer = taken.ask(words.to_owned(), values).await;
+        let answer = taken.ask(words.to_owned(), values, 1).await;
         taken.give_back_unless_lost(answer)
     }
 
@@ -53,7 +54,7 @@ impl Session {
     pub(in crate::store) async fn put<Q: Query>(&self, query: Q) -> Result<(), Trouble> {
         let mut taken = self.taken().await?;
         let words = Q::TEXT.words(Dialect::Sqlite).to_owned();
-        let put = taken.put(words, query.values()).await;
+        let put = taken.put(words, query.values(), 1).await;
         taken.give_back_unless_lost(put).map(|_| ())
     }
 
@@ -67,21 +68,45 @@ impl Session {
 }
 
 impl Taken<SqliteConnection> {
-    /// An answer; in front of what asks there may be others, without rows.
+    /// An answer; in front of what asks there may be others, without rows: so many statements at least.
     pub(super) async fn ask(
         &mut self,
         words: String,
         values: Vec<Value>,
+        statements: usize,
     ) -> Result<Vec<QueryResult>, Trouble> {
-        let asked = sqlx::query_with(AssertSqlSafe(words), bound(values)?);
-        let rows = asked.fetch_all(&mut self.connection).await.map_err(told)?;
-        Ok(rows.into_iter().map(QueryResult::from).collect())
+        self.run(words, values, statements).await.map(|(rows, _)| rows)
     }
 
-    /// Writes; how many rows they have touched.
-    pub(super) async fn put(&mut self, words: String, values: Vec<Value>) -> Result<u64, Trouble> {
-        let put = sqlx::query_with(AssertSqlSafe(words), bound(values)?);
-        let done = put.execute(&mut self.connection).await.map_err(told)?;
-        Ok(done.rows_affected())
+    /// So many writes; how many rows they have touched.
+    pub(super) async fn put(
+        &mut self,
+        words: String,
+        values: Vec<Value>,
+        statements: usize,
+    ) -> Result<u64, Trouble> {
+        self.run(words, values, statements).await.map(|(_, touched)| touched)
+    }
+
+    /// Each statement says that it is done: a thread that ended in the middle says nothing more.
+    async fn run(
+        &mut self,
+        words: String,
+        values: Vec<Value>,
+        statements: usize,
+    ) -> Result<(Vec<QueryResult>, u64), Trouble> {
+        let asked = sqlx::query_with(AssertSqlSafe(words), bound(values)?);
+        let mut steps = self.connection.fetch_many(asked);
+        let (mut rows, mut touched, mut done) = (Vec::new(), 0, 0);
+        while let Some(step) = steps.try_next().await.map_err(told)? {
+            match step {
+                Either::Left(end) => (touched, done) = (touched + end.rows_affected(), done + 1),
+                Either::Right(row) => rows.push(QueryResult::from(row)),
+            }
+        }
+        if done < statements {
+            return Err(told(sqlx::Error::WorkerCrashed));
+        }
+        Ok((rows, touched))
     }
 }

@@ -60,12 +60,13 @@ impl SqliteTransaction {
         if !waiting.is_empty() && writes <= COMPANY && is_small {
             // What is written before has no rows: all that come are of this one.
             waiting.push((words, values));
+            let statements = waiting.len();
             let (words, values) = joined(waiting);
-            let answer = self.taken.lock().await.ask(words, values).await;
+            let answer = self.taken.lock().await.ask(words, values, statements).await;
             return self.noted(answer);
         }
         self.send(waiting).await?;
-        let answer = self.taken.lock().await.ask(words.to_owned(), values).await;
+        let answer = self.taken.lock().await.ask(words.to_owned(), values, 1).await;
         self.noted(answer)
     }
 
@@ -76,7 +77,7 @@ impl SqliteTransaction {
     ) -> Result<(), Trouble> {
         if values.iter().map(octets).sum::<usize>() >= LARGE {
             self.hand_over().await?;
-            return self.write(words.to_owned(), values).await.map(|_| ());
+            return self.write(words.to_owned(), values, 1).await.map(|_| ());
         }
         let is_full = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +112,7 @@ impl SqliteTransaction {
             self.hand_over().await?;
             // A row that begins with nothing is none.
             values.resize(lot * width, Value::BigInt(None));
-            let mut lot = Box::pin(self.write(repeated(text, lot), values));
+            let mut lot = Box::pin(self.write(repeated(text, lot), values, 1));
             // It is on its way; the next one is made meanwhile.
             match poll_fn(|context| Poll::Ready(lot.as_mut().poll(context))).await {
                 Poll::Ready(done) => {
@@ -133,7 +134,7 @@ impl SqliteTransaction {
         values: Vec<Value>,
     ) -> Result<u64, Trouble> {
         self.hand_over().await?;
-        self.write(words.to_owned(), values).await
+        self.write(words.to_owned(), values, 1).await
     }
 
     /// Hands over what waits: whatever is wrong with it is said here.
@@ -161,10 +162,11 @@ impl SqliteTransaction {
             return Ok(());
         }
         waiting.push(("COMMIT", vec![]));
+        let statements = waiting.len();
         let (words, values) = joined(waiting);
-        match taken.put(words, values).await {
+        match taken.put(words, values, statements).await {
             Err(why) if why.is_of_one_commit() => {
-                if taken.put("ROLLBACK".into(), vec![]).await.is_ok() {
+                if taken.put("ROLLBACK".into(), vec![], 1).await.is_ok() {
                     taken.give_back();
                 }
                 Err(why)
@@ -186,7 +188,7 @@ impl SqliteTransaction {
             return Ok(());
         }
         if !self.is_unsure.into_inner() {
-            taken.put("ROLLBACK".into(), vec![]).await?;
+            taken.put("ROLLBACK".into(), vec![], 1).await?;
             taken.give_back();
         }
         Ok(())
@@ -194,14 +196,20 @@ impl SqliteTransaction {
 
     async fn send(&self, waiting: Vec<PendingWrite>) -> Result<(), Trouble> {
         if !waiting.is_empty() {
+            let statements = waiting.len();
             let (words, values) = joined(waiting);
-            self.write(words, values).await?;
+            self.write(words, values, statements).await?;
         }
         Ok(())
     }
 
-    async fn write(&self, words: String, values: Vec<Value>) -> Result<u64, Trouble> {
-        let written = self.taken.lock().await.put(words, values).await;
+    async fn write(
+        &self,
+        words: String,
+        values: Vec<Value>,
+        statements: usize,
+    ) -> Result<u64, Trouble> {
+        let written = self.taken.lock().await.put(words, values, statements).await;
         self.noted(written)
     }
 
@@ -225,7 +233,7 @@ impl SqliteTransaction {
     #[cfg(test)]
     pub(in crate::store) async fn count(&self, table: &str) -> i64 {
         let count = format!("SELECT count(*) FROM {table}");
-        let rows = self.taken.lock().await.ask(count, vec![]).await.unwrap();
+        let rows = self.taken.lock().await.ask(count, vec![], 1).await.unwrap();
         rows[0].try_get_by_index(0).unwrap()
     }
 }
