@@ -131,12 +131,12 @@ impl Engine {
             tracing::info!(
                 "adopted: a mirror of its own from now on; its events are numbered from 2^32 further up"
             );
-            crate::store::excuse_bodies(&db, &config.bodies, &named).await?;
             (id, true, start)
         } else {
             crate::store::own_bodies(&db, &config.data_dir, &config.bodies, &named).await?;
             agree(&db, &config.data_dir).await?
         };
+        crate::store::excuse_bodies(&db, &config.bodies, &named).await?;
         crate::store::note_place(&db, &config.data_dir)?;
         let grants = Grants::of(config, &reader).await.map_err(StartError::Failure)?;
         let highest = named.last_key_value().map_or(0, |(pack, _)| *pack);

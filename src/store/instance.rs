@@ -222,10 +222,7 @@ pub async fn own_bodies(
     let lacking = lacking(bodies, named)?;
     match lacking.iter().find(|(pack, _)| !excused.contains(pack)) {
         Some((_, what)) => Err(Disagreement::Bodies(format!("{what} {cure}"))),
-        None => {
-            tell_lacking(lacking.len(), bodies);
-            Ok(())
-        }
+        None => Ok(()),
     }
 }
 
@@ -263,17 +260,7 @@ fn lacking(
     Ok(lacking)
 }
 
-fn tell_lacking(packs: usize, bodies: &Path) {
-    if packs > 0 {
-        tracing::warn!(
-            "{packs} pack(s) that the database names are not whole in {}: their mails are held without their bytes; \
-             `postrider verify ACCOUNT --offline` names them",
-            bodies.display()
-        );
-    }
-}
-
-/// A start that goes on all the same: what the bodies lack now is no reason to refuse the next one.
+/// A start that goes on: what the bodies lack now, and nothing else, is no reason to refuse the next one.
 ///
 /// # Errors
 /// [`Disagreement`], by variant.
@@ -282,12 +269,19 @@ pub async fn excuse_bodies(
     bodies: &Path,
     named: &BTreeMap<i64, u64>,
 ) -> Result<(), Disagreement> {
-    let lacking = lacking(bodies, named)?;
-    let packs: Vec<String> = lacking.keys().map(ToString::to_string).collect();
-    if !packs.is_empty() || !excused(db).await?.is_empty() {
+    let lacking: BTreeSet<i64> = lacking(bodies, named)?.into_keys().collect();
+    if lacking != excused(db).await? {
+        let packs: Vec<String> = lacking.iter().map(ToString::to_string).collect();
         db.writer.put(setting(LACKING, packs.join(" "))).await?;
     }
-    tell_lacking(packs.len(), bodies);
+    if !lacking.is_empty() {
+        tracing::warn!(
+            "{} pack(s) that the database names are not whole in {}: their mails are held without their bytes; \
+             `postrider verify ACCOUNT --offline` names them",
+            lacking.len(),
+            bodies.display()
+        );
+    }
     Ok(())
 }
 
