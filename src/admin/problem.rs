@@ -55,7 +55,7 @@ impl Problem {
     }
 
     pub(crate) fn not_stored() -> Self {
-        let text = "the database cannot store it now, and nothing has changed; try again";
+        let text = "the database cannot store it now, and nothing has changed, unless its answer was lost (`postrider status` tells); try again";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage", text)
     }
 

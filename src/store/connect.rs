@@ -356,7 +356,9 @@ pub enum Fitness {
 /// [`OpenError`], as a start would have it.
 pub async fn look(place: &ServerPlace) -> Result<Fitness, OpenError> {
     let server = PostgresServer::at(place);
-    let applied = server.looked_at().await?;
+    let late =
+        |_| OpenError::Database { place: server.place(), source: error_of(Trouble::Late(OPENING)) };
+    let applied = tokio::time::timeout(OPENING, server.looked_at()).await.map_err(late)??;
     let missing = pending(&server.place(), &applied)?;
     Ok(match (applied.is_empty(), missing.is_empty()) {
         (true, _) => Fitness::Empty,
