@@ -63,7 +63,7 @@ pub(super) fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> (Plac
         Some(RawValue::Text(url)) => match url.strip_prefix("sqlite://") {
             Some(path) if !path.is_empty() => (Place::File(base.join(path)), Ok(None)),
             _ if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                match of_server(url, base, server) {
+                match of_server(url, Some(base), server) {
                     Ok((place, warning)) => (Place::Server(Box::new(place)), Ok(warning)),
                     Err(text) => (default, Err(text)),
                 }
@@ -111,7 +111,7 @@ pub(super) fn of_folder(data_dir: &Path) -> Place {
         readers: READERS,
         timeout: TIMEOUT,
     };
-    match of_server(noted.trim(), Path::new(""), server) {
+    match of_server(noted.trim(), None, server) {
         Ok((place, _)) => Place::Server(Box::new(place)),
         Err(_) => Place::File(data_dir.join("postrider.db")),
     }
@@ -121,7 +121,7 @@ pub(super) fn of_folder(data_dir: &Path) -> Place {
 /// password in it.
 fn of_server(
     text: &str,
-    base: &Path,
+    base: Option<&Path>,
     server: impl FnOnce(String, SecretString) -> ServerPlace,
 ) -> Result<(ServerPlace, Option<String>), String> {
     let example = "write it like \"postgres://USER@HOST/DATABASE\"";
@@ -143,7 +143,10 @@ fn of_server(
         ));
     }
     let has_password = url.password().is_some();
-    files_of(&mut url, base)?;
+    // What a start has noted was looked at by that: a file that has gone since makes it no other database.
+    if let Some(base) = base {
+        files_of(&mut url, base)?;
+    }
     let whole = url.to_string();
     let options: Result<sqlx::postgres::PgConnectOptions, _> = whole.parse();
     options.map_err(|_| format!("the URL cannot be read; {example}"))?;

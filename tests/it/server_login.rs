@@ -81,6 +81,11 @@ async fn a_server_is_logged_in_to_by_a_password_over_tls() {
         let export = ["export", "u", "--data", "data"];
         let told = postrider.run_with(&export, &[("PGPASSWORD", "geheim's")]).exits(0);
         assert_eq!(told.stdout.lines().count(), 20);
+        // Nor does it find another one where a file has gone that the noted URL names.
+        let noted = believed.replace("cert.pem", "gone.pem");
+        std::fs::write(postrider.path("data/store"), &noted).unwrap();
+        let lost = postrider.run_with(&export, &[("PGPASSWORD", "geheim's")]).exits(7);
+        assert!(lost.stderr.contains("the database postgres://"), "{}", lost.stderr);
         let told = postrider.run_with(&["check"], &[(URL, &believed), right]).exits(0);
         assert!(
             told.stdout.contains("PostgreSQL ") && told.stdout.contains(" ms"),
