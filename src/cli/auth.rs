@@ -12,14 +12,14 @@ use crate::cli::auth::redirect::{NoCode, code_in, listen, wait};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path, seen_by};
 use crate::cli::exit::Exit;
 use crate::cli::out::{say, say_line};
-use crate::cli::patience::waited;
+use crate::cli::patience::opened;
 use crate::cli::table::lay_out;
 use crate::config::{Account, Config, SecretFrom};
 use crate::credentials::Vault;
 use crate::credentials::issuer::{Begun, Issued, Issuer};
 use crate::credentials::tokens::{TokenPair, row_of};
 use crate::store::orders::Control;
-use crate::store::{Done, OpenError, Reader, open_for_reading};
+use crate::store::{Done, OpenError, Reader};
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::Failure;
 use postrider_core::oauth::CredentialRow;
@@ -51,12 +51,7 @@ fn refused(text: &str) -> Exit {
 
 /// The rows that are stored now.
 async fn stored(config: &Config, account: Option<&str>) -> Result<Vec<CredentialRow>, Exit> {
-    let db = match waited(
-        &format!("the database {}", config.database),
-        open_for_reading(&config.database),
-    )
-    .await
-    {
+    let db = match opened(config).await {
         Ok(db) => db,
         Err(OpenError::Missing(_)) => return Ok(Vec::new()),
         Err(e) => {

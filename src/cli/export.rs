@@ -5,9 +5,9 @@ use crate::cli::args::{ExportArgs, ExportFormat};
 use crate::cli::exit::Exit;
 use crate::cli::names::places;
 use crate::cli::out::clean;
-use crate::cli::patience::waited;
+use crate::cli::patience::opened;
 use crate::config::Config;
-use crate::store::{Chosen, ManifestFolder, ManifestRow, Reader, open_for_reading};
+use crate::store::{Chosen, ManifestFolder, ManifestRow, Reader};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
 use sha2::{Digest, Sha256};
@@ -25,13 +25,10 @@ pub(super) struct OpenMirror {
 
 /// Opens the mirror of an account, or says why not.
 pub(super) async fn open(config: Config, account: &str) -> Result<OpenMirror, Exit> {
-    let db =
-        waited(&format!("the database {}", config.database), open_for_reading(&config.database))
-            .await
-            .map_err(|e| {
-                eprintln!("{e}");
-                Exit::Storage
-            })?;
+    let db = opened(&config).await.map_err(|e| {
+        eprintln!("{e}");
+        Exit::Storage
+    })?;
     let reader = Reader::new(&db);
     let accounts = reader.accounts().await.map_err(|e| {
         eprintln!("{e}");

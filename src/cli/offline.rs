@@ -2,11 +2,11 @@
 
 use crate::admin::view::{AccountView, DatabaseView, FailureView};
 use crate::cli::exit::Exit;
-use crate::cli::patience::waited;
+use crate::cli::patience::opened;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::feed;
-use crate::store::{Database, Reader, open_for_reading};
+use crate::store::{Database, Reader};
 use postrider_core::failure::Failure;
 use postrider_core::standing::Standing;
 use serde_json::Value;
@@ -35,12 +35,7 @@ fn values<T: serde::Serialize>(items: impl Iterator<Item = T>) -> Result<Vec<Val
 impl StoredMirror {
     /// Opens the database of a config, and says that it is the one who speaks.
     pub(super) async fn open(config: &Config) -> Result<Self, Exit> {
-        let db = waited(
-            &format!("the database {}", config.database),
-            open_for_reading(&config.database),
-        )
-        .await
-        .map_err(|e| {
+        let db = opened(config).await.map_err(|e| {
             eprintln!("{e}");
             Exit::Storage
         })?;

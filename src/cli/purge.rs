@@ -6,11 +6,11 @@ use crate::cli::args::{AccountVerb, PurgeArgs, RowsArgs};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path};
 use crate::cli::exit::Exit;
 use crate::cli::out::say_line;
-use crate::cli::patience::waited;
+use crate::cli::patience::opened;
 use crate::cli::table::octets;
 use crate::config::Config;
 use crate::store::orders::Control;
-use crate::store::{Done, OpenError, open_for_reading};
+use crate::store::{Done, OpenError};
 use crate::telemetry::wire::WireLog;
 use reqwest::Method;
 use serde_json::Value;
@@ -59,9 +59,7 @@ async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
         eprintln!("the config names {}: take it out there first", args.account);
         return Exit::Usage;
     }
-    match waited(&format!("the database {}", config.database), open_for_reading(&config.database))
-        .await
-    {
+    match opened(config).await {
         Ok(db) => db.close().await,
         Err(OpenError::Missing(place)) => {
             eprintln!("there is no database at {place}");
