@@ -396,21 +396,16 @@ async fn stops_within_ten_seconds_even_if_the_server_does_not_answer() {
         wait_until("a page that hangs", || server.log().iter().any(|l| l.contains("BODY")));
         served.stop();
         // And at once at the second signal.
+        let pages = || server.log().iter().filter(|l| l.contains("BODY")).count();
+        let before = pages();
         let served = postrider.serve(&[]);
-        let pages = server.log().iter().filter(|l| l.contains("BODY")).count();
-        wait_until("a page that hangs", || {
-            server.log().iter().filter(|l| l.contains("BODY")).count() > pages
-        });
+        wait_until("a page that hangs", || pages() > before);
         served.running.signal("INT");
         wait_until("the first signal", || served.running.stderr().contains("stopping"));
         served.running.signal("INT");
-        let began = Instant::now();
         let ran = served.running.wait(Duration::from_secs(5));
-        assert!(
-            ran.code == Some(130) || began.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            ran.code
-        );
+        // 0: the stop that the first one asked for was done before the second came.
+        assert!(matches!(ran.code, Some(0 | 130)), "{:?}: {}", ran.code, ran.stderr);
     })
     .await;
 }
