@@ -181,7 +181,7 @@ fn every_symptom_is_in_the_table() {
 /// Places where one of the public words means something else.
 const OTHER_IDEAS: &[(&str, &str)] = &[
     // How far a mail's header could be read.
-    ("core/src/mime.rs", "failed"),
+    ("core/src/mime/facts.rs", "failed"),
     // What a deadline was for.
     ("src/provider/imap/link/stream.rs", "connecting"),
     // Counts: a column, a field of `run.finished`.
