@@ -5,16 +5,13 @@
 use crate::clock::Clock;
 use crate::fault;
 use crate::reply::ReplyTo;
-use crate::store::apply::{
-    Done, Guards, HandOut, Numbers, Portion, Quiet, bring_back, control, correction_of,
-    open_account, write_quiet,
-};
+use crate::store::apply::{Done, Guards, Numbers, Portion, Quiet, control, write_quiet};
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
 use crate::store::in_hand::InHand;
 use crate::store::instance::StartCount;
 use crate::store::message::{StoreMsg, StoreRequest};
-use crate::store::orders::{Control, OpenAccount};
+use crate::store::orders::Control;
 use crate::store::pass::{PassUnderWay, RowPass};
 use crate::store::process::ThisProcess;
 use crate::store::sql::setting::{PutSetting, Version};
@@ -25,7 +22,6 @@ use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::batch::{MANY, patience};
 use postrider_core::failure::Failure;
-use postrider_core::run::event::AccountSnapshot;
 use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
@@ -426,53 +422,6 @@ impl StoreState {
             news
         });
     }
-
-    async fn open(
-        &mut self,
-        open: &OpenAccount,
-        anew: bool,
-    ) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
-        let at = self.clock.now().wall;
-        // What is read without what passes proved is as it is stored.
-        let is_as_stored = self.quiet.is_empty();
-        let how = if anew { self.process.hands_out(&open.name) } else { HandOut::Look };
-        if !anew && !self.unsure && !self.quiet.is_of_rows() {
-            // Nobody else writes: what is read one by one belongs together.
-            let snapshot = open_account(&self.db.writer, open, how, at).await?;
-            if !matches!(&snapshot, Ok((rows, _)) if correction_of(rows, at).is_some()) {
-                return Ok(snapshot.map(|(snapshot, _)| snapshot));
-            }
-        }
-        self.guards = Guards::default();
-        let tx = self.begin().await?;
-        write_quiet(&tx, &self.quiet).await?;
-        let mut snapshot = open_account(&tx, open, how, at).await?;
-        if let Ok((rows, _)) = &snapshot
-            && let Some(correction) = correction_of(rows, at)
-            && bring_back(&tx, &open.name, rows, correction).await?
-        {
-            let read = open_account(&tx, open, HandOut::Look, at).await?;
-            snapshot = read.map(|(rows, _)| (rows, true));
-        }
-        if self.troubled {
-            // Whether it takes writes again is seen by one.
-            tx.put(written(at)).await?;
-        }
-        match &snapshot {
-            // Nothing is to be made durable: what passes proved is read, and goes on waiting.
-            Ok((_, false)) if !self.quiet.is_much() && !self.troubled => tx.rollback().await?,
-            Ok(_) => {
-                tx.commit().await?;
-                self.quiet = Quiet::default();
-                self.told_of(None);
-            }
-            Err(_) => tx.rollback().await?,
-        }
-        if let (Ok((rows, _)), true) = (&snapshot, is_as_stored) {
-            self.guards.handed_out(rows);
-        }
-        Ok(snapshot.map(|(snapshot, _)| snapshot))
-    }
 }
 
 /// A row that says nothing but that it could be written.
@@ -491,3 +440,4 @@ async fn within<T>(
 }
 
 mod group_commit;
+mod opening;

@@ -21,7 +21,7 @@ pub use control::Done;
 pub(super) use control::{Portion, control};
 pub(super) use guards::Guards;
 pub(super) use numbers::Numbers;
-pub(super) use opening::{HandOut, open_account};
+pub(super) use opening::{HandOut, Opened, open_account};
 pub(super) use purge::Purge;
 pub(super) use quiet::{Quiet, write_quiet};
 

@@ -6,7 +6,7 @@ use postrider_core::oauth::CredentialRow;
 use postrider_core::standing::{EventKind, Standing};
 
 /// Which account to open.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenAccount {
     /// Its id in the config.
     pub name: String,

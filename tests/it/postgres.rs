@@ -71,6 +71,36 @@ async fn a_page_costs_few_questions() {
     .await;
 }
 
+/// New mail of an account at rest costs few questions, and soon its rows are known without one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_arrival_costs_few_questions() {
+    let mailbox = seed::mailbox(21, 50);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::on_server(&config(server.port()));
+    blocking(move || {
+        let way = PgWay::to(postrider.database().url());
+        let by_way = way.url(postrider.database().url());
+        let served = postrider.serve(&[(URL, &by_way), UNCHECKED]);
+        served.settle(&postrider, "u", &mailbox);
+        let mut counts = Vec::new();
+        let is_known = (0..30).any(|n| {
+            wait_until("a watch", || served.account("u")["push"] == "idle");
+            drop(trips(&way));
+            mailbox.append("INBOX", note(&format!("arrival {n}")));
+            let database = postrider.database();
+            wait_until("the mail", || stored(&database, &format!("arrival {n}")) == "1");
+            let asked = trips(&way);
+            assert!(asked.len() <= 10, "{asked:#?}");
+            counts.push(asked.len());
+            !asked.iter().any(|text| text.contains("a.provider"))
+        });
+        println!("{counts:?}");
+        assert!(is_known, "{counts:?}");
+        served.stop();
+    })
+    .await;
+}
+
 /// A folder of a first sync costs few questions, however many there are.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_costs_few_questions() {

@@ -26,7 +26,7 @@ impl Token {
 }
 
 /// An account as the store hands it out.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountSnapshot {
     /// The account, its incarnation just raised.
     pub account: AccountRow,

@@ -76,7 +76,7 @@ impl StoreState {
             None => Numbers::load(&tx, at).await?,
         };
         // What passes proved before is there before what follows from it.
-        if !self.quiet.is_empty() {
+        if self.quiet.is_of_rows() {
             self.guards = Guards::default();
         }
         write_quiet(&tx, &self.quiet).await?;

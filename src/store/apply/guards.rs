@@ -2,7 +2,9 @@
 //! nobody else writes.
 
 use crate::fault;
+use crate::store::apply::opening::Opened;
 use crate::store::failure::Trouble;
+use crate::store::orders::OpenAccount;
 use crate::store::rows::guarded;
 use crate::store::sql::commit::{Guard, Guarded, GuardedMany, GuardsOfMany};
 use crate::store::sql::query::Document;
@@ -13,6 +15,7 @@ use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::run::event::AccountSnapshot;
+use postrider_core::standing::Standing;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -60,12 +63,18 @@ struct OfAccount {
     folders: BTreeMap<FolderId, FolderRow>,
     /// It has no other folders than these.
     is_whole: bool,
+    /// It was handed out so, with nothing but its row and its folders.
+    opened: Option<(OpenAccount, (Standing, String))>,
 }
 
 /// What is known of the rows that commits compare with: as they were read, or as the commit before has left them.
 /// Whatever else writes forgets it.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Guards(BTreeMap<AccountId, OfAccount>);
+pub(in crate::store) struct Guards {
+    accounts: BTreeMap<AccountId, OfAccount>,
+    /// Those that can be handed out as they are known, by name.
+    names: BTreeMap<String, AccountId>,
+}
 
 impl Guards {
     /// Reads what this commit compares with, and those that wait behind it, unless that is known.
@@ -121,7 +130,8 @@ impl Guards {
     }
 
     /// An account as it is handed out: all of it.
-    pub(in crate::store) fn handed_out(&mut self, rows: &AccountSnapshot) {
+    pub(in crate::store) fn handed_out(&mut self, open: &OpenAccount, opened: &Opened) {
+        let rows = &opened.rows;
         let account = rows.account.id;
         self.forget(account);
         if rows.feed.is_some() {
@@ -130,7 +140,25 @@ impl Guards {
         self.make_room(rows.folders.len());
         let folders = rows.folders.iter().map(|row| (row.id, row.clone())).collect();
         let (row, has_limbo) = (rows.account.clone(), rows.limbo);
-        self.0.insert(account, OfAccount { row, has_limbo, folders, is_whole: true });
+        let opened = rows.stood.clone().filter(|_| opened.is_plain).map(|s| (open.clone(), s));
+        if opened.is_some() {
+            self.names.insert(open.name.clone(), account);
+        }
+        self.accounts
+            .insert(account, OfAccount { row, has_limbo, folders, is_whole: true, opened });
+    }
+
+    /// The same account, as the commits since have left it; none where it may have more than its row and its
+    /// folders.
+    pub(in crate::store) fn opened(&self, open: &OpenAccount) -> Option<AccountSnapshot> {
+        let known = self.accounts.get(self.names.get(&open.name)?)?;
+        let (of, stood) = known.opened.as_ref()?;
+        (known.is_whole && of == open).then(|| AccountSnapshot {
+            folders: known.folders.values().cloned().collect(),
+            stood: Some(stood.clone()),
+            limbo: known.has_limbo,
+            ..AccountSnapshot::of(known.row.clone())
+        })
     }
 
     /// The rows as a commit has left them; `is_in_limbo`: it has put a message there.
@@ -171,29 +199,47 @@ impl Guards {
 
     /// Nothing is known of an account any more.
     pub(in crate::store) fn forget(&mut self, account: AccountId) {
-        self.0.remove(&account);
+        self.may_hold_more(account);
+        self.accounts.remove(&account);
+    }
+
+    /// An account may have more than its row and its folders.
+    fn may_hold_more(&mut self, account: AccountId) {
+        let known = self.accounts.get_mut(&account);
+        if let Some((open, _)) = known.and_then(|known| known.opened.take()) {
+            self.names.remove(&open.name);
+        }
     }
 
     /// Where this many more come, others go.
     fn make_room(&mut self, more: usize) {
-        let known: usize = self.0.values().map(|known| known.folders.len()).sum();
+        let known: usize = self.accounts.values().map(|known| known.folders.len()).sum();
         if known + more > MOST {
-            self.0.clear();
+            *self = Self::default();
         }
     }
 
     fn keep(&mut self, compared: Compared) {
         self.make_room(1);
         let Compared { account: row, folder, has_limbo } = compared;
-        let fresh =
-            OfAccount { row: row.clone(), has_limbo, folders: BTreeMap::new(), is_whole: false };
-        let known = self.0.entry(row.id).or_insert(fresh);
+        if folder.as_ref().is_some_and(|row| !row.failures.is_empty()) {
+            self.may_hold_more(row.id);
+        }
+        let fresh = || OfAccount {
+            row: row.clone(),
+            has_limbo,
+            folders: BTreeMap::new(),
+            is_whole: false,
+            opened: None,
+        };
+        let known = self.accounts.entry(row.id).or_insert_with(fresh);
         (known.row, known.has_limbo) = (row, has_limbo);
         known.folders.extend(folder.map(|row| (row.id, row)));
     }
 
     fn known(&self, asked: &Asked) -> Option<Compared> {
-        let OfAccount { row, has_limbo, folders, is_whole } = self.0.get(&asked.account)?;
+        let OfAccount { row, has_limbo, folders, is_whole, .. } =
+            self.accounts.get(&asked.account)?;
         let folder = match (&asked.folder, &asked.name) {
             (Some(id), _) => folders.get(id),
             (None, Some(name)) => folders.values().find(|row| row.remote_id == *name),

@@ -29,15 +29,25 @@ pub(in crate::store) enum HandOut {
     First,
 }
 
+/// An account as it was handed out.
+#[derive(Debug)]
+pub(in crate::store) struct Opened {
+    pub(in crate::store) rows: AccountSnapshot,
+    /// Something was written for it, which is to be kept.
+    pub(in crate::store) is_written: bool,
+    /// It has nothing but its row and its folders: no failure, no note, no feed.
+    pub(in crate::store) is_plain: bool,
+}
+
 /// Reads an account whole; where it is not only looked at, its incarnation is raised, and it gets a row
-/// if it has none (the answer says so). Another provider or username under a known name is refused: it would
+/// if it has none. Another provider or username under a known name is refused: it would
 /// be another mailbox, and every location would end.
 pub(in crate::store) async fn open_account(
     db: &impl Sql,
     open: &OpenAccount,
     how: HandOut,
     at: Micros,
-) -> Result<Result<(AccountSnapshot, bool), Failure>, Trouble> {
+) -> Result<Result<Opened, Failure>, Trouble> {
     let mut found = found(db, open).await?;
     if let Some(known) = &found
         && (known.provider != open.provider || known.username != open.username)
@@ -85,7 +95,8 @@ pub(in crate::store) async fn open_account(
     if found.feeds {
         snapshot.feed = handed_out(db, &snapshot.account).await?;
     }
-    Ok(Ok((snapshot, raises)))
+    let is_plain = !found.failed && !found.noted && !found.feeds;
+    Ok(Ok(Opened { rows: snapshot, is_written: raises, is_plain }))
 }
 
 /// An account's rows, and what else there is to be read of it: mostly nothing.
@@ -188,25 +199,21 @@ mod tests {
         assert!(open_account(&db.writer, &open, HandOut::Look, at).await.unwrap().is_err());
         let found = found(&db.writer, &open).await.unwrap();
         assert!(found.is_none(), "a look makes nothing");
-        let (first, raised) =
-            open_account(&db.writer, &open, HandOut::Raised, at).await.unwrap().unwrap();
-        assert!(raised);
-        let (again, raised) =
-            open_account(&db.writer, &open, HandOut::Look, at).await.unwrap().unwrap();
-        assert!(!raised && again.account == first.account);
-        let (_, raised) =
-            open_account(&db.writer, &open, HandOut::Raised, at).await.unwrap().unwrap();
-        assert!(raised);
-        let (_, raised) =
-            open_account(&db.writer, &open, HandOut::First, at).await.unwrap().unwrap();
-        assert!(!raised, "nobody had it before");
+        let first = open_account(&db.writer, &open, HandOut::Raised, at).await.unwrap().unwrap();
+        assert!(first.is_written && first.is_plain);
+        let again = open_account(&db.writer, &open, HandOut::Look, at).await.unwrap().unwrap();
+        assert!(!again.is_written && again.rows.account == first.rows.account);
+        let raised = open_account(&db.writer, &open, HandOut::Raised, at).await.unwrap().unwrap();
+        assert!(raised.is_written);
+        let looked = open_account(&db.writer, &open, HandOut::First, at).await.unwrap().unwrap();
+        assert!(!looked.is_written, "nobody had it before");
         for other in [
             OpenAccount { host: "other".into(), ..open.clone() },
             OpenAccount { keep: true, ..open.clone() },
             OpenAccount { owner: Some("o".into()), ..open.clone() },
         ] {
             let handed_out = open_account(&db.writer, &other, HandOut::First, at).await.unwrap();
-            assert!(handed_out.unwrap().1, "{other:?}");
+            assert!(handed_out.unwrap().is_written, "{other:?}");
         }
         db.close().await;
     }

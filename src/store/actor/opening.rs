@@ -1,0 +1,90 @@
+//! Handing an account out: as it is known, as it is read, or in a transaction that raises its incarnation.
+
+use super::{StoreState, written};
+use crate::fault;
+use crate::store::apply::{
+    Guards, HandOut, Opened, Quiet, bring_back, correction_of, open_account, write_quiet,
+};
+use crate::store::failure::Trouble;
+use crate::store::orders::OpenAccount;
+use crate::store::transaction::Sql;
+use postrider_core::failure::Failure;
+use postrider_core::run::event::AccountSnapshot;
+use postrider_core::time::Micros;
+
+impl StoreState {
+    pub(super) async fn open(
+        &mut self,
+        open: &OpenAccount,
+        anew: bool,
+    ) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
+        let at = self.clock.now().wall;
+        if !anew
+            && !self.unsure
+            && !self.quiet.is_of_rows()
+            && let Some(opened) = self.looked_at(open, at).await?
+        {
+            return Ok(opened);
+        }
+        // What is read without what passes proved is as it is stored.
+        let is_as_stored = self.quiet.is_empty();
+        let how = if anew { self.process.hands_out(&open.name) } else { HandOut::Look };
+        self.guards = Guards::default();
+        let tx = self.begin().await?;
+        write_quiet(&tx, &self.quiet).await?;
+        let mut opened = open_account(&tx, open, how, at).await?;
+        if let Ok(before) = &opened
+            && let Some(correction) = correction_of(&before.rows, at)
+            && bring_back(&tx, &open.name, &before.rows, correction).await?
+        {
+            let read = open_account(&tx, open, HandOut::Look, at).await?;
+            opened = read.map(|read| Opened { is_written: true, ..read });
+        }
+        if self.troubled {
+            // Whether it takes writes again is seen by one.
+            tx.put(written(at)).await?;
+        }
+        match &opened {
+            // Nothing is to be made durable: what passes proved is read, and goes on waiting.
+            Ok(read) if !read.is_written && !self.quiet.is_much() && !self.troubled => {
+                tx.rollback().await?;
+            }
+            Ok(_) => {
+                tx.commit().await?;
+                self.quiet = Quiet::default();
+                self.told_of(None);
+            }
+            Err(_) => tx.rollback().await?,
+        }
+        if let (Ok(opened), true) = (&opened, is_as_stored) {
+            self.guards.handed_out(open, opened);
+        }
+        Ok(opened.map(|opened| opened.rows))
+    }
+
+    /// An account as the last commit has left it, or as it is read. Nobody else writes: what is known is what is
+    /// stored, and what is read one by one belongs together. None where a clock has left more to do.
+    async fn looked_at(
+        &mut self,
+        open: &OpenAccount,
+        at: Micros,
+    ) -> Result<Option<Result<AccountSnapshot, Failure>>, Trouble> {
+        let known = self.guards.opened(open).filter(|rows| correction_of(rows, at).is_none());
+        if let Some(known) = &known
+            && !fault::checks_guards()
+        {
+            return Ok(Some(Ok(known.clone())));
+        }
+        let opened = open_account(&self.db.writer, open, HandOut::Look, at).await?;
+        if let (Some(known), Ok(there)) = (&known, &opened) {
+            fault::same("an account as it is handed out", Some(&there.rows), known);
+        }
+        if matches!(&opened, Ok(there) if correction_of(&there.rows, at).is_some()) {
+            return Ok(None);
+        }
+        if let Ok(opened) = &opened {
+            self.guards.handed_out(open, opened);
+        }
+        Ok(Some(opened.map(|opened| opened.rows)))
+    }
+}
