@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 /// Says the same to everybody who asks the same (TAG is the command's, BEFORE that of the one before
 /// it; CLOSE ends the connection); returns its port and what it heard.
-pub(crate) fn answering(answer: fn(&str) -> String) -> (u16, Arc<Mutex<Vec<String>>>) {
+pub(crate) fn answering(
+    answer: impl Fn(&str) -> String + Send + 'static,
+) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let heard = Arc::new(Mutex::new(Vec::new()));

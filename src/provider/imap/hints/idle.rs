@@ -42,6 +42,8 @@ enum WatchEnd {
     Closed,
     /// Somebody else needs the session.
     Retired,
+    /// A hint was told, and a question mostly follows.
+    Hinted,
     /// Its time is over, or the server ended it: it is begun anew.
     Again,
 }
@@ -112,13 +114,16 @@ impl ImapSession {
             self.conn.link().rest();
             self.leash.busy.store(false, Ordering::Relaxed);
             let began = Instant::now();
-            let (end, over) = self.wait(&tag, ask, asks, &mut hints, renew).await?;
+            let (mut end, over) = self.wait(&tag, ask, asks, &mut hints, renew).await?;
             self.leash.busy.store(true, Ordering::Relaxed);
             let follows = matches!(end, WatchEnd::Asked(_));
             self.conn.idles((follows && !over).then_some(tag.clone()));
             if !over && !follows {
                 self.conn.write_line(b"DONE").await?;
                 finish(&mut self.conn, &tag, &mut hints).await?;
+            }
+            if let WatchEnd::Hinted = end {
+                end = self.question(asks).await;
             }
             hints.flush(&mut self.conn, ask);
             if let WatchEnd::Again = end {
@@ -133,8 +138,8 @@ impl ImapSession {
                 WatchEnd::Asked(next) => return Ok((Unwatched::Asked, Some(next))),
                 WatchEnd::Closed => return Ok((Unwatched::Asked, None)),
                 WatchEnd::Retired => return Ok((Unwatched::Retired, None)),
-                WatchEnd::Again if quick > 0 => {}
-                WatchEnd::Again => {
+                WatchEnd::Hinted | WatchEnd::Again if quick > 0 => {}
+                WatchEnd::Hinted | WatchEnd::Again => {
                     (ask.answer)(Ok(Answer::Watch(WatchAnswer::Hinted(Hint::Alive))))
                 }
             }
@@ -165,6 +170,17 @@ impl ImapSession {
         Ok(if is_same { Hint::Alive } else { Hint::Stale })
     }
 
+    /// What follows a hint, behind the end of the IDLE: while the account makes ready to ask, the server has
+    /// made ready to answer.
+    async fn question(&mut self, asks: &mut Asks) -> WatchEnd {
+        tokio::select! {
+            biased;
+            next = asks.recv() => next.map_or(WatchEnd::Closed, WatchEnd::Asked),
+            () = self.leash.retire.notified() => WatchEnd::Retired,
+            () = tokio::time::sleep(HINT_PAUSE) => WatchEnd::Again,
+        }
+    }
+
     /// Waits inside IDLE. Returns also whether the server has ended it already.
     async fn wait(
         &mut self,
@@ -188,7 +204,7 @@ impl ImapSession {
                 () = self.leash.retire.notified() => return Ok((WatchEnd::Retired, false)),
                 () = tokio::time::sleep_until(due.unwrap_or(until)), if due.is_some() => {
                     hints.flush(&mut self.conn, ask);
-                    continue;
+                    return Ok((WatchEnd::Hinted, false));
                 }
                 ready = self.conn.link().ready() => ready?,
                 () = tokio::time::sleep_until(until) => return Ok((WatchEnd::Again, false)),
@@ -214,7 +230,10 @@ impl ImapSession {
                         Err(refusal(&told, During::Other))
                     };
                 }
-                response => hints.notice(&response, &mut self.conn, ask),
+                response if hints.notice(&response, &mut self.conn, ask) => {
+                    return Ok((WatchEnd::Hinted, false));
+                }
+                _ => {}
             }
             // It tells no more of other folders: it is asked to once more.
             if self.conn.notices.is_over() && self.conn.has("NOTIFY") {
@@ -247,12 +266,10 @@ impl Hints {
         }
     }
 
-    /// What a response hints at is told now, or soon.
-    fn notice(&mut self, response: &Response, conn: &mut Conn, ask: &mut Ask) {
+    /// What a response hints at is told now, or soon. Returns whether something was told.
+    fn notice(&mut self, response: &Response, conn: &mut Conn, ask: &mut Ask) -> bool {
         self.gather(response);
-        if self.told.is_none_or(|told| told.elapsed() >= HINT_PAUSE) {
-            self.flush(conn, ask);
-        }
+        self.told.is_none_or(|told| told.elapsed() >= HINT_PAUSE) && self.flush(conn, ask)
     }
 
     /// When what waits is to be told.
@@ -261,14 +278,17 @@ impl Hints {
         self.told.filter(|_| waits).map(|told| told + HINT_PAUSE)
     }
 
-    fn flush(&mut self, conn: &mut Conn, ask: &mut Ask) {
-        if self.waiting.is_some() || conn.notices.is_news() {
+    /// Tells what waits; whether there was something.
+    fn flush(&mut self, conn: &mut Conn, ask: &mut Ask) -> bool {
+        let is_news = self.waiting.is_some() || conn.notices.is_news();
+        if is_news {
             self.told = Some(Instant::now());
         }
         if let Some(hint) = self.waiting.take() {
             (ask.answer)(Ok(Answer::Watch(WatchAnswer::Hinted(hint))));
         }
         conn.notices.tell(&mut *ask.answer);
+        is_news
     }
 }
 
