@@ -1,5 +1,17 @@
-//! What the octets of a mail say.
+//! What the octets of a mail say: its header's facts, where its parts lie, and what is in them.
 
+mod decode;
 mod facts;
+mod head;
+mod scan;
+mod structure;
+#[cfg(test)]
+mod tests;
+mod text;
 
+pub use decode::{Decoder, Encoding};
 pub use facts::{HEADER_LIMIT, HeaderFacts, Parse, TEXT_LIMIT, header_facts, message_id};
+pub use head::{Disposition, Head, NAME_MOST};
+pub use scan::{DEPTH_MOST, HEADER_MOST, PARTS_MOST, Scanner};
+pub use structure::{Kind, Part, Structure};
+pub use text::{SNIPPET_MOST, TEXT_MOST, snippet, text, text_of_html};
