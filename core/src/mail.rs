@@ -10,6 +10,7 @@ pub mod id;
 pub mod key;
 pub mod message;
 pub mod page;
+pub mod range_set;
 pub mod recognise;
 pub mod room;
 pub mod settle;
