@@ -11,6 +11,7 @@ pub mod account;
 pub mod batch;
 pub mod budget;
 pub mod commit;
+pub mod derive;
 pub mod endpoint;
 pub mod failure;
 pub mod haste;
