@@ -3,6 +3,7 @@
 mod decode;
 mod facts;
 mod head;
+mod header;
 mod scan;
 mod structure;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod text;
 pub use decode::{Decoder, Encoding};
 pub use facts::{HEADER_LIMIT, HeaderFacts, Parse, TEXT_LIMIT, header_facts, message_id};
 pub use head::{Disposition, Head, NAME_MOST};
+pub use header::{Header, PEOPLE_MOST, Person, PersonRole, REFERENCES_MOST};
 pub use scan::{DEPTH_MOST, HEADER_MOST, PARTS_MOST, Scanner};
 pub use structure::{Kind, Part, Structure};
 pub use text::{SNIPPET_MOST, TEXT_MOST, snippet, text, text_of_html};

@@ -130,6 +130,34 @@ fn a_mail_that_is_not_as_it_should_be_has_parts() {
         false,
         &[("1", "message/rfc822", "U3ViamVjdDogeAoK\n")],
     );
+    // A header without a blank line, and the first delimiter in what it has begun.
+    is(
+        &format!(
+            "{head}--a\nContent-Type: multipart/mixed; boundary=b\nX: y\n--b\n\nin\n--b--\n--a--\n"
+        ),
+        true,
+        &[("1.1", "text/plain", "in")],
+    );
+    // A part of nothing at the end of what it lies in.
+    is(
+        &format!("{head}--a\nContent-Type: multipart/mixed; boundary=b\n\n--b\n--a--\n"),
+        true,
+        &[("1.1", "text/plain", "")],
+    );
+    let raw = format!("{head}--a\nContent-Type: multipart/mixed; boundary=b\n\n--b\n--a--\n");
+    let parts = scan(raw.as_bytes(), 5).parts;
+    assert!(parts[1].body.end >= parts[2].body.end, "{parts:?}");
+    let long = "b".repeat(300);
+    is(
+        &format!("Content-Type: multipart/mixed; boundary={long}\n\n--{long}\n\nx\n"),
+        true,
+        &[("1", "multipart/mixed", &format!("--{long}\n\nx\n"))],
+    );
+    is(
+        "Content-Type: multipart/mixed; boundary=\"a \"\n\n--a\n\nx\n--a--\n",
+        false,
+        &[("1", "text/plain", "x")],
+    );
     // The same boundary inside: the innermost.
     is(
         &format!(
@@ -156,6 +184,24 @@ fn what_is_too_much_is_not_looked_at() {
     let many = scan(raw.as_bytes(), 4096);
     assert!(many.is_lenient && many.parts.len() == PARTS_MOST);
     assert_eq!(body(raw.as_bytes(), many.parts.last().unwrap()), b"x");
+    let mail = "Content-Type: message/rfc822\n\nSubject: x\n\ny";
+    let raw = format!(
+        "{}--a\n{mail}\n--a--",
+        raw.split("--a").take(PARTS_MOST - 1).collect::<Vec<_>>().join("--a")
+    );
+    let full = scan(raw.as_bytes(), 4096);
+    assert!(full.is_lenient && full.parts.len() == PARTS_MOST);
+    let last = full.parts.last().unwrap();
+    assert_eq!((last.kind, last.head.media_type.as_str()), (Kind::Leaf, "message/rfc822"));
+    // Of the fields that say what a part is, too much.
+    let name = "y".repeat(HEADER_MOST);
+    let folded = "\n yyyyyyyy".repeat(HEADER_MOST / 8);
+    for said in [format!("x=\"{name}\""), folded] {
+        for (field, is_kept) in [("Content-Type", true), ("X-Content-Type", false)] {
+            let raw = format!("{field}: text/html; {said}\n\nx");
+            assert_eq!(scan(raw.as_bytes(), 4096).is_lenient, is_kept, "{field}");
+        }
+    }
     // A header's line and a header without end cost nothing but their time.
     for line in ["X: y\n", "X"] {
         let long = format!("{}\nContent-Type: text/html\n\nx", line.repeat(300_000));
@@ -249,10 +295,67 @@ fn files_are_what_is_not_shown() {
     let raw = "Content-Type: multipart/alternative; boundary=a\n\n--a\nContent-Type: image/x\n\n1\n--a\n\
                Content-Type: text/html\n\n2\n--a\nContent-Type: image/y\n\n3\n--a--\n";
     assert_eq!(scan(raw.as_bytes(), 3).text(), [2]);
+    let raw = raw.replace("image/y", "text/html");
+    assert_eq!(scan(raw.as_bytes(), 3).text(), [3]);
     for number in ["", "0", "6", "1.", "1.1.1.1", "4.2", "x", "5.1", "-1", "99999999999"] {
         assert_eq!(structure.numbered(number), None, "{number}");
     }
     assert_eq!(scan(b"X: y\n\nz", 3).numbered("1"), Some(0));
+}
+
+#[test]
+fn a_header_names_people_and_other_mails() {
+    let header = |raw: &str| Header::read(raw.replace('\n', "\r\n").as_bytes());
+    let read = header(
+        "From: =?utf-8?q?J=C3=BC?=  L <j@x.y>\nTo: a@x.y, \"b c\"@x.y, Team: d@x.y, e@x.y;, undisclosed-recipients:;\n\
+         Cc: nobody, two words, \"Last, First\" <f@x.y>\nBcc: <@route.example:g@x.y>\nReply-To: r@x.y\n\
+         Message-ID: <own@x.y> <no@x.y>\nIn-Reply-To: Your mail of Monday <one@x.y>\n\
+         References: <one@x.y>\n <two@\n x.y> <three@x.y><four@x.y>\nList-Id: \"A <list>\" <Dev.Lists.example>\n\
+         To: second@x.y\n\nFrom: body@x.y\n",
+    );
+    let people: Vec<_> = read
+        .people
+        .iter()
+        .map(|p| (p.role, p.name.as_deref().unwrap_or(""), p.address.as_str()))
+        .collect();
+    assert_eq!(
+        people,
+        [
+            (PersonRole::From, "J\u{fc} L", "j@x.y"),
+            (PersonRole::ReplyTo, "", "r@x.y"),
+            (PersonRole::To, "", "a@x.y"),
+            (PersonRole::To, "", "\"b c\"@x.y"),
+            (PersonRole::To, "", "d@x.y"),
+            (PersonRole::To, "", "e@x.y"),
+            (PersonRole::Cc, "Last, First", "f@x.y"),
+            (PersonRole::Bcc, "", "g@x.y"),
+        ]
+    );
+    assert_eq!(read.message_id.as_deref(), Some("own@x.y"));
+    assert_eq!(read.in_reply_to, ["one@x.y"]);
+    assert_eq!(read.references, ["one@x.y", "three@x.y", "four@x.y"]);
+    assert_eq!(read.list_id.as_deref(), Some("dev.lists.example"));
+    // Ids without brackets, and what is none.
+    let bare =
+        header("Message-ID: own@x.y\nReferences: one@x.y, two@x.y three\nIn-Reply-To: <>\n\n");
+    assert_eq!(bare.message_id.as_deref(), Some("own@x.y"));
+    assert_eq!(
+        (bare.references, bare.in_reply_to),
+        (vec!["one@x.y".into(), "two@x.y".into()], vec![])
+    );
+    let quoted = header("Cc: \"x@y\"@example.com\n\n");
+    assert_eq!(quoted.people[0].address, "\"x@y\"@example.com");
+    assert_eq!(Header::read(b"\xff\xfe\0::"), Header::default());
+    // The first and the last of many.
+    let many: String = (0..5000).map(|n| format!(" <{n}@x.y>\n")).collect();
+    let ends = header(&format!("References:{many}\n")).references;
+    assert_eq!(
+        (ends.len(), &*ends[0], &*ends[49], &*ends[50], &*ends[99]),
+        (100, "0@x.y", "49@x.y", "4950@x.y", "4999@x.y")
+    );
+    let crowd: String = (0..3000).map(|n| format!("\n u{n}@x.y,")).collect();
+    let crowd = header(&format!("To:{crowd}\n\n"));
+    assert_eq!((crowd.people.len(), crowd.more_people), (PEOPLE_MOST, 2000));
 }
 
 /// What Python's `base64` and `binascii.a2b_qp` make of it.
@@ -265,6 +368,8 @@ fn octets_are_decoded_as_elsewhere() {
         ("base64", "=aGVsbA=", "hell"),
         ("base64", "aGVsb", "hel"),
         ("base64", "aGVsbA=b", "hell\u{6}"),
+        ("base64", "aGVsbA=8h", "hell\u{f}!"),
+        ("base64", "====aGVs", "hel"),
         ("base64", "", ""),
         ("quoted-printable", "a=3D=3db=\r\nc=\nd", "a==bcd"),
         ("quoted-printable", "100% =x =4 =4", "100% =x =4 =4"),
