@@ -29,3 +29,4 @@ pub mod run;
 pub mod standing;
 pub mod thread;
 pub mod time;
+pub mod word;

@@ -1,0 +1,278 @@
+//! The words of a mail: what both databases index, made here, so that a query has one meaning.
+//!
+//! A text is brought to one form (NFKD; accents, points and vowel marks of Latin, Greek, Cyrillic, Hebrew and Arabic
+//! go, those of other scripts stay; lower case; NFC), and taken apart into words (UAX #29), and these where they are
+//! joined by a dot, a line or an apostrophe. What is written without blanks is taken in overlapping pairs. An
+//! address is a word, and so are its pieces.
+
+use std::collections::BTreeMap;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Words of a mail; what follows is not indexed. (PostgreSQL counts places up to 16,383.)
+pub const WORDS_MOST: usize = 16_000;
+/// Octets of all of them.
+pub const OCTETS_MOST: usize = 512 * 1024;
+/// Characters of one; a longer one is cut.
+pub const LENGTH_MOST: usize = 64;
+/// Times that a word is indexed of a mail, as PostgreSQL does; then its place is kept.
+pub const TIMES_MOST: u16 = 255;
+
+/// Where in a mail a word stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    /// In its subject.
+    Subject,
+    /// In names and addresses.
+    People,
+    /// In names of files.
+    File,
+    /// In its text.
+    Text,
+}
+
+/// A word of a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// Where it stands.
+    pub field: Field,
+    /// Its place among all of them, from 1: words beside each other have places beside each other, but between
+    /// texts one is free.
+    pub place: u32,
+    /// The word; none of one that stands there too often.
+    pub text: Option<String>,
+}
+
+/// The words of a mail, as its texts are added.
+#[derive(Debug, Default)]
+pub struct Words {
+    words: Vec<Word>,
+    times: BTreeMap<String, u16>,
+    octets: usize,
+    place: u32,
+}
+
+impl Words {
+    /// Adds a text.
+    pub fn add(&mut self, field: Field, text: &str) {
+        let before = self.place;
+        each_word(text, &mut |word| self.put(field, word));
+        if self.place > before {
+            self.place += 1;
+        }
+    }
+
+    /// All of them, in their order.
+    #[must_use]
+    pub fn finish(self) -> Vec<Word> {
+        self.words
+    }
+
+    /// Whether there was room.
+    fn put(&mut self, field: Field, word: &str) -> bool {
+        let word: String = word.chars().take(LENGTH_MOST).collect();
+        if self.words.len() >= WORDS_MOST || self.octets + word.len() > OCTETS_MOST {
+            return false;
+        }
+        self.place += 1;
+        self.octets += word.len();
+        let times = self.times.entry(word.clone()).or_default();
+        *times = times.saturating_add(1);
+        let text = (*times <= TIMES_MOST).then_some(word);
+        self.words.push(Word { field, place: self.place, text });
+        true
+    }
+}
+
+/// The words of a text in their order, as a mail's are made.
+#[must_use]
+pub fn words_of(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    each_word(text, &mut |word| {
+        words.push(word.chars().take(LENGTH_MOST).collect());
+        words.len() < WORDS_MOST
+    });
+    words
+}
+
+/// Hands each word over, as long as there is room.
+fn each_word(text: &str, put: &mut impl FnMut(&str) -> bool) {
+    for chunk in text.split_whitespace() {
+        let chunk = folded(chunk);
+        if let Some(address) = address_in(&chunk)
+            && !put(address)
+        {
+            return;
+        }
+        let mut rest = chunk.as_str();
+        while let Some(first) = rest.chars().next() {
+            let paired = is_paired(first);
+            let end = rest.find(|c| is_paired(c) != paired).unwrap_or(rest.len());
+            let (run, behind) = rest.split_at(end);
+            rest = behind;
+            let has_room = if paired { pairs(run, put) } else { pieces(run, put) };
+            if !has_room {
+                return;
+            }
+        }
+    }
+}
+
+/// In one form.
+fn folded(text: &str) -> String {
+    let plain = text.nfkd().filter(|c| !is_accent(*c));
+    let lower = plain.flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c });
+    lower.nfc().collect()
+}
+
+/// Whether a mark says how a letter is spoken, not which it is.
+fn is_accent(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}')
+        && is_combining_mark(c)
+}
+
+/// Whether a character is of a script that is written without blanks, or whose words are rarely searched whole.
+fn is_paired(c: char) -> bool {
+    matches!(
+        c,
+        '\u{e00}'..='\u{eff}'
+            | '\u{1000}'..='\u{109f}'
+            | '\u{1100}'..='\u{11ff}'
+            | '\u{1780}'..='\u{17ff}'
+            | '\u{3005}'..='\u{3007}'
+            | '\u{3041}'..='\u{30ff}'
+            | '\u{3105}'..='\u{318f}'
+            | '\u{31f0}'..='\u{31ff}'
+            | '\u{3400}'..='\u{4dbf}'
+            | '\u{4e00}'..='\u{9fff}'
+            | '\u{ac00}'..='\u{d7ff}'
+            | '\u{f900}'..='\u{faff}'
+            | '\u{20000}'..='\u{3ffff}'
+    )
+}
+
+/// Characters two by two, each with its marks; one alone is a word.
+fn pairs(run: &str, put: &mut impl FnMut(&str) -> bool) -> bool {
+    let starts: Vec<usize> = run.grapheme_indices(true).map(|(at, _)| at).collect();
+    if starts.len() < 2 {
+        return put(run);
+    }
+    let ends = starts.iter().skip(2).copied().chain([run.len()]);
+    starts.iter().zip(ends).all(|(start, end)| run.get(*start..end).is_none_or(&mut *put))
+}
+
+/// Words, where they are joined too.
+fn pieces(run: &str, put: &mut impl FnMut(&str) -> bool) -> bool {
+    let joins = |c: char| {
+        !c.is_alphanumeric() && !is_combining_mark(c) && !matches!(c, '\u{200c}' | '\u{200d}')
+    };
+    let pieces = run.unicode_words().flat_map(|word| word.split(joins));
+    // A mark behind what joined is of nothing.
+    let mut pieces = pieces.map(|piece| piece.trim_start_matches(is_combining_mark));
+    pieces.all(|piece| !piece.contains(char::is_alphanumeric) || put(piece))
+}
+
+/// The address in a chunk, without what stands around it.
+fn address_in(chunk: &str) -> Option<&str> {
+    let address = chunk.trim_matches(|c: char| !c.is_alphanumeric());
+    let (local, domain) = address.split_once('@')?;
+    let is_of_name =
+        |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '\'' | '=' | '/');
+    (local.chars().all(is_of_name) && domain.chars().all(is_of_name)).then_some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_text_is_taken_apart() {
+        for (text, expected) in [
+            ("", ""),
+            ("Hello, World!", "hello world"),
+            (
+                "caf\u{e9} CAFE\u{301} Stra\u{df}e \u{fb01}n \u{216b}",
+                "cafe cafe stra\u{df}e fin xii",
+            ),
+            ("don't l\u{2019}\u{e9}t\u{e9} a_b 3.14 e.g.", "don t l ete a b 3 14 e g"),
+            (
+                "\u{39f}\u{394}\u{39f}\u{3a3} \u{3bf}\u{3b4}\u{3cc}\u{3c2}",
+                "\u{3bf}\u{3b4}\u{3bf}\u{3c3} \u{3bf}\u{3b4}\u{3bf}\u{3c3}",
+            ),
+            ("\u{130}STANBUL", "istanbul"),
+            ("\u{65e5}\u{672c}\u{8a9e}", "\u{65e5}\u{672c} \u{672c}\u{8a9e}"),
+            ("\u{304c}", "\u{304c}"),
+            ("\u{ff76}\u{ff9e}x", "\u{30ac} x"),
+            ("\u{d55c}\u{ad6d}\u{c5b4} ok", "\u{d55c}\u{ad6d} \u{ad6d}\u{c5b4} ok"),
+            (
+                "\u{e20}\u{e32}\u{e29}\u{e32}\u{e44}\u{e17}\u{e22}",
+                "\u{e20}\u{e32} \u{e32}\u{e29} \u{e29}\u{e32} \u{e32}\u{e44} \u{e44}\u{e17} \u{e17}\u{e22}",
+            ),
+            (
+                "\u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}",
+                "\u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}",
+            ),
+            ("\u{5e9}\u{5b8}\u{5dc}\u{5d5}\u{5b9}\u{5dd}", "\u{5e9}\u{5dc}\u{5d5}\u{5dd}"),
+            ("<Ada.L@Example.org>,", "ada.l@example.org ada l example org"),
+            ("mailto:x@y a@b@c @z", "mailto x y a b c z"),
+            ("\u{1f600} -- \u{200b}", ""),
+        ] {
+            let words = words_of(text);
+            assert_eq!(words.join(" "), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn places_say_what_stands_beside_what() {
+        let mut words = Words::default();
+        words.add(Field::Subject, "one two");
+        words.add(Field::People, " ... ");
+        words.add(Field::Text, "two");
+        let all: Vec<_> = words.finish();
+        let places: Vec<_> = all
+            .iter()
+            .map(|word| (word.field, word.place, word.text.as_deref().unwrap()))
+            .collect();
+        assert_eq!(
+            places,
+            [(Field::Subject, 1, "one"), (Field::Subject, 2, "two"), (Field::Text, 4, "two")]
+        );
+    }
+
+    #[test]
+    fn what_is_too_much_is_not_indexed() {
+        let of = |text: &str| {
+            let mut words = Words::default();
+            words.add(Field::Text, text);
+            words.finish()
+        };
+        let often = of(&"again ".repeat(300));
+        let kept = often.iter().filter(|word| word.text.is_some()).count();
+        assert_eq!((often.len(), kept, often.last().map(|word| word.place)), (300, 255, Some(300)));
+        let many: String = (0..20_000).map(|n| format!("w{n} ")).collect();
+        assert_eq!((of(&many).len(), words_of(&many).len()), (WORDS_MOST, WORDS_MOST));
+        let long: String = (0..9000).map(|n| format!("{n:064} ")).collect();
+        assert_eq!(of(&long).len(), OCTETS_MOST / 64);
+        let longer = of(&"\u{fc}x".repeat(100));
+        assert_eq!(
+            longer.iter().map(|word| word.text.as_ref().unwrap().chars().count()).sum::<usize>(),
+            LENGTH_MOST
+        );
+    }
+
+    proptest! {
+        /// What a word is made of is that word: a query finds what was indexed.
+        #[test]
+        fn words_of_words_are_the_same(text in "\\PC{0,40}") {
+            for word in words_of(&text) {
+                prop_assert!(!word.is_empty() && !word.contains(char::is_whitespace), "{:?}", word);
+                if !word.contains('@') {
+                    let again = words_of(&word);
+                    prop_assert_eq!(again.concat(), word.clone(), "{:?}", again);
+                }
+            }
+        }
+    }
+}
