@@ -182,7 +182,10 @@ impl Measured {
                 if returns.and_then(bracketed).is_some_and(is_bare) {
                     self.bare.insert(name.clone());
                 }
-                if close(n + 1).is_some_and(|end| end - n > 70) {
+                // What a trait only asks for has no lines.
+                let has_body =
+                    behind.find(['{', ';']).is_some_and(|at| behind[at..].starts_with('{'));
+                if has_body && close(n + 1).is_some_and(|end| end - n > 70) {
                     self.long.insert(name);
                 }
             }
@@ -212,7 +215,8 @@ fn the_measures_see_what_they_measure() {
     seen.read(&format!(
         "pub(in crate::a) struct Wide {{\n{fields}}}\nenum E {{\n    A(u32, i64, usize),\n    B(bool, X),\n}}\n\
          fn many(a: A, b: (B, C), c: C, d: D, e: E, f: F, g: &mut impl Fn(A) -> B) -> (bool, bool) {{\n}}\n\
-         impl<T> Wide {{\n    pub(crate) async fn long(&self) {{\n    {lines}    }}\n}}\n"
+         trait T {{\n    fn asked(&self) -> u8;\n}}\nimpl<T> Wide {{\n    pub(crate) async fn long(&self) {{\n    \
+         {lines}    }}\n}}\n"
     ));
     assert_eq!(seen.wide.len(), 1, "{seen:?}");
     assert_eq!(seen.many_parameters.len(), 1, "{seen:?}");
