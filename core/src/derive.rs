@@ -4,7 +4,13 @@
 //! Numbers are of a space that accounts share. A range is owed whoever's numbers lie in it: those of others, and
 //! of messages that are gone, are passed over.
 
+mod reading;
+
+pub use reading::{Attachment, Derived, Octets};
+
+use crate::mail::id::MessageId;
 use crate::mail::range_set::RangeSet;
+use crate::time::Micros;
 use serde::{Deserialize, Serialize};
 
 /// A set of message numbers.
@@ -12,6 +18,17 @@ pub type Numbers = RangeSet<i64>;
 
 /// Ranges that are owed, beyond which nothing is leapt over any more.
 pub const RANGES_MOST: usize = 1000;
+
+/// The second at which 2100 begins.
+const LATEST: i64 = 4_102_444_800;
+
+/// Where a message stands in lists and among words, newest last: the second at which it was received (from 1970
+/// to 2100), and of one second the lowest 30 bits of its number. It never changes for a message.
+#[must_use]
+pub fn rank(received: Micros, message: MessageId) -> i64 {
+    let second = received.0.div_euclid(1_000_000).clamp(0, LATEST);
+    (second << 30) | (message.0 & ((1 << 30) - 1))
+}
 
 /// A range of message numbers, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

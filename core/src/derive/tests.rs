@@ -100,6 +100,16 @@ fn who_ends_the_process_twice_is_left_out() {
     assert_eq!(other.next(&Numbers::new(), 10, 1), Some(span(10, 10)));
 }
 
+#[test]
+fn ranks_are_in_the_order_of_time() {
+    let of = |second: i64, number| rank(Micros(second * 1_000_000), MessageId(number));
+    assert!(of(5, 9) < of(6, 1) && of(5, 8) < of(5, 9));
+    assert_eq!(rank(Micros(5_999_999), MessageId(3)), of(5, 3));
+    assert_eq!((of(-9, 3), of(0, 3)), (3, 3));
+    assert_eq!(of(i64::MAX / 1_000_000, 3), of(LATEST, 3));
+    assert!(of(LATEST, (1 << 30) - 1) > 0 && of(1, (1 << 30) + 3) == of(1, 3));
+}
+
 /// What happens.
 #[derive(Clone, Debug)]
 enum Step {

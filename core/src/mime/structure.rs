@@ -3,6 +3,9 @@
 use crate::mime::head::{Disposition, Head};
 use std::ops::Range;
 
+/// A text of no more octets is none: two line breaks. Many mails have such a one beside their HTML.
+const BLANK: u64 = 4;
+
 /// What a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -130,8 +133,8 @@ impl Structure {
             .filter(|(_, part)| part.kind != Kind::Multipart && !part.is_text())
     }
 
-    /// The parts that are read as the mail's text, in their order: of alternatives the plainest that has any, of
-    /// what is related the first.
+    /// The parts that are read as the mail's text, in their order: of alternatives the plain one unless it is
+    /// blank, else the last; of what is related the first.
     #[must_use]
     pub fn text(&self) -> Vec<usize> {
         self.shown("text/plain")
@@ -154,7 +157,9 @@ impl Structure {
                 |child: usize| shown.get_mut(child).map(std::mem::take).unwrap_or_default();
             let all = match (part.kind, part.head.media_type.as_str()) {
                 (Kind::Leaf, _) if part.is_text() => {
-                    Shown { is_preferred: part.head.media_type == preferred, parts: vec![n] }
+                    let is_blank = part.body.end - part.body.start <= BLANK;
+                    let is_preferred = part.head.media_type == preferred && !is_blank;
+                    Shown { is_preferred, parts: vec![n] }
                 }
                 (Kind::Leaf | Kind::Mail, _) => Shown::default(),
                 (_, "multipart/alternative") => {
