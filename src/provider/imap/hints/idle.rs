@@ -9,7 +9,7 @@ use crate::provider::imap::conn::Conn;
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::hints::notify;
 use crate::provider::imap::session::ImapSession;
-use crate::provider::imap::wire::response::{Condition, Response};
+use crate::provider::imap::wire::response::{Condition, Response, Told};
 use crate::provider::sink::NoSink;
 use crate::provider::{Ask, Asks};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -42,7 +42,7 @@ enum WatchEnd {
     Closed,
     /// Somebody else needs the session.
     Retired,
-    /// A hint was told, and a question mostly follows.
+    /// A hint was told, and a question mostly follows: nobody has asked.
     Hinted,
     /// Its time is over, or the server ended it: it is begun anew.
     Again,
@@ -116,17 +116,11 @@ impl ImapSession {
             let began = Instant::now();
             let (mut end, over) = self.wait(&tag, ask, asks, &mut hints, renew).await?;
             self.leash.busy.store(true, Ordering::Relaxed);
-            let follows = matches!(end, WatchEnd::Asked(_));
-            self.conn.idles((follows && !over).then_some(tag.clone()));
-            if !over && !follows {
-                self.conn.write_line(b"DONE").await?;
-                finish(&mut self.conn, &tag, &mut hints).await?;
-            }
-            if let WatchEnd::Hinted = end {
-                end = self.question(asks).await;
+            if !over {
+                end = self.end(tag, end, asks, &mut hints).await?;
             }
             hints.flush(&mut self.conn, ask);
-            if let WatchEnd::Again = end {
+            if let WatchEnd::Again | WatchEnd::Hinted = end {
                 self.conn.open.leave_unasked(None);
             }
             // An IDLE that the server ends at once, again and again, is none.
@@ -138,8 +132,10 @@ impl ImapSession {
                 WatchEnd::Asked(next) => return Ok((Unwatched::Asked, Some(next))),
                 WatchEnd::Closed => return Ok((Unwatched::Asked, None)),
                 WatchEnd::Retired => return Ok((Unwatched::Retired, None)),
-                WatchEnd::Hinted | WatchEnd::Again if quick > 0 => {}
-                WatchEnd::Hinted | WatchEnd::Again => {
+                // That is no sign of its own: what was hinted at waits to be looked at.
+                WatchEnd::Hinted => {}
+                WatchEnd::Again if quick > 0 => {}
+                WatchEnd::Again => {
                     (ask.answer)(Ok(Answer::Watch(WatchAnswer::Hinted(Hint::Alive))))
                 }
             }
@@ -170,6 +166,29 @@ impl ImapSession {
         Ok(if is_same { Hint::Alive } else { Hint::Stale })
     }
 
+    /// Ends an IDLE that goes on; the question that follows one does so itself.
+    async fn end(
+        &mut self,
+        tag: String,
+        end: WatchEnd,
+        asks: &mut Asks,
+        hints: &mut Hints,
+    ) -> Result<WatchEnd, Failure> {
+        if let WatchEnd::Asked(_) = end {
+            self.conn.idles(Some(tag));
+            return Ok(end);
+        }
+        self.conn.write_line(b"DONE").await?;
+        let told = finish(&mut self.conn, &tag, hints).await?;
+        if let WatchEnd::Hinted = end {
+            // Whether it ended well says the answer to the question.
+            let follows = self.question(asks).await;
+            hints.is_unasked = matches!(follows, WatchEnd::Hinted);
+            return Ok(follows);
+        }
+        if told.status == Condition::Ok { Ok(end) } else { Err(refusal(&told, During::Other)) }
+    }
+
     /// What follows a hint, behind the end of the IDLE: while the account makes ready to ask, the server has
     /// made ready to answer.
     async fn question(&mut self, asks: &mut Asks) -> WatchEnd {
@@ -177,7 +196,7 @@ impl ImapSession {
             biased;
             next = asks.recv() => next.map_or(WatchEnd::Closed, WatchEnd::Asked),
             () = self.leash.retire.notified() => WatchEnd::Retired,
-            () = tokio::time::sleep(HINT_PAUSE) => WatchEnd::Again,
+            () = tokio::time::sleep(HINT_PAUSE) => WatchEnd::Hinted,
         }
     }
 
@@ -204,7 +223,10 @@ impl ImapSession {
                 () = self.leash.retire.notified() => return Ok((WatchEnd::Retired, false)),
                 () = tokio::time::sleep_until(due.unwrap_or(until)), if due.is_some() => {
                     hints.flush(&mut self.conn, ask);
-                    return Ok((WatchEnd::Hinted, false));
+                    if !hints.is_unasked {
+                        return Ok((WatchEnd::Hinted, false));
+                    }
+                    continue;
                 }
                 ready = self.conn.link().ready() => ready?,
                 () = tokio::time::sleep_until(until) => return Ok((WatchEnd::Again, false)),
@@ -230,10 +252,11 @@ impl ImapSession {
                         Err(refusal(&told, During::Other))
                     };
                 }
-                response if hints.notice(&response, &mut self.conn, ask) => {
-                    return Ok((WatchEnd::Hinted, false));
+                response => {
+                    if hints.notice(&response, &mut self.conn, ask) && !hints.is_unasked {
+                        return Ok((WatchEnd::Hinted, false));
+                    }
                 }
-                _ => {}
             }
             // It tells no more of other folders: it is asked to once more.
             if self.conn.notices.is_over() && self.conn.has("NOTIFY") {
@@ -249,6 +272,8 @@ impl ImapSession {
 struct Hints {
     waiting: Option<Hint>,
     told: Option<Instant>,
+    /// Nobody has asked behind one (another session does): IDLE goes on behind the next.
+    is_unasked: bool,
 }
 
 impl Hints {
@@ -294,14 +319,13 @@ impl Hints {
 
 /// Reads to the end of an IDLE that we have ended. A server that says nothing to DONE is not there
 /// any more.
-async fn finish(conn: &mut Conn, tag: &str, hints: &mut Hints) -> Result<(), Failure> {
+async fn finish(conn: &mut Conn, tag: &str, hints: &mut Hints) -> Result<Told, Failure> {
     let silence = conn.link().timeouts().silence;
     let ended =
         tokio::time::timeout(silence, conn.until(tag, |response| hints.gather(&response))).await;
-    let told = ended.map_err(|_| {
+    ended.map_err(|_| {
         let text =
             format!("the end of an IDLE was not answered within {} s", silence.as_secs_f32());
         Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
-    })??;
-    if told.status == Condition::Ok { Ok(()) } else { Err(refusal(&told, During::Other)) }
+    })?
 }
