@@ -1,6 +1,7 @@
 //! What the octets of a mail say: its header's facts, where its parts lie, and what is in them.
 
 mod decode;
+mod encoded_word;
 mod facts;
 mod head;
 mod header;

@@ -1,5 +1,6 @@
 //! Header facts from raw octets. Tolerant: whatever comes, the mail is kept and the process lives.
 
+use crate::mime::encoded_word::bounded;
 use crate::time::Micros;
 use mail_parser::{Address, HeaderName, HeaderValue, MessageParser};
 use memchr::memchr;
@@ -79,15 +80,16 @@ pub fn header_facts(raw: &[u8]) -> HeaderFacts {
 #[must_use]
 pub fn message_id(header: &[u8]) -> Option<String> {
     let header = header.get(..header.len().min(HEADER_LIMIT)).unwrap_or(header);
+    let header = bounded(header.to_vec());
     std::panic::catch_unwind(|| {
-        let message = FACTS.parse_headers(header)?;
+        let message = FACTS.parse_headers(&header)?;
         message.message_id().map(clean)
     })
     .unwrap_or_default()
 }
 
 fn read(raw: &[u8]) -> HeaderFacts {
-    read_all(&of_facts(raw))
+    read_all(&bounded(of_facts(raw)))
 }
 
 /// The fields that are facts, by their names without spaces.

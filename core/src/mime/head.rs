@@ -1,6 +1,7 @@
 //! What the header of a part says of it.
 
 use crate::mime::decode::Encoding;
+use crate::mime::encoded_word::bounded;
 use mail_parser::{ContentType, HeaderName, Message, MessageParser, MimeHeaders};
 use std::sync::LazyLock;
 
@@ -65,7 +66,8 @@ impl Head {
     /// Reads a header, and the boundary of a multipart as it says it. A panic of the parser costs what it would have said.
     pub(super) fn read(header: &[u8], in_digest: bool) -> (Self, Option<Vec<u8>>) {
         std::panic::catch_unwind(|| {
-            FIELDS.parse_headers(header).map(|message| Self::of(&message, in_digest))
+            let header = bounded(header.to_vec());
+            FIELDS.parse_headers(&header).map(|message| Self::of(&message, in_digest))
         })
         .ok()
         .flatten()
