@@ -120,8 +120,9 @@ impl Derive {
     #[must_use]
     pub fn next(&self, live: &Numbers, newest: i64, at_most: i64) -> Option<Span> {
         let most = at_most.max(1) - 1;
-        let live = self.first_of(live, newest, most).filter(|span| self.may_take(*span));
-        Some(self.apart(live.or_else(|| self.highest(newest, most))?))
+        let live = self.first_of(live, newest, most).map(|span| self.apart(span));
+        let live = live.filter(|span| self.may_take(*span));
+        live.or_else(|| self.highest(newest, most).map(|span| self.apart(span)))
     }
 
     /// The lowest of these that are owed.
@@ -151,9 +152,11 @@ impl Derive {
         Some(Span { low: low.max(high.saturating_sub(most)), high })
     }
 
-    /// Whether it leaps over nothing, or there is room to name that.
+    /// Whether there is room to name what it leaves in front of it and behind.
     fn may_take(&self, span: Span) -> bool {
-        span.low <= self.upto + 1 || self.remaining.ranges().len() < RANGES_MOST
+        let ranges = self.remaining.ranges().len();
+        let leaves = || self.remaining.minus(&span.numbers()).ranges().len();
+        ranges < RANGES_MOST || (span.low <= self.upto + 1 && leaves() <= ranges)
     }
 
     /// It is about to be parsed.

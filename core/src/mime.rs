@@ -5,6 +5,7 @@ mod encoded_word;
 mod facts;
 mod head;
 mod header;
+mod html;
 mod scan;
 mod structure;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Words of a mail; what follows is not indexed. (PostgreSQL counts places up to 16,383.)
+/// Places of a mail's words; what follows is not indexed. (PostgreSQL counts up to 16,383.)
 pub const WORDS_MOST: usize = 16_000;
 /// Octets of all of them.
 pub const OCTETS_MOST: usize = 512 * 1024;
@@ -72,7 +72,7 @@ impl Words {
     /// Whether there was room.
     fn put(&mut self, field: Field, word: &str) -> bool {
         let word: String = word.chars().take(LENGTH_MOST).collect();
-        if self.words.len() >= WORDS_MOST || self.octets + word.len() > OCTETS_MOST {
+        if self.place as usize >= WORDS_MOST || self.octets + word.len() > OCTETS_MOST {
             return false;
         }
         self.place += 1;
@@ -253,6 +253,13 @@ mod tests {
         assert_eq!((often.len(), kept, often.last().map(|word| word.place)), (300, 255, Some(300)));
         let many: String = (0..20_000).map(|n| format!("w{n} ")).collect();
         assert_eq!((of(&many).len(), words_of(&many).len()), (WORDS_MOST, WORDS_MOST));
+        let mut apart = Words::default();
+        (0..20_000).for_each(|n| apart.add(Field::People, &format!("p{n}")));
+        let apart = apart.finish();
+        assert_eq!(
+            (apart.len(), apart.last().map(|word| word.place)),
+            (WORDS_MOST / 2, Some(15_999))
+        );
         let long: String = (0..9000).map(|n| format!("{n:064} ")).collect();
         assert_eq!(of(&long).len(), OCTETS_MOST / 64);
         let longer = of(&"\u{fc}x".repeat(100));

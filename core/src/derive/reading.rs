@@ -75,7 +75,8 @@ impl Derived {
     /// Its octets cannot be read.
     pub fn read<O: Octets>(mail: &mut O) -> Result<Self, O::Error> {
         let (structure, begin) = scanned(mail)?;
-        let header = Header::read(&begin);
+        let own = structure.parts.first().and_then(|mail| usize::try_from(mail.header.end).ok());
+        let header = Header::read(own.and_then(|end| begin.get(..end)).unwrap_or(&begin));
         let attachments = attachments(mail, &structure)?;
         let texts = texts(mail, &structure)?;
         let mut words = Words::default();

@@ -60,6 +60,12 @@ fn at_a_thousand_ranges_nothing_is_leapt_over() {
     assert_eq!(full.next(&numbers("2500"), 3000, 10), Some(span(2001, 2010)));
     assert_eq!(full.clone().taken(span(2991, 3000), 3000), None);
     assert!(full.clone().taken(span(2001, 2010), 3000).is_some());
+    let full_of = odd.union(&numbers("2001:2010,2012,2014,2016")).minus(&numbers("1,3,5,7"));
+    let wide = Derive { remaining: full_of, upto: 2020, ..full.clone() };
+    assert_eq!(wide.remaining.ranges().len(), RANGES_MOST);
+    assert_eq!(wide.next(&numbers("2005"), 2020, 1), Some(span(2016, 2016)), "it would be two");
+    assert_eq!(wide.clone().taken(span(2005, 2005), 2020), None);
+    assert_eq!(wide.next(&numbers("2010"), 2020, 1), Some(span(2010, 2010)));
     let lone = Derive { lone: numbers("2003,2500"), ..full.clone() };
     assert_eq!(lone.next(&none, 3000, 10), Some(span(2001, 2002)));
     // What is put back is owed, if at the price of its neighbours.

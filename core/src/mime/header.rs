@@ -1,5 +1,6 @@
 //! What the header of a mail says of people and of other mails.
 
+use crate::mime::encoded_word::bounded;
 use crate::mime::head::is_unseen;
 use mail_parser::{Address, HeaderName, HeaderValue, Message, MessageParser};
 use std::sync::LazyLock;
@@ -69,7 +70,8 @@ impl Header {
     #[must_use]
     pub fn read(raw: &[u8]) -> Self {
         let raw = raw.get(..super::HEADER_LIMIT).unwrap_or(raw);
-        std::panic::catch_unwind(|| FIELDS.parse_headers(raw).map(|message| Self::of(&message)))
+        let raw = bounded(raw.to_vec());
+        std::panic::catch_unwind(|| FIELDS.parse_headers(&raw).map(|message| Self::of(&message)))
             .ok()
             .flatten()
             .unwrap_or_default()
@@ -92,7 +94,8 @@ impl Header {
         let ids =
             |name: &HeaderName<'_>| first(message, name).and_then(HeaderValue::as_text).map(ids_of);
         header.message_id = ids(&HeaderName::MessageId).and_then(|ids| ids.into_iter().next());
-        header.in_reply_to = ends(ids(&HeaderName::InReplyTo).unwrap_or_default());
+        let answers = first(message, &HeaderName::InReplyTo).and_then(HeaderValue::as_text);
+        header.in_reply_to = ends(answers.map(answered).unwrap_or_default());
         header.references = ends(ids(&HeaderName::References).unwrap_or_default());
         header.list_id = ids(&HeaderName::ListId).and_then(|ids| ids.into_iter().next_back());
         header.list_id = header.list_id.map(|id| id.to_lowercase());
@@ -152,18 +155,32 @@ fn address(text: &str) -> Option<String> {
 
 /// The ids in a field: what stands in angle brackets without a blank; where nothing does, each word with an `@`.
 fn ids_of(text: &str) -> Vec<String> {
-    let inside = |piece: &str| piece.split_once('>').map(|(id, _)| id.to_owned());
-    let fits = |id: &String| {
-        !id.is_empty()
-            && id.len() <= WORD_MOST
-            && !id.contains(|c: char| c.is_whitespace() || c.is_control())
-    };
-    let ids: Vec<String> = text.split('<').skip(1).filter_map(inside).filter(fits).collect();
+    let ids = bracketed(text);
     if !ids.is_empty() {
         return ids;
     }
     let words = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | '<' | '>' | '"'));
-    words.filter(|word| word.contains('@')).map(str::to_owned).filter(fits).collect()
+    words.filter(|word| word.contains('@')).map(str::to_owned).filter(|id| is_id(id)).collect()
+}
+
+/// The ids of what a mail answers: all, where there is nothing else; of a sentence, which names people too, the
+/// last.
+fn answered(text: &str) -> Vec<String> {
+    let mut ids = bracketed(text);
+    let outside =
+        text.split('<').map(|piece| piece.rsplit_once('>').map_or(piece, |(_, behind)| behind));
+    let is_sentence = outside.flat_map(str::chars).any(char::is_alphanumeric);
+    if is_sentence { ids.split_off(ids.len().saturating_sub(1)) } else { ids }
+}
+
+fn bracketed(text: &str) -> Vec<String> {
+    let inside = |piece: &str| piece.split_once('>').map(|(id, _)| id.to_owned());
+    text.split('<').skip(1).filter_map(inside).filter(|id| is_id(id)).collect()
+}
+
+fn is_id(id: &str) -> bool {
+    let is_blank = |c: char| c.is_whitespace() || c.is_control();
+    !id.is_empty() && id.len() <= WORD_MOST && !id.contains(is_blank)
 }
 
 /// The first and the last of them.

@@ -42,9 +42,10 @@ impl Part {
 
     /// Whether it is shown as the mail's text: neither a file nor said to be one.
     fn is_text(&self) -> bool {
+        // What is all of a mail is its text, whatever it is called.
         let is_shown = matches!(self.head.media_type.as_str(), "text/plain" | "text/html")
             && self.head.disposition != Disposition::Attachment
-            && self.head.name.is_none();
+            && (self.head.name.is_none() || self.parent.is_none());
         // What was to have parts, and has none.
         let is_failed = self.kind == Kind::Leaf && self.head.is_multipart();
         is_shown || is_failed
@@ -134,7 +135,7 @@ impl Structure {
     }
 
     /// The parts that are read as the mail's text, in their order: of alternatives the plain one unless it is
-    /// blank, else the last; of what is related the first.
+    /// blank, else the last.
     #[must_use]
     pub fn text(&self) -> Vec<usize> {
         self.shown("text/plain")
@@ -167,9 +168,6 @@ impl Structure {
                     let best = each.iter().position(|one| one.is_preferred);
                     let best = best.or_else(|| each.iter().rposition(|one| !one.parts.is_empty()));
                     best.and_then(|best| each.into_iter().nth(best)).unwrap_or_default()
-                }
-                (_, "multipart/related") => {
-                    inner.first().map(|child| of(*child)).unwrap_or_default()
                 }
                 _ => inner.iter().map(|child| of(*child)).fold(Shown::default(), Shown::and),
             };

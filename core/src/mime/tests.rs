@@ -297,6 +297,11 @@ fn files_are_what_is_not_shown() {
     assert_eq!(scan(raw.as_bytes(), 3).text(), [2]);
     let raw = raw.replace("image/y", "text/html");
     assert_eq!(scan(raw.as_bytes(), 3).text(), [3]);
+    // All of a mail is its text, and so is what lies beside something that is shown otherwise.
+    let named = scan(b"Content-Type: text/html; name=x.html\n\nx", 3);
+    assert_eq!((named.text(), named.attachments().count()), (vec![0], 0));
+    let smil = "Content-Type: multipart/related; boundary=a\n\n--a\nContent-Type: application/smil\n\n1\n--a\n\n2\n--a--\n";
+    assert_eq!(scan(smil.as_bytes(), 3).text(), [2]);
     for number in ["", "0", "6", "1.", "1.1.1.1", "4.2", "x", "5.1", "-1", "99999999999"] {
         assert_eq!(structure.numbered(number), None, "{number}");
     }
@@ -335,6 +340,11 @@ fn a_header_names_people_and_other_mails() {
     assert_eq!(read.in_reply_to, ["one@x.y"]);
     assert_eq!(read.references, ["one@x.y", "three@x.y", "four@x.y"]);
     assert_eq!(read.list_id.as_deref(), Some("dev.lists.example"));
+    // A sentence names people, too: only the last is of a mail. Ids alone are all.
+    let old = header("In-Reply-To: Message from Bob <bob@x.y> of \"Monday\" <id@x.y>\n\n");
+    assert_eq!(old.in_reply_to, ["id@x.y"]);
+    assert_eq!(header("In-Reply-To: <a@x.y>,\n <b@x.y>\n\n").in_reply_to, ["a@x.y", "b@x.y"]);
+    assert_eq!(header("In-Reply-To: bob@x.y of Monday\n\n").in_reply_to, Vec::<String>::new());
     // Ids without brackets, and what is none.
     let bare =
         header("Message-ID: own@x.y\nReferences: one@x.y, two@x.y three\nIn-Reply-To: <>\n\n");

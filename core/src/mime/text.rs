@@ -2,8 +2,8 @@
 
 use crate::mime::decode::Decoder;
 use crate::mime::head::{Head, is_unseen};
+use crate::mime::html;
 use mail_parser::decoders::charsets::map::charset_decoder;
-use mail_parser::decoders::html::html_to_text;
 
 /// Octets of a part's body that are read as text.
 pub const TEXT_MOST: usize = 256 * 1024;
@@ -47,7 +47,7 @@ fn of_charset(charset: Option<&str>, octets: &[u8]) -> String {
 /// The text of HTML. A panic of the reader costs it.
 #[must_use]
 pub fn text_of_html(html: &str) -> String {
-    std::panic::catch_unwind(|| html_to_text(html)).unwrap_or_default()
+    std::panic::catch_unwind(|| html::text_of(html)).unwrap_or_default()
 }
 
 /// The beginning of a text in one line: blanks are one, what cannot be seen is none.
