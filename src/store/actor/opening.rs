@@ -70,11 +70,10 @@ impl StoreState {
         at: Micros,
     ) -> Result<Option<Result<AccountSnapshot, Failure>>, Trouble> {
         let known = self.guards.opened(open).filter(|rows| correction_of(rows, at).is_none());
-        if let Some(known) = &known
-            && !fault::checks_guards()
-        {
-            return Ok(Some(Ok(known.clone())));
-        }
+        let known = match known {
+            Some(known) if !fault::checks_guards() => return Ok(Some(Ok(known))),
+            known => known,
+        };
         let opened = open_account(&self.db.writer, open, HandOut::Look, at).await?;
         if let (Some(known), Ok(there)) = (&known, &opened) {
             fault::same("an account as it is handed out", Some(&there.rows), known);
