@@ -26,6 +26,7 @@ pub const POINTS: &[&str] = &[
     "panic.reader",
     "panic.admin",
     "hang.session",
+    "slow.commit",
 ];
 
 /// How far a test has moved the wall clock, in microseconds: the seconds in the file that
@@ -58,6 +59,22 @@ pub async fn hang(name: &'static str) {
 /// Passes a point at which a test makes a task hang: nothing, without the `faults` feature.
 #[cfg(not(feature = "faults"))]
 pub fn hang(_name: &'static str) -> std::future::Ready<()> {
+    std::future::ready(())
+}
+
+/// Passes a point at which a test makes the disk slow: so long that what it waits for, and not a busy machine,
+/// says what comes together meanwhile.
+#[cfg(feature = "faults")]
+pub async fn slow(name: &'static str) {
+    if armed(name) {
+        #[expect(clippy::disallowed_methods, reason = "a test's slow disk")]
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+/// Passes a point at which a test makes the disk slow: nothing, without the `faults` feature.
+#[cfg(not(feature = "faults"))]
+pub fn slow(_name: &'static str) -> std::future::Ready<()> {
     std::future::ready(())
 }
 

@@ -159,6 +159,7 @@ impl StoreState {
         guards: Guards,
     ) -> Result<(), Trouble> {
         fault::pass("store.before_commit");
+        fault::slow("slow.commit").await;
         tx.commit().await?;
         self.guards = guards;
         self.numbers = Some(numbers);
