@@ -8,4 +8,5 @@ mod place;
 mod remembered;
 mod spent;
 pub mod start_error;
+pub mod switchboard;
 pub mod wiring;

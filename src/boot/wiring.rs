@@ -5,7 +5,6 @@
 )]
 
 use crate::account::args::{AccountArgs, Progress};
-use crate::account::message::{NotObeyed, Obeyed};
 use crate::bodies::PackDir;
 use crate::bodies::disk::RealDisk;
 use crate::boot::claims::{Claims, may_take_over};
@@ -15,6 +14,7 @@ use crate::boot::place::pool_of;
 use crate::boot::remembered::Remembered;
 use crate::boot::spent::SpentStore;
 use crate::boot::start_error::StartError;
+use crate::boot::switchboard::Switchboard;
 use crate::clock::Clock;
 use crate::config::{Account, Config};
 use crate::connection::args::ConnectionArgs;
@@ -23,13 +23,13 @@ use crate::provider::{Credential, Credits, Endpoint};
 use crate::reply::ReplyTo;
 use crate::store::actor::StoreArgs;
 use crate::store::message::{StoreMsg, StoreRequest};
-use crate::store::orders::{Control, OpenAccount};
-use crate::store::{Database, Disagreement, Done, Reader, adopt, agree};
+use crate::store::orders::OpenAccount;
+use crate::store::{Database, Disagreement, Reader, adopt, agree};
 use crate::supervision::accounts::{AccountsMsg, AccountsRequest};
 use crate::supervision::root::{Root, RootArgs, RootMsg};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
-use postrider_core::account::follow::{Command, Conflict, Rules};
+use postrider_core::account::follow::Rules;
 use postrider_core::failure::Failure;
 use postrider_core::provider::server::Server;
 use postrider_core::recovery::decide::Policy;
@@ -51,8 +51,6 @@ const SETTLE: Duration = Duration::from_secs(4);
 const SHUTDOWN: Duration = Duration::from_secs(2);
 /// How long the database may take to close.
 const CLOSE: Duration = Duration::from_secs(2);
-/// Longest wait for what a command has changed to be durable: longer than the database may take to refuse it.
-const COMMAND: Duration = Duration::from_secs(50);
 
 /// The running engine.
 #[derive(Debug)]
@@ -433,53 +431,6 @@ impl Engine {
         }
         // Closing folds the log in; a disk that hangs must not hold the exit.
         drop(tokio::time::timeout(CLOSE, self.db.close()).await);
-    }
-}
-
-/// Where commands and control writes go.
-#[derive(Clone, Debug)]
-pub struct Switchboard {
-    store: Handle<StoreMsg>,
-    accounts: Handle<AccountsMsg>,
-}
-
-impl Switchboard {
-    /// Gives an account a command; answered when it is durable.
-    pub async fn command(&self, account: &str, command: Command) -> Obeyed {
-        let (done, answer) = oneshot::channel();
-        let reply = ReplyTo::new(move |answer: Option<Obeyed>| drop(done.send(answer)));
-        self.accounts.send(AccountsRequest::Command(account.to_owned(), command, reply));
-        match tokio::time::timeout(COMMAND, answer).await {
-            Ok(Ok(Some(obeyed))) => obeyed,
-            Ok(_) => Err(Conflict("the account's actor has just ended; ask again").into()),
-            Err(_) => Err(NotObeyed::Late),
-        }
-    }
-
-    /// The same, for who needs no answer.
-    pub fn tell(&self, account: &str, command: Command) {
-        self.accounts.send(AccountsRequest::Command(
-            account.to_owned(),
-            command,
-            ReplyTo::new(|_| ()),
-        ));
-    }
-
-    /// Writes something of an operator.
-    ///
-    /// # Errors
-    /// Class storage.
-    pub async fn control(&self, control: Control, deadline: Duration) -> Result<Done, Failure> {
-        let (done, answer) = oneshot::channel();
-        let reply =
-            ReplyTo::new(move |answer: Option<Result<Done, Failure>>| drop(done.send(answer)));
-        self.store.send(StoreRequest::Control(control, reply));
-        let late = || Failure::storage("the database did not answer in time");
-        let answer = tokio::time::timeout(deadline, answer).await.map_err(|_| late())?;
-        answer
-            .ok()
-            .flatten()
-            .unwrap_or_else(|| Err(Failure::storage("the store ended before it answered")))
     }
 }
 

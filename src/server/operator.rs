@@ -7,7 +7,8 @@
 use crate::account::message::Obeyed;
 use crate::admin::{NotPurged, Operator, Soon};
 use crate::bodies::PackDir;
-use crate::boot::wiring::{Engine, Switchboard};
+use crate::boot::switchboard::Switchboard;
+use crate::boot::wiring::Engine;
 use crate::connection::message::LimitsView;
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
