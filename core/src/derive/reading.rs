@@ -68,37 +68,55 @@ pub struct Derived {
     pub is_lenient: bool,
 }
 
+/// Whether the words of a mail are read, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// They are.
+    WithWords,
+    /// Nobody looks for them.
+    WithoutWords,
+}
+
 impl Derived {
     /// Reads a mail.
     ///
     /// # Errors
     /// Its octets cannot be read.
-    pub fn read<O: Octets>(mail: &mut O) -> Result<Self, O::Error> {
+    pub fn read<O: Octets>(mail: &mut O, reads: Reads) -> Result<Self, O::Error> {
         let (structure, begin) = scanned(mail)?;
         let own = structure.parts.first().and_then(|mail| usize::try_from(mail.header.end).ok());
         let header = Header::read(own.and_then(|end| begin.get(..end)).unwrap_or(&begin));
         let attachments = attachments(mail, &structure)?;
         let texts = texts(mail, &structure)?;
-        let mut words = Words::default();
-        words.add(Field::Subject, &header_facts(&begin).subject.unwrap_or_default());
-        for person in &header.people {
-            words.add(Field::People, person.name.as_deref().unwrap_or_default());
-            words.add(Field::People, &person.address);
-        }
-        for name in attachments.iter().filter_map(|file| file.name.as_deref()) {
-            words.add(Field::File, name);
-        }
-        texts.iter().for_each(|text| words.add(Field::Text, text));
+        let words = match reads {
+            Reads::WithWords => words(&begin, &header, &attachments, &texts),
+            Reads::WithoutWords => Vec::new(),
+        };
         let mut snippets = texts.iter().map(|text| snippet(text));
         Ok(Self {
             keys: keys(&header),
             header,
             snippet: snippets.find(|text| !text.is_empty()).unwrap_or_default(),
             attachments,
-            words: words.finish(),
+            words,
             is_lenient: structure.is_lenient,
         })
     }
+}
+
+/// The words of its subject, of who is named, of its files' names and of its texts.
+fn words(begin: &[u8], header: &Header, attachments: &[Attachment], texts: &[String]) -> Vec<Word> {
+    let mut words = Words::default();
+    words.add(Field::Subject, &header_facts(begin).subject.unwrap_or_default());
+    for person in &header.people {
+        words.add(Field::People, person.name.as_deref().unwrap_or_default());
+        words.add(Field::People, &person.address);
+    }
+    for name in attachments.iter().filter_map(|file| file.name.as_deref()) {
+        words.add(Field::File, name);
+    }
+    texts.iter().for_each(|text| words.add(Field::Text, text));
+    words.finish()
 }
 
 /// A mail's structure, and its first octets.
@@ -198,7 +216,7 @@ mod tests {
 
     fn derived(raw: &str, piece: usize) -> (Derived, u64) {
         let mut mail = Pieces { raw: raw.as_bytes(), piece, read: 0 };
-        let derived = Derived::read(&mut mail).unwrap();
+        let derived = Derived::read(&mut mail, Reads::WithWords).unwrap();
         (derived, mail.read)
     }
 
@@ -290,6 +308,6 @@ mod tests {
                 Err("damaged")
             }
         }
-        assert_eq!(Derived::read(&mut Damaged), Err("damaged"));
+        assert_eq!(Derived::read(&mut Damaged, Reads::WithoutWords), Err("damaged"));
     }
 }

@@ -14,6 +14,16 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// As a header calls it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Base64 => "base64",
+            Self::QuotedPrintable => "quoted-printable",
+        }
+    }
+
     /// By what a header calls it.
     #[must_use]
     pub fn named(name: &str) -> Self {

@@ -31,7 +31,7 @@ fn the_highest_is_next_and_what_has_come_before_it() {
     assert_eq!(half.next(&none, 100, 10), Some(span(60, 60)));
     assert_eq!(half.next(&numbers("45:70"), 105, 10), Some(span(45, 50)));
     assert_eq!(half.next(&numbers("70"), 105, 10), Some(span(101, 105)), "derived already");
-    assert_eq!(half.behind(105), 56);
+    assert_eq!(half.owed(105), numbers("1:50,60,101:105"));
     assert_eq!(state(9, "").next(&none, 9, 10), None);
 }
 
@@ -85,21 +85,21 @@ fn at_a_thousand_ranges_nothing_is_leapt_over() {
 #[test]
 fn who_ends_the_process_twice_is_left_out() {
     let asks = |state: Derive, span| state.asks(Some(span));
-    let killed = asks(Derive::new(VERSION), span(1, 10)).begun(VERSION, false);
+    let killed = asks(Derive::new(VERSION), span(1, 10)).begun(VERSION);
     assert_eq!((killed.asked, &killed.lone), (None, &numbers("1:10")));
     assert_eq!(killed.next(&Numbers::new(), 20, 10), Some(span(11, 20)));
     assert_eq!(killed.next(&Numbers::new(), 10, 10), Some(span(10, 10)));
     let one_less = killed.clone().taken(span(10, 10), 10).unwrap();
     assert_eq!(one_less.lone, numbers("1:9"));
-    let again = asks(killed.clone(), span(10, 10)).begun(VERSION, false);
+    let again = asks(killed.clone(), span(10, 10)).begun(VERSION);
     assert_eq!((&again.left_out, &again.lone), (&numbers("10"), &numbers("1:9")));
     // One alone that did not come alone before is asked alone once more.
-    let one = asks(Derive::new(VERSION), span(3, 3)).begun(VERSION, false);
+    let one = asks(Derive::new(VERSION), span(3, 3)).begun(VERSION);
     assert_eq!((&one.left_out, &one.lone), (&numbers(""), &numbers("3")));
     // A process that was told to end has said nothing of what it parsed.
-    assert_eq!(asks(killed.clone(), span(10, 10)).begun(VERSION, true), killed);
+    assert_eq!(asks(killed.clone(), span(10, 10)).asks(None).begun(VERSION), killed);
     // Other code, and other bytes, are tried.
-    assert_eq!(again.clone().begun(VERSION + 1, false), Derive::new(VERSION + 1));
+    assert_eq!(again.clone().begun(VERSION + 1), Derive::new(VERSION + 1));
     let mut other = again;
     other.put_back(&numbers("10"));
     assert_eq!(other.left_out, Numbers::new());
@@ -173,7 +173,8 @@ impl World {
 
     fn restart(&mut self, ended_well: bool) {
         let version = self.version;
-        let state = self.state().clone().begun(version, ended_well);
+        let state = self.state().clone();
+        let state = if ended_well { state.asks(None) } else { state }.begun(version);
         self.state = Some(state);
         self.live = Numbers::new();
     }
@@ -272,7 +273,7 @@ proptest! {
             prop_assert!(turns <= 3 * world.newest + 10, "{:?}", world.state);
         }
         let newest = world.newest;
-        prop_assert_eq!(world.state().behind(newest), 0);
+        prop_assert_eq!(world.state().owed(newest), Numbers::new());
         let left_out = world.state().left_out().clone();
         for (number, bytes) in &world.messages {
             let is_left_out = left_out.contains(*number);
