@@ -5,6 +5,7 @@ use postrider_core::mail::body::{BodyHash, StoredBody};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -55,37 +56,49 @@ impl BodyReader {
     /// # Errors
     /// [`Damage`], by variant.
     pub fn copy(&mut self, body: &StoredBody, out: &mut impl Write) -> Result<(), Damage> {
-        let (pack, mut offset) = (body.pack, body.offset);
+        let mut hash = Sha256::new();
+        self.pieces(body, 0..body.length, &mut |piece| {
+            hash.update(piece);
+            out.write_all(piece).map_err(Damage::Out)
+        })?;
+        let found = BodyHash(hash.finalize().into());
+        if found == body.hash { Ok(()) } else { Err(Damage::Hash { wanted: body.hash, found }) }
+    }
+
+    /// Hands over a part of a body in pieces of 64 KiB, whose hash nobody can check.
+    ///
+    /// # Errors
+    /// [`Damage::Unreadable`], and what `take` says.
+    pub fn pieces<E: From<Damage>>(
+        &mut self,
+        body: &StoredBody,
+        part: Range<u64>,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let pack = body.pack;
         let unreadable =
             |offset: u64, source: io::Error| Damage::Unreadable { pack, offset, source };
+        let mut offset = body.offset.saturating_add(part.start);
+        let end = body.offset.saturating_add(part.end.min(body.length));
         // One of no octets may lie in a pack that was never begun.
-        if body.length == 0 {
-            let found = BodyHash(Sha256::new().finalize().into());
-            return if found == body.hash {
-                Ok(())
-            } else {
-                Err(Damage::Hash { wanted: body.hash, found })
-            };
+        if offset >= end {
+            return Ok(());
         }
         if self.open.as_ref().is_none_or(|(open, _)| *open != pack) {
             let file = File::open(path_of(&self.dir, pack)).map_err(|e| unreadable(offset, e))?;
             self.open = Some((pack, file));
         }
         let Some((_, file)) = &self.open else {
-            return Err(unreadable(offset, io::ErrorKind::NotFound.into()));
+            return Err(unreadable(offset, io::ErrorKind::NotFound.into()).into());
         };
-        let mut hash = Sha256::new();
-        let end = offset.saturating_add(body.length);
         while offset < end {
             let want = usize::try_from(end - offset).unwrap_or(usize::MAX).min(self.buffer.len());
             let Some(piece) = self.buffer.get_mut(..want) else { break };
             file.read_exact_at(piece, offset).map_err(|e| unreadable(offset, e))?;
-            hash.update(&*piece);
-            out.write_all(piece).map_err(Damage::Out)?;
+            take(piece)?;
             offset += want as u64;
         }
-        let found = BodyHash(hash.finalize().into());
-        if found == body.hash { Ok(()) } else { Err(Damage::Hash { wanted: body.hash, found }) }
+        Ok(())
     }
 
     /// Hashes a body without keeping it.
