@@ -54,6 +54,8 @@ pub struct Model {
     pub held: i64,
     /// Their octets.
     pub held_octets: i64,
+    /// Which of its messages are still to be derived: JSON.
+    pub derive: Option<String>,
 }
 
 /// Tables are joined by hand where they are read.

@@ -2,10 +2,12 @@
 //! stripped.
 
 pub mod account;
+pub mod attachment;
 pub mod body;
 pub mod counter;
 pub mod credential;
 pub mod cursor;
+pub mod derived;
 pub mod event;
 pub mod failure;
 pub mod feed;

@@ -13,7 +13,17 @@ pub struct Later {
 }
 
 /// All of them, oldest first.
-pub const LATER: &[Later] = &[];
+pub const LATER: &[Later] = &[Later {
+    name: "m0014_derived",
+    up: "ALTER TABLE account ADD COLUMN derive text; \
+         CREATE TABLE derived (message bigint PRIMARY KEY, account bigint NOT NULL, rank bigint NOT NULL, \
+         received_at bigint NOT NULL, snippet text NOT NULL, attachments bigint NOT NULL, list_id text, \
+         parse text NOT NULL, error text, version bigint NOT NULL); \
+         CREATE TABLE attachment (message bigint NOT NULL, part text COLLATE \"C\" NOT NULL, type text NOT NULL, name text, \
+         inline boolean NOT NULL, content_id text, encoding text NOT NULL, \"offset\" bigint NOT NULL, \
+         octets bigint NOT NULL, size bigint NOT NULL, sha256 bytea NOT NULL, PRIMARY KEY (message, part));",
+    down: "DROP TABLE attachment; DROP TABLE derived; ALTER TABLE account DROP COLUMN derive;",
+}];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.
 pub(crate) const BEGAN: usize = 13;

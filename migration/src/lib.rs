@@ -22,6 +22,7 @@ mod m0010_names;
 mod m0011_counts;
 mod m0012_bodies;
 mod m0013_refused;
+mod m0014_derived;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_counts::Migration),
             Box::new(m0012_bodies::Migration),
             Box::new(m0013_refused::Migration),
+            Box::new(m0014_derived::Migration),
         ]
     }
 }

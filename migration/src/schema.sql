@@ -9,7 +9,7 @@ CREATE TABLE account (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, name text N
     incarnation integer NOT NULL, opened_at integer, listed_at integer, list_look text, history TEXT,
     parked_for TEXT, sizes_estimated BOOLEAN NOT NULL DEFAULT FALSE, keep BOOLEAN NOT NULL DEFAULT FALSE,
     stamped_at BIGINT, owner TEXT, feed TEXT, held BIGINT NOT NULL DEFAULT 0,
-    held_octets BIGINT NOT NULL DEFAULT 0);
+    held_octets BIGINT NOT NULL DEFAULT 0, derive TEXT);
 CREATE UNIQUE INDEX account_name ON account (name);
 
 CREATE TABLE folder (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, account integer NOT NULL,
@@ -97,5 +97,14 @@ CREATE TABLE body (id INTEGER NOT NULL PRIMARY KEY, hash BLOB NOT NULL, pack INT
     "offset" INTEGER NOT NULL, length INTEGER NOT NULL, stored_at INTEGER NOT NULL);
 CREATE UNIQUE INDEX body_hash ON body (hash);
 CREATE INDEX body_place ON body (pack, "offset") WHERE length > 0;
+
+CREATE TABLE derived (message INTEGER NOT NULL PRIMARY KEY, account BIGINT NOT NULL, rank BIGINT NOT NULL,
+    received_at BIGINT NOT NULL, snippet TEXT NOT NULL, attachments BIGINT NOT NULL, list_id TEXT,
+    parse TEXT NOT NULL, error TEXT, version BIGINT NOT NULL);
+
+CREATE TABLE attachment (message BIGINT NOT NULL, part TEXT NOT NULL, type TEXT NOT NULL, name TEXT,
+    inline BOOLEAN NOT NULL, content_id TEXT, encoding TEXT NOT NULL, "offset" BIGINT NOT NULL,
+    octets BIGINT NOT NULL, size BIGINT NOT NULL, sha256 BLOB NOT NULL,
+    PRIMARY KEY (message, part)) WITHOUT ROWID;
 
 INSERT INTO counter (name, next) VALUES ('message', 1), ('event', 1), ('folder', 1);

@@ -5,8 +5,10 @@
 use crate::clock::Clock;
 use crate::fault;
 use crate::reply::ReplyTo;
-use crate::store::apply::{Done, Guards, Numbers, Portion, Quiet, control, write_quiet};
+use crate::store::apply::{Done, Guards, Numbers, Portion, Quiet, control, derive, write_quiet};
+use crate::store::arrivals::Arrivals;
 use crate::store::connect::Database;
+use crate::store::derive::{DeriveAnswer, DeriveOrder, DeriveStands};
 use crate::store::failure::Trouble;
 use crate::store::in_hand::InHand;
 use crate::store::instance::StartCount;
@@ -48,15 +50,14 @@ pub struct StoreState {
     clock: Clock,
     waiting: VecDeque<Waiting>,
     controls: VecDeque<(Order, ReplyTo<Result<Done, Failure>>)>,
+    /// What is derived: each goes when neither a control write nor a page has waited longer.
+    derives: VecDeque<(DeriveOrder, ReplyTo<DeriveAnswer>)>,
     quiet: Quiet,
     /// As the last transaction has left them, where that is known: nobody else writes.
     numbers: Option<Numbers>,
     /// The same of the rows that commits compare with.
     guards: Guards,
-    /// Told the number of the last durable event.
-    events: watch::Sender<i64>,
-    /// Told who has the database for good.
-    taken: watch::Sender<Option<String>>,
+    listeners: Listeners,
     registry: Registry,
     timers: Timers,
     process: ThisProcess,
@@ -65,6 +66,17 @@ pub struct StoreState {
     unsure: bool,
     /// The last transaction failed.
     troubled: bool,
+}
+
+/// Who is told what the database has become.
+#[derive(Debug)]
+struct Listeners {
+    /// The number of the last durable event.
+    events: watch::Sender<i64>,
+    /// Who has the database for good.
+    taken: watch::Sender<Option<String>>,
+    /// What has come.
+    arrivals: Arrivals,
 }
 
 /// Messages of its own that are on their way, and what hurries them.
@@ -90,6 +102,8 @@ pub struct StoreArgs {
     pub events: watch::Sender<i64>,
     /// Told who has the database for good.
     pub taken: watch::Sender<Option<String>>,
+    /// Told what has come.
+    pub arrivals: Arrivals,
     /// Where it is seen.
     pub registry: Registry,
     /// Counted before the first thing that is stored.
@@ -111,17 +125,17 @@ impl Actor for StoreActor {
         if args.db.file().is_none() {
             me.send_after(LOOK, || StoreMsg::Look);
         }
-        let StoreArgs { db, clock, events, taken, registry, start, restarted } = args;
+        let StoreArgs { db, clock, events, taken, arrivals, registry, start, restarted } = args;
         Ok(StoreState {
             db,
             clock,
             waiting: VecDeque::new(),
             controls: VecDeque::new(),
+            derives: VecDeque::new(),
             quiet: Quiet::default(),
             numbers: None,
             guards: Guards::default(),
-            events,
-            taken,
+            listeners: Listeners { events, taken, arrivals },
             registry,
             timers: Timers::default(),
             process: ThisProcess::new(start, restarted),
@@ -170,7 +184,8 @@ impl Actor for StoreActor {
             state.timers.quiet = true;
             me.send_after(QUIET, || StoreMsg::WriteQuiet);
         }
-        let waits = !state.waiting.is_empty() || !state.controls.is_empty();
+        let waits =
+            !state.waiting.is_empty() || !state.controls.is_empty() || !state.derives.is_empty();
         if state.log.awaits_pause() {
             me.send_after(fold::PAUSE, || StoreMsg::Pause);
         }
@@ -203,6 +218,9 @@ impl StoreState {
             }
             StoreRequest::Control(control, reply) => {
                 self.controls.push_back((Order::Control(control), reply));
+            }
+            StoreRequest::Derive(order, reply) => {
+                self.derives.push_back((order, reply));
             }
             StoreRequest::Proved(account, proof) => {
                 self.quiet.proved(account, proof);
@@ -237,19 +255,15 @@ impl StoreState {
         for _ in 0..self.controls.len() {
             self.work_control().await;
         }
-        if self.waiting.is_empty() {
-            return;
+        match self.waiting.front() {
+            Some(Waiting::Open(..)) => self.work_open().await,
+            Some(Waiting::Commit(..)) => self.work_commits().await,
+            None => {}
         }
-        if let Some(Waiting::Open(..)) = self.waiting.front() {
-            if let Some(Waiting::Open(open, anew, reply)) = self.waiting.pop_front() {
-                let answer = within(DEADLINE, Box::pin(self.open(&open, anew))).await;
-                if let Err(why) = &answer {
-                    self.failed(why);
-                }
-                reply.send(answer.unwrap_or_else(|e| Err(e.of_account())));
-            }
-            return;
-        }
+        self.work_derived().await;
+    }
+
+    async fn work_commits(&mut self) {
         let mut taken = Vec::new();
         let started = self.clock.now().mono;
         let committed = within(DEADLINE, Box::pin(self.transaction(&mut taken))).await;
@@ -272,10 +286,44 @@ impl StoreState {
             }
         };
         self.told_of(failure.as_ref());
+        let mono = self.clock.now().mono;
         for commit in taken {
+            if let (None, Some(page)) = (&failure, commit.stored()) {
+                self.listeners.arrivals.stored(page, mono);
+            }
             commit.tell(failure.as_ref());
         }
         fault::pass("store.answered");
+    }
+
+    /// One write of what is derived, in a transaction of its own: pages and what is kept of their rows know nothing
+    /// of it.
+    async fn work_derived(&mut self) {
+        let Some((order, reply)) = self.derives.pop_front() else { return };
+        let written = within(DEADLINE, Box::pin(self.derive(&order))).await;
+        if let Err(why) = &written {
+            self.failed(why);
+        }
+        reply.send(written.map_err(|why| why.of_write()));
+    }
+
+    async fn derive(&mut self, order: &DeriveOrder) -> Result<Option<DeriveStands>, Trouble> {
+        self.renewed().await?;
+        self.process.count_start(&self.db).await?;
+        let tx = self.begin().await?;
+        let (stands, is_changed) = match derive(&tx, order).await {
+            Ok(done) => done,
+            Err(why) => return Err(tx.undo(why).await),
+        };
+        if is_changed {
+            fault::pass("store.derived");
+            tx.commit().await?;
+            self.told_of(None);
+            fault::pass("store.derived_kept");
+        } else {
+            tx.rollback().await?;
+        }
+        Ok(stands)
     }
 
     /// One control write, or a piece of a long one, between the transactions of pages.
@@ -416,7 +464,7 @@ impl StoreState {
 
     /// Tells the number of the last durable event.
     fn tell(&self, last: i64) {
-        self.events.send_if_modified(|told| {
+        self.listeners.events.send_if_modified(|told| {
             let news = *told != last;
             *told = last;
             news

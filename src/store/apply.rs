@@ -4,6 +4,7 @@
 mod applied;
 mod clock;
 mod control;
+mod derive;
 mod feed;
 mod guards;
 mod messages;
@@ -19,6 +20,7 @@ pub(super) use applied::{Applied, Care};
 pub(super) use clock::{bring_back, correction_of};
 pub use control::Done;
 pub(super) use control::{Portion, control};
+pub(super) use derive::derive;
 pub(super) use guards::Guards;
 pub(super) use numbers::Numbers;
 pub(super) use opening::{HandOut, Opened, open_account};

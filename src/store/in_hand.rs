@@ -2,6 +2,7 @@
 
 use crate::reply::ReplyTo;
 use crate::store::apply::{Applied, Care, Guards, Numbers, commit};
+use crate::store::arrivals::StoredPage;
 use crate::store::failure::Trouble;
 use crate::store::transaction::Transaction;
 use postrider_core::commit::change::{Commit, CommitAnswer};
@@ -14,12 +15,13 @@ pub(super) struct InHand {
     reply: ReplyTo<CommitAnswer>,
     answer: Option<CommitAnswer>,
     broken: Option<Failure>,
+    stored: Option<StoredPage>,
 }
 
 impl InHand {
     /// Nothing is written of it so far.
     pub(super) fn new(commit: Box<Commit>, reply: ReplyTo<CommitAnswer>) -> Self {
-        Self { commit, reply, answer: None, broken: None }
+        Self { commit, reply, answer: None, broken: None, stored: None }
     }
 
     /// Writes it; what comes of it is told once the transaction is kept. A row that cannot be read, one
@@ -32,7 +34,7 @@ impl InHand {
         guards: &mut Guards,
         care: Care,
     ) -> Result<(), Trouble> {
-        let change = &self.commit.change;
+        let (change, before) = (&self.commit.change, *numbers);
         let span = tracing::debug_span!(
             "postrider.store.commit",
             account.id = self.commit.account.0,
@@ -41,6 +43,7 @@ impl InHand {
             size_bytes = change.page().map(postrider_core::mail::page::Page::octets),
         );
         let applied = commit(tx, numbers, guards, &self.commit, care).instrument(span).await;
+        self.stored = Some(numbers.page_since(before, self.commit.account));
         (self.answer, self.broken) = match applied {
             Ok(Applied::Done(rows)) => (Some(CommitAnswer::Done(rows)), None),
             Ok(Applied::Refused(refusal, rows)) => {
@@ -59,6 +62,11 @@ impl InHand {
         &self.commit
     }
 
+    /// What it has brought, once the transaction is kept.
+    pub(super) fn stored(&self) -> Option<StoredPage> {
+        self.stored
+    }
+
     /// Messages of its page.
     pub(super) fn rows(&self) -> usize {
         self.commit.change.page().map_or(0, |page| page.rows.len())
@@ -66,7 +74,7 @@ impl InHand {
 
     /// Answers: the transaction is kept, or has failed, and then nothing of it remains.
     pub(super) fn tell(self, failure: Option<&Failure>) {
-        let Self { commit, reply, answer, broken } = self;
+        let Self { commit, reply, answer, broken, .. } = self;
         reply.send(match (failure, answer) {
             (None, Some(answer)) => answer,
             (None, None) => {

@@ -3,6 +3,7 @@
 use crate::handle::{Queued, Served};
 use crate::reply::ReplyTo;
 use crate::store::apply::Done;
+use crate::store::derive::{DeriveAnswer, DeriveOrder};
 use crate::store::orders::{Control, OpenAccount};
 use postrider_core::commit::change::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
@@ -22,6 +23,8 @@ pub enum StoreRequest {
     Open(OpenAccount, bool, ReplyTo<Result<AccountSnapshot, Failure>>),
     /// A control write.
     Control(Control, ReplyTo<Result<Done, Failure>>),
+    /// What is derived of mail: behind every commit and control write. None where the account is gone.
+    Derive(DeriveOrder, ReplyTo<DeriveAnswer>),
     /// What was proved without changing anything: written with the next page, or within a minute. Nothing
     /// answers this: what dies with the process, or the actor, the next pass proves again.
     Proved(AccountId, QuietProof),

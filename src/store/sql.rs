@@ -6,6 +6,7 @@ pub(super) mod commit;
 pub(super) mod control;
 pub(super) mod counts;
 pub(super) mod credential;
+pub(super) mod derive;
 pub(super) mod feeds;
 pub(super) mod held;
 pub(super) mod inserts;

@@ -31,18 +31,18 @@ async fn write_apart(
 
 impl StoreState {
     /// What the writing connection is in is known from here on.
-    async fn renewed(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn renewed(&mut self) -> Result<(), Trouble> {
         if self.unsure {
             self.guards = Guards::default();
             let renewed = self.db.renew_writer().await;
             if let Err(Trouble::Taken(who)) = &renewed {
-                self.taken.send_replace(Some(who.clone()));
+                self.listeners.taken.send_replace(Some(who.clone()));
             }
             renewed?;
             self.numbers = None;
             // A COMMIT without its answer has told nobody; and a server may come back as one that lacks what was
             // told (a standby that was promoted): then all numbers go on further up.
-            let told = *self.events.borrow();
+            let told = *self.listeners.events.borrow();
             // In a transaction that writes: behind whatever the connection before may still be keeping.
             let tx = self.db.begin().await?;
             let last = tx.ask_one(NextEvent {}).await?.map(|event| event.next - 1);

@@ -1,6 +1,6 @@
 //! Handing an account out: as it is known, as it is read, or in a transaction that raises its incarnation.
 
-use super::{StoreState, written};
+use super::{DEADLINE, StoreState, Waiting, within, written};
 use crate::fault;
 use crate::store::apply::{
     Guards, HandOut, Opened, Quiet, bring_back, correction_of, open_account, write_quiet,
@@ -13,7 +13,18 @@ use postrider_core::run::event::AccountSnapshot;
 use postrider_core::time::Micros;
 
 impl StoreState {
-    pub(super) async fn open(
+    /// The account that waits in front.
+    pub(super) async fn work_open(&mut self) {
+        if let Some(Waiting::Open(open, anew, reply)) = self.waiting.pop_front() {
+            let answer = within(DEADLINE, Box::pin(self.open(&open, anew))).await;
+            if let Err(why) = &answer {
+                self.failed(why);
+            }
+            reply.send(answer.unwrap_or_else(|e| Err(e.of_account())));
+        }
+    }
+
+    async fn open(
         &mut self,
         open: &OpenAccount,
         anew: bool,

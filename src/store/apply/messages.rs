@@ -13,6 +13,7 @@ use postrider_core::commit::rows::{LocationRow, MessageRow};
 use postrider_core::commit::tally::Tally;
 use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
 use serde::Serialize;
 
@@ -30,6 +31,11 @@ pub(super) async fn save(
     db.put_rows(writes.created.iter().map(|m| body_row(m, at))).await?;
     db.put_rows(writes.created.into_iter().map(|m| message_row(m, account, at))).await?;
     db.put_rows(writes.locations.iter().map(location_row)).await?;
+    let created = writes.events.iter().filter(|event| event.kind == EventKind::MessageCreated);
+    created
+        .filter(|event| !event.backfill)
+        .filter_map(|event| event.message)
+        .for_each(|message| numbers.came(message));
     let mut rows = Vec::with_capacity(writes.events.len());
     for event in &writes.events {
         rows.push(event_row(event, account, numbers)?);

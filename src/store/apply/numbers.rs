@@ -2,11 +2,12 @@
 //! a purge. A transaction takes them from its counters; a database with sequences would take them
 //! from those.
 
+use crate::store::arrivals::StoredPage;
 use crate::store::failure::Trouble;
 use crate::store::sql::commit::{Counters, NextNumber, SaveCounters};
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::commit::ledger::Ledger;
-use postrider_core::mail::id::FolderId;
+use postrider_core::mail::id::{AccountId, FolderId, MessageId};
 use postrider_core::time::Micros;
 use std::sync::LazyLock;
 
@@ -16,6 +17,8 @@ pub(in crate::store) struct Numbers {
     message: i64,
     event: i64,
     folder: i64,
+    /// The highest of a message that is no history.
+    live: i64,
     /// When the transaction began that hands them out: the time of its events.
     at: Micros,
 }
@@ -23,7 +26,7 @@ pub(in crate::store) struct Numbers {
 impl Numbers {
     /// As the transaction that begins now finds them.
     pub(in crate::store) async fn load(db: &Transaction, at: Micros) -> Result<Self, Trouble> {
-        let mut numbers = Self { message: 1, event: 1, folder: 1, at };
+        let mut numbers = Self { message: 1, event: 1, folder: 1, live: 0, at };
         for NextNumber { name, next } in db.ask(Counters {}).await? {
             match name.as_str() {
                 "message" => numbers.message = next,
@@ -54,6 +57,17 @@ impl Numbers {
     /// The number of the last event.
     pub(in crate::store) fn last_event(self) -> i64 {
         self.event - 1
+    }
+
+    /// This message has just come to its server.
+    pub(super) fn came(&mut self, message: MessageId) {
+        self.live = self.live.max(message.0);
+    }
+
+    /// The page that has brought its account from those numbers to these.
+    pub(in crate::store) fn page_since(self, before: Self, account: AccountId) -> StoredPage {
+        let numbers = (before.message, self.message);
+        StoredPage { account, numbers, is_history: self.live < before.message }
     }
 
     /// The next event's.

@@ -10,6 +10,7 @@ use crate::store::sql::control::{
     PurgeMessages, PurgeNotes, PurgeRunHours, PurgeRuns, PurgeSpent, PurgedBodies,
 };
 use crate::store::sql::counts::{UncountLocations, UncountPurged};
+use crate::store::sql::derive::{PurgeAttachments, PurgeDerived};
 use crate::store::sql::feeds::{PurgeFeeds, PurgeOwed};
 use crate::store::sql::query::Document;
 use crate::store::sql::setting::ForgetSetting;
@@ -71,6 +72,8 @@ async fn purge_mail(db: &Transaction, account: AccountId, most: i64) -> Result<u
     db.put(UncountPurged { account, most }).await?;
     db.put(UncountLocations { account, most }).await?;
     db.put(PurgeLocations { account, most }).await?;
+    db.put(PurgeAttachments { account, most }).await?;
+    db.put(PurgeDerived { account, most }).await?;
     let bodies = db.ask(PurgedBodies { account, most }).await?;
     let deleted = db.put_now(PurgeMessages { account, most }).await?;
     let bodies: Vec<i64> = bodies.into_iter().map(|row| row.body).collect();

@@ -61,6 +61,7 @@ pub(super) mod commit;
 pub(super) mod control;
 pub(super) mod counts;
 pub(super) mod credential;
+pub(super) mod derive;
 pub(super) mod feeds;
 mod given;
 pub(super) mod held;

@@ -46,6 +46,7 @@ pub(super) mod commit;
 pub(super) mod control;
 pub(super) mod counts;
 pub(super) mod credential;
+pub(super) mod derive;
 pub(super) mod feeds;
 pub(in crate::store) mod file;
 pub(in crate::store) mod fold;

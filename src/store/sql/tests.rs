@@ -27,6 +27,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         control::shapes(),
         counts::shapes(),
         credential::shapes(),
+        derive::shapes(),
         feeds::shapes(),
         held::shapes(),
         inserts::shapes(),

@@ -147,6 +147,10 @@ const IN_USE: &str = "
         SELECT n, sha256(n::text::bytea), 1 + n / 1000, n, 1, 0 FROM generate_series(1, 3000) n;
     INSERT INTO message (id, account, size, stored_at, parse, body, identity)
         SELECT n, 1 + n % 3, 1, 0, '', n, CASE n % 2 WHEN 0 THEN 'i' || n END FROM generate_series(1, 3000) n;
+    INSERT INTO derived (message, account, rank, received_at, snippet, attachments, parse, version)
+        SELECT n, 1 + n % 3, n, 0, '', 1, 'ok', 1 FROM generate_series(1, 3000) n;
+    INSERT INTO attachment (message, part, type, inline, encoding, \"offset\", octets, size, sha256)
+        SELECT n, '1', '', FALSE, '', 0, 0, 0, '' FROM generate_series(1, 3000) n;
     INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, began_at)
         SELECT 1 + n % 30, 1, n, n, '', '', 0 FROM generate_series(1, 3000) n;
     INSERT INTO failure (account, folder, uid, reach, class, attempts, version, text, first_at, last_at)

@@ -1,0 +1,36 @@
+//! What is derived of a mail's bytes, one row a message. All of it can be thrown away.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "derived")]
+pub struct Model {
+    /// The message.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub message: i64,
+    /// Its account.
+    pub account: i64,
+    /// Where it stands in lists: received second × 2^30 + the low 30 bits of its number.
+    pub rank: i64,
+    /// When it was received, microseconds UTC.
+    pub received_at: i64,
+    /// The beginning of its text.
+    pub snippet: String,
+    /// How many attachments it has.
+    pub attachments: i64,
+    /// The id of the list that it came by.
+    pub list_id: Option<String>,
+    /// `ok`, `lenient`, or `failed`: nothing of it could be read.
+    pub parse: String,
+    /// Why.
+    pub error: Option<String>,
+    /// Of the code that read it.
+    pub version: i64,
+}
+
+/// Tables are joined by hand where they are read.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

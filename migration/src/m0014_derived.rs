@@ -1,0 +1,43 @@
+//! What is derived of a mail's bytes, and of which mails it still has to be.
+
+use sea_orm_migration::prelude::*;
+
+/// Adds a column and two tables.
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+const TABLES: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS derived (message INTEGER NOT NULL PRIMARY KEY, account BIGINT NOT NULL, \
+     rank BIGINT NOT NULL, received_at BIGINT NOT NULL, snippet TEXT NOT NULL, attachments BIGINT NOT NULL, \
+     list_id TEXT, parse TEXT NOT NULL, error TEXT, version BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS attachment (message BIGINT NOT NULL, part TEXT NOT NULL, type TEXT NOT NULL, name TEXT, \
+     inline BOOLEAN NOT NULL, content_id TEXT, encoding TEXT NOT NULL, \"offset\" BIGINT NOT NULL, \
+     octets BIGINT NOT NULL, size BIGINT NOT NULL, sha256 BLOB NOT NULL, PRIMARY KEY (message, part)) WITHOUT ROWID",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let db = manager.get_connection();
+        // SQLite has no transaction around a migration: a step that was cut off is taken again.
+        if !manager.has_column("account", "derive").await? {
+            db.execute_unprepared("ALTER TABLE account ADD COLUMN derive TEXT").await?;
+        }
+        for sql in TABLES {
+            db.execute_unprepared(sql).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let db = manager.get_connection();
+        for sql in [
+            "DROP TABLE attachment",
+            "DROP TABLE derived",
+            "ALTER TABLE account DROP COLUMN derive",
+        ] {
+            db.execute_unprepared(sql).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! What is derived, and of which messages it still has to be.
+
+use crate::store::sql::query::{Document, Json, queries, rows};
+use postrider_core::derive::Derive;
+use postrider_core::mail::body::BodyHash;
+use postrider_core::mail::id::{AccountId, MessageId};
+use postrider_core::time::Micros;
+
+rows! {
+    pub(in crate::store) struct DerivedAccount {
+        pub(in crate::store) id: AccountId,
+        pub(in crate::store) derive: Option<Json<Derive>>,
+        pub(in crate::store) newest: Option<i64>,
+    }
+
+    /// A message of which something is owed.
+    pub struct OwedMail {
+        /// The message.
+        pub message: MessageId,
+        /// When its server received it, or it is said to have been written, or it was stored.
+        pub received_at: Micros,
+        /// When it was stored.
+        pub stored_at: Micros,
+        /// Its bytes.
+        pub hash: BodyHash,
+        /// Where they lie.
+        pub pack: i64,
+        /// Where in it.
+        pub offset: u64,
+        /// How many.
+        pub length: u64,
+    }
+
+    pub(in crate::store) struct DeriveColumn {
+        pub(in crate::store) derive: Option<Json<Derive>>,
+    }
+
+    pub(in crate::store) struct OwedCount {
+        pub(in crate::store) count: i64,
+    }
+}
+
+queries! {
+    /// A text about what is derived.
+    DeriveText, derive:
+    DeriveState { account: AccountId } -> DeriveColumn;
+    SaveDerive { account: AccountId, derive: Document };
+    PutDerived { account: AccountId, rows: Document };
+    DropAttachments { messages: Document };
+    PutAttachments { account: AccountId, rows: Document };
+    // Of a purge: what the next messages of the account, so many, are about.
+    PurgeDerived { account: AccountId, most: i64 };
+    PurgeAttachments { account: AccountId, most: i64 };
+    /// All accounts, or one.
+    DerivedAccounts { account: Option<AccountId> } -> DerivedAccount;
+    /// Messages of a range, by their numbers.
+    OwedMails { account: AccountId, low: i64, high: i64, most: i64 } -> OwedMail;
+    /// How many messages of an account are in these ranges.
+    OwedMessages { account: AccountId, ranges: Document } -> OwedCount;
+}

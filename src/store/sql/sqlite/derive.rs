@@ -1,0 +1,46 @@
+//! SQLite's words for what is derived.
+
+use crate::store::sql::derive::DeriveText;
+
+pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
+    match text {
+        DeriveText::DeriveState => "SELECT derive FROM account WHERE id = ?1",
+        DeriveText::SaveDerive => "UPDATE account SET derive = ?2 WHERE id = ?1",
+        // A message that is gone meanwhile has no row.
+        DeriveText::PutDerived => {
+            "INSERT INTO derived (message, account, rank, received_at, snippet, attachments, list_id, parse, error, version) \
+             SELECT m.id, m.account, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, j.value->>7, \
+             j.value->>8 FROM json_each(?2) j CROSS JOIN message m ON m.id = j.value->>0 WHERE m.account = ?1 ON CONFLICT (message) DO UPDATE \
+             SET account = excluded.account, rank = excluded.rank, received_at = excluded.received_at, snippet = \
+             excluded.snippet, attachments = excluded.attachments, list_id = excluded.list_id, parse = excluded.parse, \
+             error = excluded.error, version = excluded.version"
+        }
+        DeriveText::DropAttachments => {
+            "DELETE FROM attachment WHERE message IN (SELECT value FROM json_each(?1))"
+        }
+        DeriveText::PutAttachments => {
+            "INSERT INTO attachment (message, part, type, name, inline, content_id, encoding, \"offset\", octets, size, \
+             sha256) SELECT m.id, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, j.value->>7, \
+             j.value->>8, j.value->>9, unhex(j.value->>10) FROM json_each(?2) j CROSS JOIN message m ON m.id = j.value->>0 WHERE \
+             m.account = ?1"
+        }
+        DeriveText::PurgeDerived => {
+            concat!("DELETE FROM derived WHERE message IN (", chunk!(), ")")
+        }
+        DeriveText::PurgeAttachments => {
+            concat!("DELETE FROM attachment WHERE message IN (", chunk!(), ")")
+        }
+        DeriveText::DerivedAccounts => {
+            "SELECT id, derive, (SELECT max(m.id) FROM message m WHERE m.account = a.id) AS newest FROM account a WHERE ?1 IS NULL OR a.id = ?1 ORDER BY id"
+        }
+        DeriveText::OwedMails => {
+            "SELECT m.id AS message, COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.stored_at, b.hash, b.pack, \
+             b.\"offset\", b.length FROM message m JOIN body b ON b.id = m.body WHERE m.account = ?1 AND m.id >= ?2 AND \
+             m.id <= ?3 ORDER BY m.id LIMIT ?4"
+        }
+        DeriveText::OwedMessages => {
+            "SELECT count(*) AS count FROM json_each(?2) j CROSS JOIN message m ON m.account = ?1 AND m.id >= j.value->>0 AND m.id <= \
+             j.value->>1"
+        }
+    }
+}
