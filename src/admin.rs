@@ -4,6 +4,7 @@
 pub mod actor;
 pub mod address;
 mod commands;
+pub(crate) mod derived_view;
 mod document;
 mod events;
 mod feed_view;
@@ -31,6 +32,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use postrider_core::account::follow::Command;
 use postrider_core::account::schedule::Mode;
 use postrider_core::failure::Failure;
+use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -58,6 +60,8 @@ pub trait Operator: Send + Sync {
     /// Deletes every row of an account that the config does not name; answers with the octets that
     /// were freed.
     fn purge(&self, account: &str) -> Soon<Result<u64, NotPurged>>;
+    /// Reads all mail of an account anew into what is derived of it; answered when that is durable.
+    fn reindex(&self, account: AccountId) -> Soon<Result<(), Failure>>;
     /// What every endpoint limits, and how much of it is in use.
     fn limits(&self) -> Soon<Result<Vec<LimitsView>, Failure>>;
     /// Makes a grant durable, if the stored one is that generation, and wakes its account. Answers

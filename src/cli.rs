@@ -13,6 +13,7 @@ pub(crate) mod out;
 mod patience;
 mod progress;
 mod purge;
+mod reindex;
 pub(crate) mod serve;
 mod status;
 pub(crate) mod sync;
@@ -38,6 +39,7 @@ pub async fn run(demo: impl AsyncFnOnce(args::DemoArgs) -> Exit) -> Exit {
             Verb::Accounts(args) => status::accounts(args).await,
             Verb::Ask(asked) => verbs::run(asked.verb.name, asked.args).await,
             Verb::SyncNow(args) => verbs::sync_now(args).await,
+            Verb::Reindex(args) => reindex::run(args).await,
             Verb::Failures(args) => verbs::failures(args).await,
             Verb::Events(args) => events::run(args).await,
             Verb::Account(args) => purge::run(args).await,

@@ -11,6 +11,7 @@ pub mod config;
 pub mod connection;
 pub mod credentials;
 pub mod demo;
+pub mod derive;
 pub mod fault;
 mod feed;
 pub mod handle;

@@ -2,7 +2,9 @@
 
 pub mod actor;
 mod apply;
+pub mod arrivals;
 mod connect;
+pub mod derive;
 mod disagreement;
 mod driver_error;
 mod failure;

@@ -1,6 +1,7 @@
 //! Looking: accounts, folders, cursors, runs, failures, actors.
 
 use crate::admin::Shared;
+use crate::admin::derived_view::derived;
 use crate::admin::feed_view::FeedView;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::view::{
@@ -89,9 +90,12 @@ pub(super) async fn accounts(
     let mut live = shared.registry.accounts();
     let mut items: Vec<AccountView> = match rows {
         Ok(rows) => {
-            let born = rows
-                .iter()
-                .map(|row| AccountView::of(row, live.remove(&row.name).as_ref(), mode, now));
+            let mut derived = derived(&shared.reader, None).await;
+            let born = rows.iter().map(|row| {
+                let mut view = AccountView::of(row, live.remove(&row.name).as_ref(), mode, now);
+                view.derived = derived.remove(&AccountId(row.id));
+                view
+            });
             let mut items: Vec<_> = born.collect();
             items.extend(live.iter().map(|(id, line)| AccountView::unborn(id, line, mode, now)));
             items
@@ -124,7 +128,9 @@ pub(super) async fn account(
     match (row(&shared, &id).await, live) {
         (Ok(row), live) => {
             let feed = shared.reader.feed_standing(AccountId(row.id), now.wall).await?;
+            let account = AccountId(row.id);
             let mut view = AccountView::of(&row, live.as_ref(), mode, now);
+            view.derived = derived(&shared.reader, Some(account)).await.remove(&account);
             view.feed = feed.as_ref().map(FeedView::from);
             Ok(Json(view))
         }

@@ -1,6 +1,7 @@
 //! Prometheus text. Gauges are computed when they are asked for; labels come from closed sets.
 
 use crate::admin::Shared;
+use crate::store::derive::OwedReader;
 use crate::telemetry::names;
 use axum::extract::State;
 use axum::http::header;
@@ -74,8 +75,7 @@ async fn measure(shared: &Shared) -> String {
     }
     // Whoever asks for numbers waits no longer than for that.
     let counted = tokio::time::timeout(COUNTING, shared.reader.ledger_counts()).await;
-    let late = |_| Err(Failure::storage("the database does not answer"));
-    match counted.unwrap_or_else(late) {
+    match counted.unwrap_or_else(|_| Err(late())) {
         Ok((by_class, unproved)) => {
             for class in Class::ALL {
                 let n = by_class.get(class.as_str()).copied().unwrap_or(0);
@@ -86,7 +86,28 @@ async fn measure(shared: &Shared) -> String {
         // The others are told all the same; readiness says what is wrong with the database.
         Err(failure) => tracing::warn!("the ledger cannot be counted: {}", failure.chain()),
     }
+    count_owed(shared).await;
     summaries
+}
+
+/// Messages of which something is still to be derived.
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
+async fn count_owed(shared: &Shared) {
+    let owed = OwedReader::new(shared.reader.clone());
+    let derived = tokio::time::timeout(COUNTING, owed.standings(None)).await;
+    match derived.unwrap_or_else(|_| Err(late())) {
+        Ok(derived) => {
+            let behind: u64 = derived.values().map(|standing| standing.behind).sum();
+            gauge!(names::DERIVE_BEHIND).set(behind as f64);
+        }
+        Err(failure) => {
+            tracing::warn!("what is to be derived cannot be counted: {}", failure.chain())
+        }
+    }
+}
+
+fn late() -> Failure {
+    Failure::storage("the database does not answer")
 }
 
 /// A summary as Prometheus reads it: quantiles over the accounts as they are now.

@@ -3,7 +3,8 @@
 use crate::admin::document::finished;
 use crate::admin::view::StateView;
 use crate::admin::{
-    Shared, commands, events, grant, guard, health, limits, lists, metrics, problem::Problem,
+    Shared, commands, derived_view, events, grant, guard, health, limits, lists, metrics,
+    problem::Problem,
 };
 use crate::feed::{EventDataView, PlaceView};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -66,6 +67,7 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::health))
         .merge(commands::routes())
         .routes(routes!(commands::purge))
+        .routes(routes!(derived_view::reindex))
         .routes(routes!(grant::grant))
         .split_for_parts()
 }

@@ -43,6 +43,7 @@ const ROUTES: &[Route] = &[
     route("GET", "/v1/limits", Access::Read),
     route("GET", "/v1/health", Access::Read),
     route("POST", "/v1/accounts/{id}/purge", Access::Admin),
+    route("POST", "/v1/accounts/{id}/reindex", Access::Operate),
     route("POST", "/v1/accounts/{id}/credential", Access::Admin),
 ];
 

@@ -1,5 +1,6 @@
 //! What the API answers: its own types, so that rows and registry may change without it.
 
+use crate::admin::derived_view::DerivedView;
 use crate::admin::feed_view::FeedView;
 use crate::admin::progress::{EndedRunView, ProgressView};
 use crate::clock::Clock;
@@ -138,6 +139,8 @@ pub(crate) struct AccountView {
     /// How the latest of them ended, the newest last.
     ended: Vec<EndedRunView>,
     folders: Vec<TierView>,
+    /// How far its mail is read into tables.
+    pub(crate) derived: Option<DerivedView>,
     /// Where changes are told by message id, and one account is asked for.
     pub(super) feed: Option<FeedView>,
 }
@@ -174,6 +177,7 @@ impl AccountView {
             runs_ended: 0,
             ended: Vec::new(),
             folders: Vec::new(),
+            derived: None,
             feed: None,
         }
     }

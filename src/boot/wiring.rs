@@ -18,14 +18,17 @@ use crate::boot::switchboard::Switchboard;
 use crate::clock::Clock;
 use crate::config::{Account, Config};
 use crate::connection::args::ConnectionArgs;
+use crate::derive::DeriveArgs;
 use crate::handle::Handle;
 use crate::provider::{Credential, Credits, Endpoint};
 use crate::reply::ReplyTo;
 use crate::store::actor::StoreArgs;
+use crate::store::arrivals::Arrivals;
+use crate::store::derive::OwedReader;
 use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::OpenAccount;
 use crate::store::{Database, Disagreement, Reader, adopt, agree};
-use crate::supervision::accounts::{AccountsMsg, AccountsRequest};
+use crate::supervision::accounts::AccountsMsg;
 use crate::supervision::root::{Root, RootArgs, RootMsg};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
@@ -63,6 +66,7 @@ pub struct Engine {
     registry: Registry,
     connection: ConnectionArgs,
     events: watch::Receiver<i64>,
+    arrivals: Arrivals,
     taken: watch::Receiver<Option<String>>,
     store: Handle<StoreMsg>,
     accounts: Handle<AccountsMsg>,
@@ -155,11 +159,13 @@ impl Engine {
         let last = reader.event_span().await.map_err(StartError::Failure)?.last;
         let (told, events) = watch::channel(last);
         let (has_it, taken) = watch::channel(None);
+        let arrivals = Arrivals::default();
         let store = StoreArgs {
             db: db.clone(),
             clock,
             events: told,
             taken: has_it,
+            arrivals: arrivals.clone(),
             registry: registry.clone(),
             start,
             restarted: false,
@@ -195,6 +201,7 @@ impl Engine {
             registry,
             connection,
             events,
+            arrivals,
             taken,
             store,
             accounts,
@@ -227,6 +234,28 @@ impl Engine {
     #[must_use]
     pub fn events(&self) -> watch::Receiver<i64> {
         self.events.clone()
+    }
+
+    /// Derives what is owed; not where the config has it off.
+    ///
+    /// # Errors
+    /// Class bug when the tree is gone.
+    pub fn derive(&self, config: &Config) -> Result<(), Failure> {
+        if config.derive_bytes == 0 {
+            return Ok(());
+        }
+        let args = DeriveArgs {
+            path: "root/derive".to_owned(),
+            owed: OwedReader::new(self.reader.apart()),
+            store: self.store.clone(),
+            arrivals: self.arrivals.clone(),
+            bodies: config.bodies.clone(),
+            bytes: config.derive_bytes,
+            leaving: Arc::default(),
+            clock: self.registry.clock(),
+            registry: self.registry.clone(),
+        };
+        self.root.cast(RootMsg::Derive(Box::new(args))).map_err(|_| gone())
     }
 
     /// The root, for faces.

@@ -38,6 +38,8 @@ pub enum Verb {
     /// The one that can be waited for.
     #[command(about = verb_named("sync-now").map(|verb| verb.help), long_about = None)]
     SyncNow(SyncNowArgs),
+    /// Read stored mail anew into tables: snippets, attachments
+    Reindex(ReindexArgs),
     /// Show what could not be done, why, and when it is tried again.
     Failures(FailuresArgs),
     /// Print events, a JSON object a line.
@@ -175,6 +177,22 @@ pub struct SyncNowArgs {
     pub wait: bool,
     /// Seconds that it is waited for at most.
     #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 600)]
+    pub timeout: u64,
+    /// Which server.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `reindex`
+#[derive(Clone, Debug, Args)]
+pub struct ReindexArgs {
+    /// The account's id; all accounts, if none is named.
+    pub account: Option<String>,
+    /// Wait until everything is read.
+    #[arg(long)]
+    pub wait: bool,
+    /// Seconds that it is waited for at most.
+    #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 3600)]
     pub timeout: u64,
     /// Which server.
     #[command(flatten)]

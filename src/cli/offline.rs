@@ -1,5 +1,6 @@
 //! What the database says while no server runs: the same shapes as the API's, from the same views.
 
+use crate::admin::derived_view::derived;
 use crate::admin::view::{AccountView, DatabaseView, FailureView};
 use crate::cli::exit::Exit;
 use crate::cli::patience::opened;
@@ -8,6 +9,7 @@ use crate::config::Config;
 use crate::feed;
 use crate::store::{Database, Reader};
 use postrider_core::failure::Failure;
+use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Standing;
 use serde_json::Value;
 
@@ -53,7 +55,12 @@ impl StoredMirror {
             eprintln!("there is no account {name}");
             return Err(Exit::Usage);
         }
-        let mut accounts = values(rows.iter().map(AccountView::stored))?;
+        let mut derived = derived(&self.reader, None).await;
+        let mut accounts = values(rows.iter().map(|row| {
+            let mut view = AccountView::stored(row);
+            view.derived = derived.remove(&AccountId(row.id));
+            view
+        }))?;
         for account in accounts.iter_mut().filter_map(Value::as_object_mut) {
             account.insert("followed".into(), false.into());
             // What would happen next does not, while nobody runs.

@@ -341,6 +341,7 @@ fn in_full(item: &Value, failures: &[Value]) -> String {
     if let Some(bytes) = item.get("octets").and_then(Value::as_u64) {
         line("messages", format!("{} ({})", text(item, "messages"), octets(bytes)));
     }
+    line("derived", item.get("derived").map(derived).unwrap_or_default());
     let progress = item.get("progress").filter(|p| p.is_object());
     line("to read", progress.map(to_read).unwrap_or_default());
     line("new mail by", text(item, "push"));
@@ -366,6 +367,21 @@ fn in_full(item: &Value, failures: &[Value]) -> String {
         }
     }
     out
+}
+
+/// What is still to be read into tables, and what is not.
+fn derived(derived: &Value) -> String {
+    let behind = derived.get("behind").and_then(Value::as_u64);
+    let left_out = derived.get("left_out").and_then(Value::as_array).map_or(0, Vec::len);
+    let mut words = match behind {
+        None => return String::new(),
+        Some(0) => "all of it".to_owned(),
+        Some(behind) => format!("{behind} behind"),
+    };
+    if left_out > 0 {
+        words += &format!("; {left_out} left out (see --json)");
+    }
+    words
 }
 
 /// What is left, and how long that takes at the run's pace.

@@ -82,6 +82,17 @@ impl Taker<'_> {
         })
     }
 
+    /// A size, or `"0"`: off.
+    pub(super) fn size_or_off(&mut self, key: &str, default: u64, least: u64) -> u64 {
+        let least_mib = least >> 20;
+        let want = format!("a size like \"64MiB\", of {least_mib} MiB at least, or \"0\" for none");
+        self.take(key, default, &want, |value| match value {
+            RawValue::Text(text) if text == "0" => Some(0),
+            RawValue::Text(text) => units::size(text).filter(|octets| *octets >= least),
+            _ => None,
+        })
+    }
+
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], default: T) -> T {
         let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         let want = words.join(" or ");

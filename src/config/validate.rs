@@ -47,6 +47,8 @@ pub struct Config {
     pub per_account: bool,
     /// Octets of pages in flight.
     pub inflight_bytes: u64,
+    /// Octets that are in use while stored mail is read; none: nothing is derived.
+    pub derive_bytes: u64,
     /// Sessions and logins.
     pub limits: Limits,
     /// Deadlines.
@@ -99,6 +101,7 @@ const SETTINGS: &[&str] = &[
     "sync.recent_days",
     "sync.confirm_after",
     "limits.inflight_bytes",
+    "limits.derive_bytes",
     "limits.message_max",
     "limits.sessions_per_account",
     "limits.sessions_per_endpoint",
@@ -294,6 +297,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         recent_messages: t.number("sync.recent_messages", run.recent_messages, 0, 1_000_000),
         confirm_after: t.duration("sync.confirm_after", run.confirm_after),
         inflight_bytes: t.size_from("limits.inflight_bytes", 64 << 20, 1 << 20),
+        derive_bytes: t.size_or_off("limits.derive_bytes", 32 << 20, 16 << 20),
         message_max: t.size_from("limits.message_max", 1 << 30, 1 << 20),
         limits: Limits {
             per_account: small(t.number("limits.sessions_per_account", 2, 1, 100)),

@@ -14,7 +14,8 @@ use crate::store::{Reader, open_for_reading};
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postrider_core::account::follow::{Command, Conflict};
-use postrider_core::failure::Failure;
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use ractor::Actor;
 use std::sync::Arc;
@@ -32,6 +33,11 @@ impl Operator for Nobody {
 
     fn purge(&self, _account: &str) -> Soon<Result<u64, NotPurged>> {
         Box::pin(async { Err(NotPurged::Refused(NOTHING.into())) })
+    }
+
+    fn reindex(&self, _account: AccountId) -> Soon<Result<(), Failure>> {
+        let refused = Failure::new(Class::Config, Reach::Account, Provenance::Local, NOTHING);
+        Box::pin(async { Err(refused) })
     }
 
     fn limits(&self) -> Soon<Result<Vec<LimitsView>, Failure>> {

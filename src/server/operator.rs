@@ -10,16 +10,18 @@ use crate::bodies::PackDir;
 use crate::boot::switchboard::Switchboard;
 use crate::boot::wiring::Engine;
 use crate::connection::message::LimitsView;
+use crate::reply::ReplyTo;
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
 use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use ractor::ActorRef;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Longest time of a purge.
 const PURGE: Duration = Duration::from_secs(50);
@@ -73,6 +75,20 @@ impl Operator for Switch {
                 return Err(NotPurged::Missing);
             }
             unlink(&packs, &reader).await.map_err(NotPurged::Failed)
+        })
+    }
+
+    fn reindex(&self, account: AccountId) -> Soon<Result<(), Failure>> {
+        let root = self.root.clone();
+        Box::pin(async move {
+            let (done, answer) = oneshot::channel();
+            let reply =
+                ReplyTo::new(move |answer: Option<Result<(), Failure>>| drop(done.send(answer)));
+            let gone = || Failure::bug("the tree has ended");
+            root.cast(RootMsg::DeriveAgain(account, reply)).map_err(|_| gone())?;
+            let late = || Failure::storage("the database did not answer in time");
+            let answer = tokio::time::timeout(GRANT, answer).await.map_err(|_| late())?;
+            answer.ok().flatten().unwrap_or_else(|| Err(gone()))
         })
     }
 

@@ -81,6 +81,7 @@ impl RunningServer {
                 // A command that prints a password may hang; who is asked to stop does.
                 () = signals.end() => return Err(ServeError::Stopped),
             };
+            engine.derive(&config).map_err(StartError::Failure)?;
             match applied {
                 Ok(_) => face(&engine, &config, &followed, metrics, door),
                 Err(Refused::Problems(problems)) => Err(ServeError::Config(problems)),

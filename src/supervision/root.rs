@@ -9,6 +9,7 @@ use crate::connection::message::{ConnectionMsg, LimitsView, PoolRequest};
 use crate::credentials::actor::{
     CredentialActor, CredentialArgs, CredentialMsg, CredentialRequest,
 };
+use crate::derive::{DeriveActor, DeriveArgs, DeriveRequest};
 use crate::handle::Handle;
 use crate::reply::ReplyTo;
 use crate::store::actor::{StoreActor, StoreArgs};
@@ -21,11 +22,13 @@ use crate::supervision::service::Service;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::Past;
-use postrider_core::failure::Failure;
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::mail::id::AccountId;
 use postrider_core::run::summary::Summary;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -51,6 +54,10 @@ pub enum RootMsg {
     Pool(Box<ConnectionArgs>, oneshot::Sender<Handle<ConnectionMsg>>),
     /// The handle of an account's credential, which is started if need be.
     Credential(Box<CredentialArgs>, oneshot::Sender<Handle<CredentialMsg>>),
+    /// Derive what is owed.
+    Derive(Box<DeriveArgs>),
+    /// Derive everything of an account anew.
+    DeriveAgain(AccountId, ReplyTo<Result<(), Failure>>),
     /// Run accounts once.
     RunOnce(Vec<AccountArgs>, ReplyTo<Vec<(String, Summary)>>),
     /// Follow these accounts, no longer follow those.
@@ -82,6 +89,7 @@ enum Child {
     Store,
     Pool(String),
     Credential(String),
+    Derive,
     Accounts,
     Face(&'static str, Spawn),
 }
@@ -103,6 +111,7 @@ pub struct RootState {
     registry: Registry,
     store: Service<StoreActor>,
     accounts: Service<AccountsSupervisor>,
+    derive: Option<Service<DeriveActor>>,
     pools: BTreeMap<String, Service<ConnectionActor>>,
     credentials: BTreeMap<String, Service<CredentialActor>>,
     /// Who is to be followed, should the accounts' supervisor have to be started again.
@@ -148,6 +157,7 @@ impl Actor for Root {
             registry,
             store,
             accounts,
+            derive: None,
             pools: BTreeMap::new(),
             credentials: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -195,6 +205,16 @@ impl Actor for Root {
                     drop(reply.send(credential.handle.clone()));
                 }
             }
+            RootMsg::Derive(args) => {
+                let (cell, registry, path) = (me.get_cell(), &state.registry, args.path.clone());
+                let (derive, id) = Service::start("derive", path, *args, cell, registry).await?;
+                state.children.insert(id, Child::Derive);
+                state.derive = Some(derive);
+            }
+            RootMsg::DeriveAgain(account, reply) => match &state.derive {
+                Some(derive) => derive.handle.send(DeriveRequest::Again(account, reply)),
+                None => reply.send(Err(is_off())),
+            },
             RootMsg::RunOnce(accounts, reply) => {
                 state.once = true;
                 state.accounts.handle.send(AccountsRequest::RunOnce(accounts, reply));
@@ -226,6 +246,11 @@ impl Actor for Root {
                     credential
                         .handle
                         .send(CredentialRequest::Settle(ReplyTo::new(move |_| drop(each))));
+                }
+                if let Some(derive) = &state.derive {
+                    derive.args.leaving.store(true, Ordering::Relaxed);
+                    let each = each.clone();
+                    derive.handle.send(DeriveRequest::Settle(ReplyTo::new(move |_| drop(each))));
                 }
                 for pool in state.pools.values() {
                     let each = each.clone();
@@ -277,6 +302,12 @@ impl Actor for Root {
     }
 }
 
+/// Nothing is derived here.
+fn is_off() -> Failure {
+    let text = "nothing is derived here: the config has limits.derive_bytes = \"0\"";
+    Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange)
+}
+
 impl RootState {
     async fn restart(
         &mut self,
@@ -289,6 +320,7 @@ impl RootState {
             Child::Pool(name) => ("endpoint", name.clone()),
             Child::Credential(name) => ("credential", name.clone()),
             Child::Accounts => ("accounts", "root/accounts".to_owned()),
+            Child::Derive => ("derive", "root/derive".to_owned()),
             Child::Face(kind, _) => (*kind, format!("root/{kind}")),
         };
         self.registry.restarts(&path, failure, Some(self.clock.now().wall));
@@ -310,6 +342,12 @@ impl RootState {
                 if let Some(credential) = self.credentials.get(&name) {
                     let id = credential.restart(cell, &registry).await?;
                     self.children.insert(id, Child::Credential(name));
+                }
+            }
+            Child::Derive => {
+                if let Some(derive) = &self.derive {
+                    let id = derive.restart(cell, &registry).await?;
+                    self.children.insert(id, Child::Derive);
                 }
             }
             // The runs it held cannot be answered any more: the process ends, and says why.

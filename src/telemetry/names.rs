@@ -46,11 +46,17 @@ pub const FREE_BYTES: &str = "postrider_free_bytes";
 pub const CLOCK_JUMPS: &str = "postrider_clock_jumps_total";
 /// 1 while the config in force is the file's.
 pub const CONFIG_IN_FORCE: &str = "postrider_config_last_reload_successful";
+/// Messages of which something is still to be derived.
+pub const DERIVE_BEHIND: &str = "postrider_derive_behind_messages";
+/// Time from when new mail was stored until it was derived.
+pub const DERIVE_LAG: &str = "postrider_derive_lag_seconds";
+/// Messages that were derived, by how they could be read.
+pub const DERIVED_MESSAGES: &str = "postrider_derived_messages_total";
 /// Always 1; its labels say what runs.
 pub const BUILD_INFO: &str = "postrider_build_info";
 
 /// The kinds of actor that are started again.
-const KINDS: [&str; 6] = ["store", "endpoint", "accounts", "account", "admin", "session"];
+const KINDS: [&str; 7] = ["store", "endpoint", "accounts", "account", "derive", "admin", "session"];
 
 /// Says what each metric is, and brings those counters into being whose first step an alert would
 /// miss.
@@ -82,6 +88,12 @@ pub fn describe() {
         CONFIG_IN_FORCE,
         "1 while the config in force is the file's, 0 while an edit is refused"
     );
+    describe_counter!(
+        DERIVED_MESSAGES,
+        "Messages that were derived, by how they could be read: ok, lenient, failed"
+    );
+    describe_histogram!(DERIVE_LAG, "Seconds from when new mail was stored until it was derived");
+    describe_gauge!(DERIVE_BEHIND, "Messages of which something is still to be derived");
     describe_gauge!(BUILD_INFO, "Version and commit of what runs; always 1");
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "commit" => env!("BUILD_COMMIT"))
         .set(1.0);

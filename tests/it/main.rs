@@ -13,6 +13,7 @@ mod config;
 mod counts;
 mod crash_at_every_step;
 mod crowd;
+mod derive;
 mod door;
 mod dovecot;
 mod durable;

@@ -170,12 +170,13 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 11] = [
+const ON_BOTH: [&str; 12] = [
     "sync",
     "serve",
     "edits",
     "faults",
     "crash_at_every_step",
+    "derive",
     "supervision",
     "storage",
     "storm",

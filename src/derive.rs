@@ -1,0 +1,7 @@
+//! Derives the mail model from stored bytes, behind the sync and never in its way. What is derived can be thrown away;
+//! what is still to be is a set in each account's row.
+
+mod actor;
+mod read;
+
+pub use actor::{DeriveActor, DeriveArgs, DeriveMsg, DeriveRequest};

@@ -1,0 +1,418 @@
+//! The DeriveActor: reads what is owed of each account in turn, and has the store keep it. It is told what has come;
+//! what it was not told it finds in the rows.
+
+use crate::clock::Clock;
+use crate::derive::read::MailReader;
+use crate::fault;
+use crate::handle::{Handle, Queued, Served};
+use crate::reply::ReplyTo;
+use crate::store::arrivals::Arrivals;
+use crate::store::derive::{
+    DeriveAnswer, DeriveChange, DeriveOrder, DeriveStands, DerivedMail, OwedMail, OwedReader,
+};
+use crate::store::message::{StoreMsg, StoreRequest};
+use crate::telemetry::names;
+use crate::telemetry::registry::Registry;
+use postrider_core::batch::PieceSize;
+use postrider_core::derive::{MOST, Numbers, Span, Turn, Turns, VERSION, Work};
+use postrider_core::failure::Failure;
+use postrider_core::mail::id::AccountId;
+use postrider_core::standing::Activity;
+use postrider_core::time::Micros;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Messages of a piece, at most: what is read, and then written, at a time.
+const PIECE: i64 = 256;
+/// What a mail may take while it is read, beside its own length and up to [`MAIL_MOST`].
+const MAIL_LEAST: u64 = 16 * 1024;
+/// What a mail takes at most, however long it is: its parts, its people, its texts.
+const MAIL_MOST: u64 = 8 * 1024 * 1024;
+/// After trouble it is tried again so much later.
+const TROUBLE: Duration = Duration::from_secs(5);
+
+/// What the actor is asked.
+#[derive(Debug)]
+pub enum DeriveRequest {
+    /// Derive everything of an account anew; answered when that is durable.
+    Again(AccountId, ReplyTo<Result<(), Failure>>),
+    /// The process ends: what is under way is ended, and nothing is begun any more.
+    Settle(ReplyTo<()>),
+}
+
+/// What it is told: that, and what it tells itself.
+#[derive(Debug)]
+pub enum DeriveMsg {
+    /// What others ask.
+    Asked(Queued<DeriveRequest>),
+    /// Something has come, or a turn is due.
+    Woken,
+    /// The next turn, behind what others ask.
+    Turn,
+}
+
+impl From<Queued<DeriveRequest>> for DeriveMsg {
+    fn from(asked: Queued<DeriveRequest>) -> Self {
+        Self::Asked(asked)
+    }
+}
+
+impl Served for DeriveMsg {
+    type Request = DeriveRequest;
+}
+
+/// What the actor is made with.
+#[derive(Clone, Debug)]
+pub struct DeriveArgs {
+    /// Where it is seen.
+    pub path: String,
+    /// Reads what is owed.
+    pub owed: OwedReader,
+    /// Keeps what was read.
+    pub store: Handle<StoreMsg>,
+    /// Tells what has come.
+    pub arrivals: Arrivals,
+    /// Where the packs are.
+    pub bodies: PathBuf,
+    /// Octets that may be in use at a time.
+    pub bytes: u64,
+    /// Time.
+    pub clock: Clock,
+    /// The process ends: what is being read is given up.
+    pub leaving: Arc<AtomicBool>,
+    /// Where it is seen.
+    pub registry: Registry,
+}
+
+/// The actor.
+#[derive(Debug, Default)]
+pub struct DeriveActor;
+
+/// What it holds.
+#[derive(Debug)]
+pub struct DeriveState {
+    args: DeriveArgs,
+    mails: MailReader,
+    turns: Turns,
+    /// The accounts are known.
+    is_loaded: bool,
+    /// Whose row says that something is read now.
+    asking: BTreeSet<AccountId>,
+    size: PieceSize,
+    /// When it is woken by itself.
+    due: Option<Duration>,
+    /// The next turn is on its way.
+    is_going: bool,
+}
+
+impl Actor for DeriveActor {
+    type Msg = DeriveMsg;
+    type State = DeriveState;
+    type Arguments = DeriveArgs;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<DeriveMsg>,
+        args: DeriveArgs,
+    ) -> Result<DeriveState, ActorProcessingErr> {
+        let woken = me.clone();
+        // One that has ended needs no waking.
+        args.arrivals.wakes(move || drop(woken.cast(DeriveMsg::Woken)));
+        me.cast(DeriveMsg::Woken)?;
+        Ok(DeriveState {
+            mails: MailReader::new(&args.bodies, Arc::clone(&args.leaving)),
+            args,
+            turns: Turns::default(),
+            is_loaded: false,
+            asking: BTreeSet::new(),
+            size: PieceSize::of(PIECE),
+            due: None,
+            is_going: false,
+        })
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<DeriveMsg>,
+        message: DeriveMsg,
+        state: &mut DeriveState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            DeriveMsg::Asked(asked) => match asked.open() {
+                DeriveRequest::Again(account, reply) => reply.send(state.again(account).await),
+                DeriveRequest::Settle(reply) => {
+                    state.settle().await;
+                    reply.send(());
+                    return Ok(());
+                }
+            },
+            // It takes up what has come.
+            DeriveMsg::Woken if state.is_going => return Ok(()),
+            DeriveMsg::Woken => {}
+            DeriveMsg::Turn => state.is_going = false,
+        }
+        fault::pass("panic.derive");
+        let (registry, path) = (state.args.registry.clone(), state.args.path.clone());
+        let wait = match state.turn().await {
+            Ok(Some(wait)) => wait,
+            Ok(None) => {
+                registry.does(&path, Activity::Running.as_str(), "reads what comes", None);
+                return Ok(());
+            }
+            Err(failure) => {
+                registry.failed(&path, &failure);
+                registry.does(&path, Activity::Running.as_str(), "tries again", None);
+                tracing::warn!("nothing is derived now: {}", failure.chain());
+                TROUBLE
+            }
+        };
+        let due = state.args.clock.now().mono + wait;
+        if wait.is_zero() {
+            if !std::mem::replace(&mut state.is_going, true) {
+                me.cast(DeriveMsg::Turn)?;
+            }
+        } else if state.due.is_none_or(|before| due < before) {
+            state.due = Some(due);
+            me.send_after(wait, || DeriveMsg::Woken);
+        }
+        Ok(())
+    }
+}
+
+impl DeriveState {
+    /// One turn; how long until the next one, or none before something comes.
+    async fn turn(&mut self) -> Result<Option<Duration>, Failure> {
+        if self.is_leaving() {
+            return Ok(None);
+        }
+        let mono = self.args.clock.now().mono;
+        self.due = self.due.filter(|due| *due > mono);
+        let arrived = self.args.arrivals.take();
+        if !self.is_loaded {
+            // What has come meanwhile is in the rows, too.
+            for found in self.args.owed.accounts().await? {
+                self.turns.found(found.id, found.derive, found.newest, VERSION);
+            }
+            self.is_loaded = true;
+        }
+        for (account, newest) in arrived.more {
+            let live = arrived.live.get(&account).cloned().unwrap_or_default();
+            self.turns.came(account, newest, &live, VERSION);
+        }
+        match self.turns.next(mono, arrived.history_at) {
+            Turn::Rest => Ok(None),
+            Turn::Wait(until) => Ok(Some(until.saturating_sub(mono))),
+            Turn::Read(work) => {
+                let (path, state) = (&self.args.path, Activity::Running.as_str());
+                self.args.registry.does(path, state, "reads stored mail", None);
+                self.read(work).await?;
+                let now = self.args.clock.now().mono;
+                self.turns.took(work, now, now.saturating_sub(mono));
+                Ok(Some(Duration::ZERO))
+            }
+        }
+    }
+
+    /// Reads a range, in pieces: while one is written the next one is read. New mail breaks it off.
+    async fn read(&mut self, work: Work) -> Result<(), Failure> {
+        let Work { account, span, is_live } = work;
+        let Some((derive, seen, begins)) = self.turns.known(account) else { return Ok(()) };
+        let (is_asked, left_out) = (derive.asked() == Some(span), derive.left_out().clone());
+        if begins {
+            return self.begin(account).await;
+        }
+        let mut mails = self.args.owed.mails(account, span, MOST + 1).await?;
+        let count = i64::try_from(mails.len()).unwrap_or(i64::MAX);
+        self.turns.found_messages(account, count);
+        // One that has too many is narrower the next time.
+        if count > MOST || !(is_asked || self.ask(account, Some(span)).await?) {
+            return Ok(());
+        }
+        // Of what has ended the process twice nothing is derived.
+        mails.retain(|mail| !left_out.contains(mail.message.0));
+        let mut before = None;
+        for Piece { span: part, mails } in self.pieces(span, mails) {
+            if before.is_some() && !is_live && self.args.arrivals.has_live() {
+                break;
+            }
+            let began = self.args.clock.now().mono;
+            let rest = Some(Span { low: part.low, high: span.high });
+            let stored = mails.iter().map(|mail| mail.stored_at).collect();
+            let (kept, rows) =
+                tokio::join!(self.keep(account, before.take(), seen, rest), self.mails.read(mails));
+            if !self.kept(account, kept?) {
+                return Ok(());
+            }
+            before = Some(ReadPiece { span: part, rows: rows?, stored, is_live });
+            if self.is_leaving() {
+                return Ok(());
+            }
+            let took = self.args.clock.now().mono.saturating_sub(began);
+            self.size = self.size.after(took);
+        }
+        let next = before.as_ref().and_then(|read| self.turns.after(account, read.span));
+        let kept = self.keep(account, before, seen, next).await?;
+        self.kept(account, kept);
+        Ok(())
+    }
+
+    /// A range as pieces: of so many messages as are written in time, and fit into what may be in use: one is read
+    /// while another is written.
+    fn pieces(&self, span: Span, mails: Vec<OwedMail>) -> Vec<Piece> {
+        let (most, room) = (usize::try_from(self.size.rows()).unwrap_or(1), self.args.bytes / 2);
+        let mut pieces = vec![Piece { span, mails: Vec::new() }];
+        let mut takes = 0;
+        for mail in mails {
+            let octets = (MAIL_LEAST + mail.length).min(MAIL_MOST);
+            let low = mail.message.0;
+            if let Some(piece) = pieces.last_mut()
+                && !piece.mails.is_empty()
+                && (piece.mails.len() >= most || takes + octets > room)
+            {
+                piece.span.high = low - 1;
+                takes = 0;
+                pieces.push(Piece { span: Span { low, high: span.high }, mails: Vec::new() });
+            }
+            takes += octets;
+            if let Some(piece) = pieces.last_mut() {
+                piece.mails.push(mail);
+            }
+        }
+        pieces
+    }
+
+    /// Has a piece kept.
+    async fn keep(
+        &self,
+        account: AccountId,
+        read: Option<ReadPiece>,
+        seen: i64,
+        next: Option<Span>,
+    ) -> Result<Option<Kept>, Failure> {
+        let Some(ReadPiece { span, rows, stored, is_live }) = read else { return Ok(None) };
+        let parses = rows.iter().map(DerivedMail::parse).collect();
+        let stands = self.order(account, DeriveChange::Take { span, seen, rows, next }).await?;
+        let stored = if is_live { stored } else { Vec::new() };
+        Ok(Some(Kept { stands, parses, stored }))
+    }
+
+    /// A piece is kept, or was refused; whether the next one fits.
+    fn kept(&mut self, account: AccountId, kept: Option<Kept>) -> bool {
+        let Some(Kept { stands, parses, stored }) = kept else { return true };
+        let is_kept = self.stands(account, stands);
+        if is_kept {
+            for parse in parses {
+                metrics::counter!(names::DERIVED_MESSAGES, "parse" => parse).increment(1);
+            }
+            let wall = self.args.clock.now().wall;
+            for at in stored {
+                metrics::histogram!(names::DERIVE_LAG).record(wall.since(at).as_secs_f64());
+            }
+        }
+        is_kept
+    }
+
+    /// As the store answers; whether it was not refused.
+    fn stands(&mut self, account: AccountId, stands: Option<DeriveStands>) -> bool {
+        let Some(DeriveStands { derive, is_refused }) = stands else {
+            self.asking.remove(&account);
+            self.turns.gone(account);
+            return false;
+        };
+        if derive.asked().is_some() {
+            self.asking.insert(account);
+        } else {
+            self.asking.remove(&account);
+        }
+        self.turns.stands(account, derive, is_refused);
+        !is_refused
+    }
+
+    async fn order(
+        &self,
+        account: AccountId,
+        change: DeriveChange,
+    ) -> Result<Option<DeriveStands>, Failure> {
+        let (done, answer) = oneshot::channel();
+        let reply = ReplyTo::new(move |answer: Option<DeriveAnswer>| drop(done.send(answer)));
+        self.args.store.send(StoreRequest::Derive(DeriveOrder { account, change }, reply));
+        let ended = || Failure::storage("the store ended before it answered");
+        answer.await.ok().flatten().unwrap_or_else(|| Err(ended()))
+    }
+
+    /// Its row says what is read now; whether it does.
+    async fn ask(&mut self, account: AccountId, span: Option<Span>) -> Result<bool, Failure> {
+        let stands = self.order(account, DeriveChange::Ask(span)).await?;
+        Ok(self.stands(account, stands))
+    }
+
+    /// Its row is what a process begins with.
+    async fn begin(&mut self, account: AccountId) -> Result<(), Failure> {
+        let stands = self.order(account, DeriveChange::Begin).await?;
+        let left_out = stands.as_ref().map(|stands| stands.derive.left_out().clone());
+        if let Some(numbers) = left_out.filter(|numbers| !numbers.is_empty()) {
+            tracing::warn!(
+                account.row = account.0,
+                "the process has ended twice while it read these messages: nothing is derived of {}",
+                first_of(&numbers)
+            );
+        }
+        self.stands(account, stands);
+        Ok(())
+    }
+
+    async fn again(&mut self, account: AccountId) -> Result<(), Failure> {
+        let stands = self.order(account, DeriveChange::Again).await?;
+        self.stands(account, stands);
+        Ok(())
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.args.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Nothing is read any more, and the rows say so.
+    async fn settle(&mut self) {
+        for account in std::mem::take(&mut self.asking) {
+            if let Err(failure) = self.order(account, DeriveChange::Ask(None)).await {
+                // What was read then is read alone the next time.
+                tracing::debug!("what was being read is not forgotten: {}", failure.chain());
+            }
+        }
+    }
+}
+
+/// The first numbers of a set, as text.
+fn first_of(numbers: &Numbers) -> String {
+    const SHOWN: usize = 20;
+    let shown: Vec<String> = numbers.iter().take(SHOWN).map(|number| number.to_string()).collect();
+    let more = if numbers.len() > SHOWN as u64 { ", …" } else { "" };
+    shown.join(", ") + more
+}
+
+/// What is read at a time.
+struct Piece {
+    span: Span,
+    mails: Vec<OwedMail>,
+}
+
+/// What was read.
+struct ReadPiece {
+    span: Span,
+    rows: Vec<DerivedMail>,
+    /// When each was stored.
+    stored: Vec<Micros>,
+    is_live: bool,
+}
+
+/// What was written.
+struct Kept {
+    stands: Option<DeriveStands>,
+    parses: Vec<&'static str>,
+    stored: Vec<Micros>,
+}

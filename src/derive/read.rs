@@ -1,0 +1,136 @@
+//! Reads mails out of their packs, off the runtime. A panic costs a mail what is derived of it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "parsing is no work for the runtime's threads; it is waited for"
+)]
+
+use crate::bodies::{BodyReader, Damage};
+use crate::store::derive::{DerivedMail, OwedMail};
+use postrider_core::derive::{Derived, Octets, Reads};
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::StoredBody;
+use std::cell::Cell;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
+
+/// Mails up to this are read at once.
+const SMALL: u64 = 64 * 1024;
+
+thread_local! {
+    /// A mail is being read here: what a panic says may be a piece of it.
+    static IS_READING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Who panics over a mail says where, and nothing else.
+fn keep_quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !IS_READING.get() {
+                before(panic);
+            } else if let Some(place) = panic.location() {
+                tracing::error!("a mail could not be parsed: a panic at {place}");
+            }
+        }));
+    });
+}
+
+/// The octets of a stored mail.
+struct Stored<'a> {
+    reader: &'a mut BodyReader,
+    leaving: &'a AtomicBool,
+    body: StoredBody,
+    /// All of them, of a small one.
+    whole: Option<Vec<u8>>,
+}
+
+impl Octets for Stored<'_> {
+    type Error = Unread;
+
+    fn length(&self) -> u64 {
+        self.body.length
+    }
+
+    fn read(&mut self, range: Range<u64>, take: &mut dyn FnMut(&[u8])) -> Result<(), Unread> {
+        let Self { reader, leaving, body, whole } = self;
+        if body.length > SMALL {
+            return reader.pieces(body, range, &mut |piece| {
+                take(piece);
+                if leaving.load(Ordering::Relaxed) { Err(Unread::GivenUp) } else { Ok(()) }
+            });
+        }
+        if whole.is_none() {
+            let mut octets = Vec::with_capacity(usize::try_from(body.length).unwrap_or(0));
+            reader.pieces(body, 0..body.length, &mut |piece| {
+                octets.extend_from_slice(piece);
+                Ok::<_, Unread>(())
+            })?;
+            *whole = Some(octets);
+        }
+        let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX);
+        let part = whole.as_ref().and_then(|whole| whole.get(at(range.start)..at(range.end)));
+        take(part.unwrap_or_default());
+        Ok(())
+    }
+}
+
+/// Why a mail is not read.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error("{0}")]
+    Damaged(#[from] Damage),
+    #[error("the process ends")]
+    GivenUp,
+}
+
+/// Reads mails, one after another.
+#[derive(Debug)]
+pub(super) struct MailReader {
+    bodies: PathBuf,
+    leaving: Arc<AtomicBool>,
+}
+
+impl MailReader {
+    /// Of the packs in this folder; it gives up when the process ends, and then what it has read is to be thrown away.
+    pub(super) fn new(bodies: &Path, leaving: Arc<AtomicBool>) -> Self {
+        keep_quiet();
+        Self { bodies: bodies.to_owned(), leaving }
+    }
+
+    /// What each of them says.
+    ///
+    /// # Errors
+    /// Class bug: the runtime ends.
+    pub(super) async fn read(&self, mails: Vec<OwedMail>) -> Result<Vec<DerivedMail>, Failure> {
+        let (bodies, leaving) = (self.bodies.clone(), Arc::clone(&self.leaving));
+        let read = tokio::task::spawn_blocking(move || {
+            let mut reader = BodyReader::new(&bodies);
+            let is_wanted = |_: &OwedMail| !leaving.load(Ordering::Relaxed);
+            let wanted = mails.into_iter().take_while(is_wanted);
+            wanted.map(|mail| read_one(&mut reader, &leaving, &mail)).collect()
+        });
+        read.await.map_err(|_| Failure::bug("reading mail was given up"))
+    }
+}
+
+fn read_one(reader: &mut BodyReader, leaving: &AtomicBool, mail: &OwedMail) -> DerivedMail {
+    let OwedMail { message, received_at, hash, pack, offset, length, .. } = *mail;
+    let mut stored =
+        Stored { reader, leaving, body: StoredBody { hash, pack, offset, length }, whole: None };
+    IS_READING.set(true);
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        crate::fault::pass("derive.reading");
+        crate::fault::pass("panic.reading");
+        Derived::read(&mut stored, Reads::WithoutWords)
+    }));
+    IS_READING.set(false);
+    let read = match read {
+        Ok(read) => read.map_err(|why| why.to_string()),
+        Err(_) => Err("its parser panicked".to_owned()),
+    };
+    DerivedMail { message, received_at, read }
+}
