@@ -21,6 +21,8 @@ pub struct Model {
     pub attachments: i64,
     /// The id of the list that it came by.
     pub list_id: Option<String>,
+    /// Its thread, or what that was called before it became part of another; none where its server tells threads.
+    pub thread: Option<i64>,
     /// `ok`, `lenient`, or `failed`: nothing of it could be read.
     pub parse: String,
     /// Why.

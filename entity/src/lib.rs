@@ -21,3 +21,6 @@ pub mod run;
 pub mod run_hour;
 pub mod setting;
 pub mod spending;
+pub mod thread;
+pub mod thread_alias;
+pub mod thread_key;

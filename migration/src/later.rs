@@ -18,11 +18,20 @@ pub const LATER: &[Later] = &[Later {
     up: "ALTER TABLE account ADD COLUMN derive text; \
          CREATE TABLE derived (message bigint PRIMARY KEY, account bigint NOT NULL, rank bigint NOT NULL, \
          received_at bigint NOT NULL, snippet text NOT NULL, attachments bigint NOT NULL, list_id text, \
-         parse text NOT NULL, error text, version bigint NOT NULL); \
+         thread bigint, parse text NOT NULL, error text, version bigint NOT NULL); \
          CREATE TABLE attachment (message bigint NOT NULL, part text COLLATE \"C\" NOT NULL, type text NOT NULL, name text, \
          inline boolean NOT NULL, content_id text, encoding text NOT NULL, \"offset\" bigint NOT NULL, \
-         octets bigint NOT NULL, size bigint NOT NULL, sha256 bytea NOT NULL, PRIMARY KEY (message, part));",
-    down: "DROP TABLE attachment; DROP TABLE derived; ALTER TABLE account DROP COLUMN derive;",
+         octets bigint NOT NULL, size bigint NOT NULL, sha256 bytea NOT NULL, PRIMARY KEY (message, part)); \
+         CREATE INDEX derived_thread ON derived (thread, rank); \
+         CREATE TABLE thread (id bigint PRIMARY KEY, account bigint NOT NULL, messages bigint NOT NULL, rank bigint NOT NULL, \
+         first_at bigint NOT NULL); \
+         CREATE TABLE thread_key (account bigint NOT NULL, key bytea NOT NULL, thread bigint NOT NULL, \
+         PRIMARY KEY (account, key)); \
+         CREATE TABLE thread_alias (id bigint PRIMARY KEY, account bigint NOT NULL, thread bigint NOT NULL, \
+         moves boolean NOT NULL); \
+         CREATE INDEX thread_alias_thread ON thread_alias (thread); \
+         CREATE INDEX thread_alias_moves ON thread_alias (account) WHERE moves;",
+    down: "DROP TABLE thread_alias; DROP TABLE thread_key; DROP TABLE thread; DROP TABLE attachment; DROP TABLE derived; ALTER TABLE account DROP COLUMN derive;",
 }];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

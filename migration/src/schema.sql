@@ -100,11 +100,23 @@ CREATE INDEX body_place ON body (pack, "offset") WHERE length > 0;
 
 CREATE TABLE derived (message INTEGER NOT NULL PRIMARY KEY, account BIGINT NOT NULL, rank BIGINT NOT NULL,
     received_at BIGINT NOT NULL, snippet TEXT NOT NULL, attachments BIGINT NOT NULL, list_id TEXT,
-    parse TEXT NOT NULL, error TEXT, version BIGINT NOT NULL);
+    thread BIGINT, parse TEXT NOT NULL, error TEXT, version BIGINT NOT NULL);
 
 CREATE TABLE attachment (message BIGINT NOT NULL, part TEXT NOT NULL, type TEXT NOT NULL, name TEXT,
     inline BOOLEAN NOT NULL, content_id TEXT, encoding TEXT NOT NULL, "offset" BIGINT NOT NULL,
     octets BIGINT NOT NULL, size BIGINT NOT NULL, sha256 BLOB NOT NULL,
     PRIMARY KEY (message, part)) WITHOUT ROWID;
+CREATE INDEX derived_thread ON derived (thread, rank);
+
+CREATE TABLE thread (id INTEGER NOT NULL PRIMARY KEY, account BIGINT NOT NULL, messages BIGINT NOT NULL,
+    rank BIGINT NOT NULL, first_at BIGINT NOT NULL);
+
+CREATE TABLE thread_key (account BIGINT NOT NULL, key BLOB NOT NULL, thread BIGINT NOT NULL,
+    PRIMARY KEY (account, key)) WITHOUT ROWID;
+
+CREATE TABLE thread_alias (id INTEGER NOT NULL PRIMARY KEY, account BIGINT NOT NULL,
+    thread BIGINT NOT NULL, moves BOOLEAN NOT NULL);
+CREATE INDEX thread_alias_thread ON thread_alias (thread);
+CREATE INDEX thread_alias_moves ON thread_alias (account) WHERE moves;
 
 INSERT INTO counter (name, next) VALUES ('message', 1), ('event', 1), ('folder', 1);

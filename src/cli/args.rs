@@ -38,7 +38,7 @@ pub enum Verb {
     /// The one that can be waited for.
     #[command(about = verb_named("sync-now").map(|verb| verb.help), long_about = None)]
     SyncNow(SyncNowArgs),
-    /// Read stored mail anew into tables: snippets, attachments
+    /// Read stored mail anew into tables: snippets, attachments, threads
     Reindex(ReindexArgs),
     /// Show what could not be done, why, and when it is tried again.
     Failures(FailuresArgs),

@@ -103,6 +103,8 @@ pub struct DeriveState {
     is_loaded: bool,
     /// Whose row says that something is read now.
     asking: BTreeSet<AccountId>,
+    /// Of which mails are to be moved to other threads.
+    moving: BTreeSet<AccountId>,
     size: PieceSize,
     /// When it is woken by itself.
     due: Option<Duration>,
@@ -130,6 +132,7 @@ impl Actor for DeriveActor {
             turns: Turns::default(),
             is_loaded: false,
             asking: BTreeSet::new(),
+            moving: BTreeSet::new(),
             size: PieceSize::of(PIECE),
             due: None,
             is_going: false,
@@ -197,12 +200,20 @@ impl DeriveState {
             // What has come meanwhile is in the rows, too.
             for found in self.args.owed.accounts().await? {
                 self.turns.found(found.id, found.derive, found.newest, VERSION);
+                if found.moves {
+                    self.moving.insert(found.id);
+                }
             }
             self.is_loaded = true;
         }
         for (account, newest) in arrived.more {
             let live = arrived.live.get(&account).cloned().unwrap_or_default();
             self.turns.came(account, newest, &live, VERSION);
+        }
+        if let Some(account) = self.moving.first().copied().filter(|_| arrived.live.is_empty()) {
+            let stands = self.order(account, DeriveChange::Move).await?;
+            self.stands(account, stands);
+            return Ok(Some(Duration::ZERO));
         }
         match self.turns.next(mono, arrived.history_at) {
             Turn::Rest => Ok(None),
@@ -319,11 +330,17 @@ impl DeriveState {
 
     /// As the store answers; whether it was not refused.
     fn stands(&mut self, account: AccountId, stands: Option<DeriveStands>) -> bool {
-        let Some(DeriveStands { derive, is_refused }) = stands else {
+        let Some(DeriveStands { derive, is_refused, moves }) = stands else {
             self.asking.remove(&account);
+            self.moving.remove(&account);
             self.turns.gone(account);
             return false;
         };
+        if moves {
+            self.moving.insert(account);
+        } else if !is_refused {
+            self.moving.remove(&account);
+        }
         if derive.asked().is_some() {
             self.asking.insert(account);
         } else {

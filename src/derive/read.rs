@@ -9,6 +9,7 @@ use crate::store::derive::{DerivedMail, OwedMail};
 use postrider_core::derive::{Derived, Octets, Reads};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
+use postrider_core::mime::Header;
 use std::cell::Cell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -129,8 +130,14 @@ fn read_one(reader: &mut BodyReader, leaving: &AtomicBool, mail: &OwedMail) -> D
     }));
     IS_READING.set(false);
     let read = match read {
-        Ok(read) => read.map_err(|why| why.to_string()),
+        Ok(read) => read.map(kept).map_err(|why| why.to_string()),
         Err(_) => Err("its parser panicked".to_owned()),
     };
     DerivedMail { message, received_at, read }
+}
+
+/// Of a mail that waits to be written, what is written: its people may be as long as its header.
+fn kept(read: Derived) -> Derived {
+    let header = Header { list_id: read.header.list_id, ..Header::default() };
+    Derived { header, ..read }
 }

@@ -316,10 +316,10 @@ impl StoreState {
             Err(why) => return Err(tx.undo(why).await),
         };
         if is_changed {
-            fault::pass("store.derived");
+            fault::pass("derive.written");
             tx.commit().await?;
             self.told_of(None);
-            fault::pass("store.derived_kept");
+            fault::pass("derive.kept");
         } else {
             tx.rollback().await?;
         }

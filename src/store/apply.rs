@@ -14,6 +14,7 @@ mod own;
 mod purge;
 mod quiet;
 mod rematch;
+mod threads;
 mod words;
 
 pub(super) use applied::{Applied, Care};

@@ -22,6 +22,8 @@ pub struct FoundAccount {
     pub derive: Option<Derive>,
     /// The highest number of a message of it that is seen.
     pub newest: i64,
+    /// Mails are still to be moved to the thread that theirs is part of.
+    pub moves: bool,
 }
 
 /// What was read of a message.
@@ -65,6 +67,8 @@ pub enum DeriveChange {
     },
     /// Everything is owed anew.
     Again,
+    /// Mails are moved to the thread that theirs has become part of.
+    Move,
 }
 
 /// The same of an account.
@@ -83,6 +87,8 @@ pub struct DeriveStands {
     pub derive: Derive,
     /// A range that was to be taken was not owed: nothing was written.
     pub is_refused: bool,
+    /// Mails are still to be moved to the thread that theirs is part of.
+    pub moves: bool,
 }
 
 /// What is answered: nothing where the account is gone.
@@ -124,6 +130,7 @@ impl OwedReader {
             id: row.id,
             derive: row.derive.map(|Json(derive)| derive),
             newest: row.newest.unwrap_or(0),
+            moves: row.moves,
         };
         let rows = self.reader.ask(DerivedAccounts { account: None }).await.map_err(failed)?;
         Ok(rows.into_iter().map(found).collect())

@@ -22,6 +22,7 @@ pub(super) mod rematch;
 pub(super) mod setting;
 pub(super) mod shown;
 pub(super) mod sqlite;
+pub(super) mod threads;
 
 use sea_orm::Value;
 

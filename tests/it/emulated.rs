@@ -117,7 +117,9 @@ async fn an_emulated_mailbox_survives_kills() {
         fill(&emulator, &mut dice, 40);
         let named = Postrider::new("").run(&["faults"]).exits(0).stdout;
         let steps = named.lines().filter(|name| {
-            !["panic.", "hang.", "slow.", "credential."].iter().any(|kind| name.starts_with(kind))
+            !["panic.", "hang.", "slow.", "derive.", "credential."]
+                .iter()
+                .any(|kind| name.starts_with(kind))
         });
         for (n, step) in steps.enumerate() {
             let postrider = follow(&emulator);

@@ -330,7 +330,7 @@ async fn entities_and_tables_agree() {
             )*
         };
     }
-    agrees!(account attachment body counter credential cursor derived event failure feed folder leap location message note owed run run_hour setting spending);
+    agrees!(account attachment body counter credential cursor derived event failure feed folder leap location message note owed run run_hour setting spending thread thread_alias thread_key);
     let all = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
     assert_eq!(read(all.to_owned()).await, known);
 }

@@ -1,5 +1,6 @@
 //! What is derived of messages, and what is still owed: a constant number of statements, whatever there is of it.
 
+use super::threads::{join_threads, move_some, moves};
 use crate::store::derive::{DeriveChange, DeriveOrder, DeriveStands, DerivedMail};
 use crate::store::failure::Trouble;
 use crate::store::sql::derive::{
@@ -9,7 +10,10 @@ use crate::store::sql::query::{Document, Json};
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::derive::{Attachment, Derive, Derived, VERSION, rank};
 use postrider_core::mail::id::{AccountId, MessageId};
+use postrider_core::mail::recognise::IdentityKind;
+use postrider_core::thread::ThreadMail;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Octets of a text that says why nothing could be read.
 const ERROR: usize = 500;
@@ -20,21 +24,29 @@ pub(in crate::store) async fn derive(
     order: &DeriveOrder,
 ) -> Result<(Option<DeriveStands>, bool), Trouble> {
     let account = order.account;
-    let Some(stored) = db.ask_one(DeriveState { account }).await? else { return Ok((None, false)) };
-    let stored = stored.derive.map_or_else(|| Derive::new(VERSION), |Json(derive)| derive);
+    let Some(row) = db.ask_one(DeriveState { account }).await? else { return Ok((None, false)) };
+    let stored = row.derive.map_or_else(|| Derive::new(VERSION), |Json(derive)| derive);
     let before = stored.clone();
+    let mut has_moved = false;
     let next = match &order.change {
         DeriveChange::Begin => stored.begun(VERSION),
         DeriveChange::Ask(span) => stored.asks(*span),
         DeriveChange::Again => stored.again(VERSION),
+        DeriveChange::Move => {
+            has_moved = move_some(db, account).await?;
+            stored
+        }
         DeriveChange::Take { span, seen, rows, next } => {
             // Rows of other code than the account's are not mixed with its.
             let is_ours = stored.version() == VERSION;
             let taken = stored.clone().taken(*span, *seen).filter(|_| is_ours);
             let Some(taken) = taken else {
-                return Ok((Some(DeriveStands { derive: stored, is_refused: true }), false));
+                let stands = DeriveStands { derive: stored, is_refused: true, moves: false };
+                return Ok((Some(stands), false));
             };
-            write(db, account, rows).await?;
+            // Where its provider tells threads, nobody else does.
+            let joins = row.identity_kind == IdentityKind::Hash;
+            write(db, account, rows, joins).await?;
             taken.asks(*next)
         }
     };
@@ -42,16 +54,30 @@ pub(in crate::store) async fn derive(
     if is_changed {
         db.put(SaveDerive { account, derive: Document::of(&next)? }).await?;
     }
-    Ok((Some(DeriveStands { derive: next, is_refused: false }), is_changed))
+    let moves = moves(db, account).await?;
+    let stands = DeriveStands { derive: next, is_refused: false, moves };
+    Ok((Some(stands), is_changed || has_moved))
 }
 
-async fn write(db: &Transaction, account: AccountId, rows: &[DerivedMail]) -> Result<(), Trouble> {
+async fn write(
+    db: &Transaction,
+    account: AccountId,
+    rows: &[DerivedMail],
+    joins: bool,
+) -> Result<(), Trouble> {
     if rows.is_empty() {
         return Ok(());
     }
     let messages: Vec<MessageId> = rows.iter().map(|mail| mail.message).collect();
     db.put(DropAttachments { messages: Document::of(&messages)? }).await?;
-    let derived: Vec<_> = rows.iter().map(derived_row).collect();
+    let threads = if joins {
+        let mails: Vec<ThreadMail> = rows.iter().map(thread_mail).collect();
+        join_threads(db, account, &mails).await?
+    } else {
+        BTreeMap::new()
+    };
+    let thread = |mail: &DerivedMail| threads.get(&mail.message.0).copied();
+    let derived: Vec<_> = rows.iter().map(|mail| derived_row(mail, thread(mail))).collect();
     db.put(PutDerived { account, rows: Document::of(&derived)? }).await?;
     let read = rows.iter().filter_map(|mail| Some((mail.message, mail.read.as_ref().ok()?)));
     let files = read.flat_map(|(message, read)| {
@@ -64,7 +90,18 @@ async fn write(db: &Transaction, account: AccountId, rows: &[DerivedMail]) -> Re
     Ok(())
 }
 
-fn derived_row(mail: &DerivedMail) -> impl Serialize {
+/// What joins it with others; nothing, where nothing could be read.
+fn thread_mail(mail: &DerivedMail) -> ThreadMail {
+    let DerivedMail { message, received_at, read } = mail;
+    ThreadMail {
+        message: message.0,
+        keys: read.as_ref().map_or_else(|_| Vec::new(), |read| read.keys.clone()),
+        rank: rank(*received_at, *message),
+        received_at: received_at.0,
+    }
+}
+
+fn derived_row(mail: &DerivedMail, thread: Option<i64>) -> impl Serialize {
     let DerivedMail { message, received_at, read } = mail;
     let read = read.as_ref();
     let text = |of: fn(&Derived) -> Option<&str>| read.ok().and_then(of);
@@ -78,6 +115,7 @@ fn derived_row(mail: &DerivedMail) -> impl Serialize {
         mail.parse(),
         read.err().map(|why| why.chars().take(ERROR).collect::<String>()),
         VERSION,
+        thread,
     )
 }
 

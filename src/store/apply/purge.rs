@@ -14,6 +14,7 @@ use crate::store::sql::derive::{PurgeAttachments, PurgeDerived};
 use crate::store::sql::feeds::{PurgeFeeds, PurgeOwed};
 use crate::store::sql::query::Document;
 use crate::store::sql::setting::ForgetSetting;
+use crate::store::sql::threads::{PurgeAliases, PurgeThreadKeys, PurgeThreads};
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Standing;
@@ -46,7 +47,8 @@ impl RowPass for Purge {
         let Some(after) = from else {
             let deleted = purge_mail(db, account, most).await?;
             let owed = db.put_now(PurgeOwed { account, most }).await?;
-            return Ok(Some((deleted + owed == 0).then_some(0)));
+            let keys = db.put_now(PurgeThreadKeys { account, most }).await?;
+            return Ok(Some((deleted + owed + keys == 0).then_some(0)));
         };
         // The feed's numbers have no gaps: what its events say goes, that they were does not.
         let looked_at = most.saturating_mul(EVENTS);
@@ -74,6 +76,8 @@ async fn purge_mail(db: &Transaction, account: AccountId, most: i64) -> Result<u
     db.put(PurgeLocations { account, most }).await?;
     db.put(PurgeAttachments { account, most }).await?;
     db.put(PurgeDerived { account, most }).await?;
+    db.put(PurgeThreads { account, most }).await?;
+    db.put(PurgeAliases { account, most }).await?;
     let bodies = db.ask(PurgedBodies { account, most }).await?;
     let deleted = db.put_now(PurgeMessages { account, most }).await?;
     let bodies: Vec<i64> = bodies.into_iter().map(|row| row.body).collect();

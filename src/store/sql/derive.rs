@@ -4,6 +4,7 @@ use crate::store::sql::query::{Document, Json, queries, rows};
 use postrider_core::derive::Derive;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, MessageId};
+use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::time::Micros;
 
 rows! {
@@ -11,6 +12,7 @@ rows! {
         pub(in crate::store) id: AccountId,
         pub(in crate::store) derive: Option<Json<Derive>>,
         pub(in crate::store) newest: Option<i64>,
+        pub(in crate::store) moves: bool,
     }
 
     /// A message of which something is owed.
@@ -33,6 +35,7 @@ rows! {
 
     pub(in crate::store) struct DeriveColumn {
         pub(in crate::store) derive: Option<Json<Derive>>,
+        pub(in crate::store) identity_kind: IdentityKind,
     }
 
     pub(in crate::store) struct OwedCount {

@@ -78,6 +78,7 @@ pub(in crate::store) mod server;
 pub(in crate::store) mod session;
 pub(super) mod setting;
 pub(super) mod shown;
+pub(super) mod threads;
 pub(in crate::store) mod transaction;
 
 #[cfg(test)]

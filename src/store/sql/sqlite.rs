@@ -60,4 +60,5 @@ pub(super) mod rematch;
 pub(in crate::store) mod session;
 pub(super) mod setting;
 pub(super) mod shown;
+pub(super) mod threads;
 pub(in crate::store) mod transaction;

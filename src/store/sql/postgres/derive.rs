@@ -4,17 +4,17 @@ use crate::store::sql::derive::DeriveText;
 
 pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
     match text {
-        DeriveText::DeriveState => "SELECT derive FROM account WHERE id = $1",
+        DeriveText::DeriveState => "SELECT derive, identity_kind FROM account WHERE id = $1",
         DeriveText::SaveDerive => "UPDATE account SET derive = $2 WHERE id = $1",
         // A message that is gone meanwhile has no row.
         DeriveText::PutDerived => {
-            "INSERT INTO derived (message, account, rank, received_at, snippet, attachments, list_id, parse, error, version) \
+            "INSERT INTO derived (message, account, rank, received_at, snippet, attachments, list_id, parse, error, version, thread) \
              SELECT m.id, m.account, (j.value->>1)::bigint, (j.value->>2)::bigint, j.value->>3, (j.value->>4)::bigint, \
-             j.value->>5, j.value->>6, j.value->>7, (j.value->>8)::bigint FROM jsonb_array_elements($2::jsonb) j (value) \
+             j.value->>5, j.value->>6, j.value->>7, (j.value->>8)::bigint, (j.value->>9)::bigint FROM jsonb_array_elements($2::jsonb) j (value) \
              CROSS JOIN LATERAL (SELECT * FROM message WHERE id = (j.value->>0)::bigint OFFSET 0) m WHERE m.account = $1 ON CONFLICT (message) DO UPDATE SET account \
              = excluded.account, rank = excluded.rank, received_at = excluded.received_at, snippet = excluded.snippet, \
              attachments = excluded.attachments, list_id = excluded.list_id, parse = excluded.parse, error = \
-             excluded.error, version = excluded.version"
+             excluded.error, version = excluded.version, thread = excluded.thread"
         }
         DeriveText::DropAttachments => {
             "DELETE FROM attachment WHERE message = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint))"
@@ -33,7 +33,8 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
             concat!("DELETE FROM attachment WHERE message IN (", chunk!(), ")")
         }
         DeriveText::DerivedAccounts => {
-            "SELECT id, derive, (SELECT max(m.id) FROM message m WHERE m.account = a.id) AS newest FROM account a WHERE $1::bigint IS NULL OR a.id = $1 ORDER BY id"
+            "SELECT id, derive, (SELECT max(m.id) FROM message m WHERE m.account = a.id) AS newest, (SELECT TRUE FROM thread_alias t WHERE \
+             t.account = a.id AND t.moves LIMIT 1) IS NOT NULL AS moves FROM account a WHERE $1::bigint IS NULL OR a.id = $1 ORDER BY id"
         }
         DeriveText::OwedMails => {
             "SELECT m.id AS message, COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.stored_at, b.hash, b.pack, \

@@ -149,6 +149,13 @@ const IN_USE: &str = "
         SELECT n, 1 + n % 3, 1, 0, '', n, CASE n % 2 WHEN 0 THEN 'i' || n END FROM generate_series(1, 3000) n;
     INSERT INTO derived (message, account, rank, received_at, snippet, attachments, parse, version)
         SELECT n, 1 + n % 3, n, 0, '', 1, 'ok', 1 FROM generate_series(1, 3000) n;
+    UPDATE derived SET thread = message;
+    INSERT INTO thread (id, account, messages, rank, first_at)
+        SELECT n, 1 + n % 3, 1, n, 0 FROM generate_series(1, 3000) n;
+    INSERT INTO thread_key (account, key, thread)
+        SELECT 1 + n % 3, n::text::bytea, n FROM generate_series(1, 3000) n;
+    INSERT INTO thread_alias (id, account, thread, moves)
+        SELECT 5000 + n, 1 + n % 3, n, n % 50 = 0 FROM generate_series(1, 3000) n;
     INSERT INTO attachment (message, part, type, inline, encoding, \"offset\", octets, size, sha256)
         SELECT n, '1', '', FALSE, '', 0, 0, 0, '' FROM generate_series(1, 3000) n;
     INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, began_at)

@@ -4,16 +4,16 @@ use crate::store::sql::derive::DeriveText;
 
 pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
     match text {
-        DeriveText::DeriveState => "SELECT derive FROM account WHERE id = ?1",
+        DeriveText::DeriveState => "SELECT derive, identity_kind FROM account WHERE id = ?1",
         DeriveText::SaveDerive => "UPDATE account SET derive = ?2 WHERE id = ?1",
         // A message that is gone meanwhile has no row.
         DeriveText::PutDerived => {
-            "INSERT INTO derived (message, account, rank, received_at, snippet, attachments, list_id, parse, error, version) \
+            "INSERT INTO derived (message, account, rank, received_at, snippet, attachments, list_id, parse, error, version, thread) \
              SELECT m.id, m.account, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, j.value->>7, \
-             j.value->>8 FROM json_each(?2) j CROSS JOIN message m ON m.id = j.value->>0 WHERE m.account = ?1 ON CONFLICT (message) DO UPDATE \
+             j.value->>8, j.value->>9 FROM json_each(?2) j CROSS JOIN message m ON m.id = j.value->>0 WHERE m.account = ?1 ON CONFLICT (message) DO UPDATE \
              SET account = excluded.account, rank = excluded.rank, received_at = excluded.received_at, snippet = \
              excluded.snippet, attachments = excluded.attachments, list_id = excluded.list_id, parse = excluded.parse, \
-             error = excluded.error, version = excluded.version"
+             error = excluded.error, version = excluded.version, thread = excluded.thread"
         }
         DeriveText::DropAttachments => {
             "DELETE FROM attachment WHERE message IN (SELECT value FROM json_each(?1))"
@@ -31,7 +31,8 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
             concat!("DELETE FROM attachment WHERE message IN (", chunk!(), ")")
         }
         DeriveText::DerivedAccounts => {
-            "SELECT id, derive, (SELECT max(m.id) FROM message m WHERE m.account = a.id) AS newest FROM account a WHERE ?1 IS NULL OR a.id = ?1 ORDER BY id"
+            "SELECT id, derive, (SELECT max(m.id) FROM message m WHERE m.account = a.id) AS newest, EXISTS (SELECT 1 FROM thread_alias t WHERE t.account = a.id AND \
+             t.moves) AS moves FROM account a WHERE ?1 IS NULL OR a.id = ?1 ORDER BY id"
         }
         DeriveText::OwedMails => {
             "SELECT m.id AS message, COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.stored_at, b.hash, b.pack, \

@@ -18,11 +18,13 @@ const BUSY: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(5)];
 /// How a connection is made: `ro` only reads, `rwc` makes the file.
 fn options(options: SqliteConnectOptions, mode: &str) -> SqliteConnectOptions {
     let o = options.busy_timeout(BUSY[0]).statement_cache_capacity(256).read_only(mode == "ro");
-    let o = o.pragma("cache_size", "-16384").pragma("temp_store", "MEMORY");
+    let o = o.pragma("temp_store", "MEMORY");
     if mode == "ro" {
-        return o;
+        // There are several, and each fills its own with whatever it reads.
+        return o.pragma("cache_size", "-2048");
     }
-    o.pragma("journal_mode", "WAL")
+    o.pragma("cache_size", "-16384")
+        .pragma("journal_mode", "WAL")
         .pragma("synchronous", "FULL")
         .pragma("wal_autocheckpoint", "16000")
 }
