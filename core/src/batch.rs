@@ -123,6 +123,7 @@ mod tests {
     fn page(octets: u64) -> Page {
         let body = BodyRef::sealed(BodyHash([1; 32]), 1, 0, octets);
         let row = Fetched {
+            thread: None,
             uid: 1,
             identity: Identity("h:x".into()),
             body,

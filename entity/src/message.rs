@@ -49,6 +49,8 @@ pub struct Model {
     pub announced: Option<i64>,
     /// The version of its state, where the provider has them.
     pub version: Option<String>,
+    /// What its server calls its thread.
+    pub thread: Option<String>,
 }
 
 /// Tables are joined by hand where they are read.

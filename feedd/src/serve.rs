@@ -312,7 +312,7 @@ fn well(contents: &mut Contents, question: &Question) -> (u16, Vec<u8>) {
 fn shown(id: &str, message: &Message) -> Value {
     let mut found = json!({
         "id": id,
-        "threadId": id,
+        "threadId": thread_of(id, message),
         "snippet": "…",
         "sizeEstimate": message.raw.len(),
         "historyId": message.history.to_string(),
@@ -323,6 +323,14 @@ fn shown(id: &str, message: &Message) -> Value {
         put(&mut found, "labelIds", json!(message.labels));
     }
     found
+}
+
+/// A message's thread: that of its `X-Thread` field, else one of its own.
+fn thread_of(id: &str, message: &Message) -> String {
+    let raw = String::from_utf8_lossy(&message.raw);
+    let mut lines = raw.lines().take_while(|line| !line.is_empty());
+    let told = lines.find_map(|line| line.strip_prefix("X-Thread: ")?.trim().parse::<u64>().ok());
+    told.map_or_else(|| id.to_owned(), |thread| format!("{thread:x}"))
 }
 
 fn put(into: &mut Value, key: &str, value: Value) {
@@ -349,13 +357,18 @@ fn list(contents: &mut Contents, question: &Question) -> Result<Value, &'static 
     };
     let most = most(question);
     let all = contents.newest(label, everything);
-    let page: Vec<Value> =
-        all.iter().skip(from).take(most).map(|id| json!({"id": id, "threadId": id})).collect();
-    let mut found = json!({"resultSizeEstimate": all.len()});
+    let (count, page): (usize, Vec<String>) =
+        (all.len(), all.iter().skip(from).take(most).cloned().collect());
+    let shown = |id: String| {
+        let thread = contents.messages.get(&id).map(|message| thread_of(&id, message));
+        json!({"id": id, "threadId": thread})
+    };
+    let page: Vec<Value> = page.into_iter().map(shown).collect();
+    let mut found = json!({"resultSizeEstimate": count});
     if !page.is_empty() {
         put(&mut found, "messages", Value::from(page));
     }
-    if from + most < all.len() {
+    if from + most < count {
         put(&mut found, "nextPageToken", Value::from((from + most).to_string()));
     }
     Ok(found)

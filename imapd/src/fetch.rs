@@ -114,6 +114,17 @@ fn items_of(mail: &Mail, asked: &str, more: isize) -> String {
     if wants("EMAILID") {
         line.push_str(&format!(" EMAILID (M{:x})", name_of(mail)));
     }
+    if wants("THREADID") {
+        line.push_str(
+            &thread_of(mail)
+                .map_or(" THREADID NIL".to_owned(), |id| format!(" THREADID (T{id:x})")),
+        );
+    }
+    if wants("X-GM-THRID")
+        && let Some(id) = thread_of(mail)
+    {
+        line.push_str(&format!(" X-GM-THRID {id}"));
+    }
     if wants("X-GM-MSGID") {
         line.push_str(&format!(" X-GM-MSGID {}", name_of(mail)));
     }
@@ -125,6 +136,16 @@ fn name_of(mail: &Mail) -> u64 {
     let mut hasher = DefaultHasher::new();
     mail.raw.hash(&mut hasher);
     hasher.finish()
+}
+
+/// Which thread it belongs to, by this server: that of its `X-Thread` field.
+fn thread_of(mail: &Mail) -> Option<u64> {
+    let raw = String::from_utf8_lossy(&mail.raw);
+    let line = raw
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .find_map(|line| line.strip_prefix("X-Thread: "))?;
+    line.trim().parse().ok()
 }
 
 /// The header's Message-ID, as it stands there, and the empty line.

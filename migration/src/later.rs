@@ -15,7 +15,7 @@ pub struct Later {
 /// All of them, oldest first.
 pub const LATER: &[Later] = &[Later {
     name: "m0014_derived",
-    up: "ALTER TABLE account ADD COLUMN derive text; \
+    up: "ALTER TABLE account ADD COLUMN derive text; ALTER TABLE message ADD COLUMN thread text; \
          CREATE TABLE derived (message bigint PRIMARY KEY, account bigint NOT NULL, rank bigint NOT NULL, \
          received_at bigint NOT NULL, snippet text NOT NULL, attachments bigint NOT NULL, list_id text, \
          thread bigint, parse text NOT NULL, error text, version bigint NOT NULL); \
@@ -31,7 +31,7 @@ pub const LATER: &[Later] = &[Later {
          moves boolean NOT NULL); \
          CREATE INDEX thread_alias_thread ON thread_alias (thread); \
          CREATE INDEX thread_alias_moves ON thread_alias (account) WHERE moves;",
-    down: "DROP TABLE thread_alias; DROP TABLE thread_key; DROP TABLE thread; DROP TABLE attachment; DROP TABLE derived; ALTER TABLE account DROP COLUMN derive;",
+    down: "DROP TABLE thread_alias; DROP TABLE thread_key; DROP TABLE thread; DROP TABLE attachment; DROP TABLE derived; ALTER TABLE message DROP COLUMN thread; ALTER TABLE account DROP COLUMN derive;",
 }];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

@@ -32,6 +32,9 @@ impl MigrationTrait for Migration {
         if !manager.has_column("account", "derive").await? {
             db.execute_unprepared("ALTER TABLE account ADD COLUMN derive TEXT").await?;
         }
+        if !manager.has_column("message", "thread").await? {
+            db.execute_unprepared("ALTER TABLE message ADD COLUMN thread TEXT").await?;
+        }
         for sql in TABLES {
             db.execute_unprepared(sql).await?;
         }
@@ -46,6 +49,7 @@ impl MigrationTrait for Migration {
             "DROP TABLE thread",
             "DROP TABLE attachment",
             "DROP TABLE derived",
+            "ALTER TABLE message DROP COLUMN thread",
             "ALTER TABLE account DROP COLUMN derive",
         ] {
             db.execute_unprepared(sql).await?;

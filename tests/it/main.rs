@@ -61,5 +61,6 @@ mod supervision;
 mod support;
 mod sync;
 mod takeover;
+mod threads;
 mod tidy;
 mod together;

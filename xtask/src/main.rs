@@ -170,7 +170,7 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 12] = [
+const ON_BOTH: [&str; 13] = [
     "sync",
     "serve",
     "edits",
@@ -183,6 +183,7 @@ const ON_BOTH: [&str; 12] = [
     "gmail",
     "grants",
     "migration",
+    "threads",
 ];
 
 /// With nextest where there is one, else with the runner that comes with Rust.

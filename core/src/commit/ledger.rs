@@ -28,6 +28,8 @@ pub struct NewMessage {
     pub row: MessageRow,
     /// Its sealed bytes.
     pub body: BodyRef,
+    /// What its server calls its thread.
+    pub thread: Option<String>,
     /// INTERNALDATE where it was first read.
     pub internal_date: Option<Micros>,
     /// What its header says.
@@ -271,6 +273,7 @@ impl Ledger {
         let new = NewMessage {
             row,
             body: fetched.body,
+            thread: fetched.thread.clone(),
             internal_date: fetched.internal_date,
             header: fetched.header.clone(),
             announced: fetched.announced,

@@ -34,6 +34,7 @@ pub(crate) struct WholeMail {
     pub(crate) identity: Identity,
     pub(crate) body: BodyRef,
     pub(crate) header: HeaderFacts,
+    pub(crate) thread: Option<String>,
     pub(crate) date: Option<Micros>,
     pub(crate) version: Option<MailVersion>,
     pub(crate) places: BTreeSet<FolderId>,

@@ -19,6 +19,8 @@ pub struct Fetched {
     pub flags: Flags,
     /// Modification sequence, where the server has them.
     pub modseq: Option<i64>,
+    /// What its server calls its thread, where it tells that.
+    pub thread: Option<String>,
     /// INTERNALDATE; `None` when the server said NIL or nothing.
     pub internal_date: Option<Micros>,
     /// What the header says.
@@ -34,7 +36,8 @@ impl Fetched {
     /// Octets that its row takes in memory.
     #[must_use]
     pub fn row_octets(&self) -> u64 {
-        let texts = self.identity.0.len() + self.flags.as_str().len();
+        let thread = self.thread.as_ref().map_or(0, String::len);
+        let texts = self.identity.0.len() + self.flags.as_str().len() + thread;
         (size_of::<Self>() + texts) as u64 + self.header.octets()
     }
 }

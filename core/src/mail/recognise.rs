@@ -46,6 +46,16 @@ impl IdentityKind {
             Self::Gmail => Some(Identity(format!("gm:{:x}", id.parse::<u64>().ok()?))),
         }
     }
+
+    /// What the server calls a message's thread, written as its API writes it; none where it tells none.
+    #[must_use]
+    pub fn thread(self, id: &str) -> Option<String> {
+        match self {
+            Self::Hash => None,
+            Self::EmailId => Some(id.to_owned()),
+            Self::Gmail => Some(format!("{:x}", id.parse::<u64>().ok()?)),
+        }
+    }
 }
 
 /// What is not longer is read: its bytes decide, and cost less than a mistake.

@@ -207,6 +207,7 @@ mod tests {
     fn came(uid: u32, held: bool) -> Fetched {
         let hash = crate::mail::body::BodyHash([1; 32]);
         Fetched {
+            thread: None,
             uid,
             identity: crate::mail::id::Identity::of_bytes(hash),
             body: crate::mail::body::BodyRef::sealed(hash, 1, 0, 5),

@@ -170,6 +170,8 @@ pub struct FoundMail {
     pub state: SeenState,
     /// The state of the whole feed at which it was read, where there is one.
     pub stamp: Option<FeedCursor>,
+    /// What its server calls its thread.
+    pub thread: Option<String>,
     /// When it came, by the server's clock.
     pub date: Option<Micros>,
     /// Its bytes and what its header says, where they were asked for.
@@ -186,7 +188,8 @@ impl Got {
             Self::Found(found) => {
                 let header = found.bytes.as_ref().map_or(0, |(_, header)| header.octets());
                 let places = found.state.places.iter().map(|place| place.0.len() + 64);
-                let state = found.state.flags.as_str().len() + places.sum::<usize>();
+                let thread = found.thread.as_ref().map_or(0, String::len);
+                let state = found.state.flags.as_str().len() + places.sum::<usize>() + thread;
                 (size_of::<FoundMail>() + state) as u64 + header
             }
             Self::Failed { text, .. } => text.len() as u64,

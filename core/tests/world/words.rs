@@ -43,6 +43,7 @@ pub(crate) fn fetched(uid: u32, mail: &Mail, short: bool, names: IdentityKind) -
         if short { (mail.cid | 1 << 31, length(mail) - 1) } else { (mail.cid, length(mail)) };
     let body = BodyRef::sealed(hash(cid), 1, 0, length);
     Fetched {
+        thread: None,
         uid,
         identity: names
             .identity(&mail.cid.to_string())

@@ -31,6 +31,8 @@ pub(super) struct ToldMail {
     size: Option<u64>,
     pub(super) state: SeenState,
     pub(super) date: Option<Micros>,
+    /// Its thread's id.
+    thread: Option<String>,
 }
 
 /// What became of a message.
@@ -200,6 +202,7 @@ async fn take(
         size: told.size_estimate,
         state: state_of(told.label_ids.as_deref().unwrap_or_default(), version),
         date: told.internal_date.map(|ms| Micros(ms.saturating_mul(1000))),
+        thread: told.thread_id,
     };
     if !wanted.bytes {
         return Ok(ReadMail::State(told));
@@ -232,8 +235,9 @@ fn between(rest: &[u8]) -> Option<Failure> {
 
 /// A message that is there.
 pub(super) fn there(told: ToldMail, bytes: Option<(BodyRef, HeaderFacts)>) -> Got {
+    let ToldMail { state, date, thread, .. } = told;
     let (stamp, room) = (None, Room::default());
-    Got::Found(Box::new(FoundMail { state: told.state, stamp, date: told.date, bytes, room }))
+    Got::Found(Box::new(FoundMail { state, stamp, thread, date, bytes, room }))
 }
 
 /// What became of a message whose bytes need not be written any more.

@@ -29,6 +29,20 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     if is_id(&id) { Ok(id) } else { Err(D::Error::custom("no id")) }
 }
 
+/// An id that may be left out; what is none is not told.
+fn plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Text(String),
+        Other(serde::de::IgnoredAny),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::Text(text) => Some(text).filter(|text| is_id(text)),
+        Either::Other(_) => None,
+    })
+}
+
 /// A number, as text or not; what is none is not told.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     #[derive(Deserialize)]
@@ -129,6 +143,8 @@ pub(super) struct MessageId {
 pub(super) struct Message {
     #[serde(deserialize_with = "id")]
     pub(super) id: String,
+    #[serde(default, deserialize_with = "plain")]
+    pub(super) thread_id: Option<String>,
     /// Left out where it is empty.
     pub(super) label_ids: Option<Vec<String>>,
     pub(super) history_id: Option<Digits>,

@@ -10,10 +10,8 @@ use crate::store::sql::query::{Document, Json};
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::derive::{Attachment, Derive, Derived, VERSION, rank};
 use postrider_core::mail::id::{AccountId, MessageId};
-use postrider_core::mail::recognise::IdentityKind;
-use postrider_core::thread::ThreadMail;
+use postrider_core::thread::{ThreadKey, ThreadMail};
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// Octets of a text that says why nothing could be read.
 const ERROR: usize = 500;
@@ -44,9 +42,7 @@ pub(in crate::store) async fn derive(
                 let stands = DeriveStands { derive: stored, is_refused: true, moves: false };
                 return Ok((Some(stands), false));
             };
-            // Where its provider tells threads, nobody else does.
-            let joins = row.identity_kind == IdentityKind::Hash;
-            write(db, account, rows, joins).await?;
+            write(db, account, rows, row.tells_threads).await?;
             taken.asks(*next)
         }
     };
@@ -63,19 +59,15 @@ async fn write(
     db: &Transaction,
     account: AccountId,
     rows: &[DerivedMail],
-    joins: bool,
+    is_told: bool,
 ) -> Result<(), Trouble> {
     if rows.is_empty() {
         return Ok(());
     }
     let messages: Vec<MessageId> = rows.iter().map(|mail| mail.message).collect();
     db.put(DropAttachments { messages: Document::of(&messages)? }).await?;
-    let threads = if joins {
-        let mails: Vec<ThreadMail> = rows.iter().map(thread_mail).collect();
-        join_threads(db, account, &mails).await?
-    } else {
-        BTreeMap::new()
-    };
+    let mails: Vec<ThreadMail> = rows.iter().map(|mail| thread_mail(mail, is_told)).collect();
+    let threads = join_threads(db, account, &mails).await?;
     let thread = |mail: &DerivedMail| threads.get(&mail.message.0).copied();
     let derived: Vec<_> = rows.iter().map(|mail| derived_row(mail, thread(mail))).collect();
     db.put(PutDerived { account, rows: Document::of(&derived)? }).await?;
@@ -90,19 +82,22 @@ async fn write(
     Ok(())
 }
 
-/// What joins it with others; nothing, where nothing could be read.
-fn thread_mail(mail: &DerivedMail) -> ThreadMail {
-    let DerivedMail { message, received_at, read } = mail;
-    ThreadMail {
-        message: message.0,
-        keys: read.as_ref().map_or_else(|_| Vec::new(), |read| read.keys.clone()),
-        rank: rank(*received_at, *message),
-        received_at: received_at.0,
-    }
+/// What joins it with others: what its server calls its thread, where that tells threads, and until it is told nothing;
+/// elsewhere the ids that it names, if it could be read.
+fn thread_mail(mail: &DerivedMail, is_told: bool) -> ThreadMail {
+    let DerivedMail { message, received_at, thread, read } = mail;
+    let keys = match read {
+        _ if is_told => thread.iter().map(|id| ThreadKey::of_provider(id)).collect(),
+        Ok(read) => read.keys.clone(),
+        Err(_) => Vec::new(),
+    };
+    let received_at = *received_at;
+    let rank = rank(received_at, *message);
+    ThreadMail { message: message.0, keys, rank, received_at: received_at.0 }
 }
 
 fn derived_row(mail: &DerivedMail, thread: Option<i64>) -> impl Serialize {
-    let DerivedMail { message, received_at, read } = mail;
+    let DerivedMail { message, received_at, read, .. } = mail;
     let read = read.as_ref();
     let text = |of: fn(&Derived) -> Option<&str>| read.ok().and_then(of);
     (

@@ -156,6 +156,7 @@ fn message_row(m: NewMessage, account: AccountId, at: Micros) -> Message {
         date: header.date,
         parse: header.parse.as_str(),
         version: m.row.version.as_ref().map(|version| version.as_str().to_owned()),
+        thread: m.thread,
     }
 }
 

@@ -4,7 +4,6 @@ use crate::store::sql::query::{Document, Json, queries, rows};
 use postrider_core::derive::Derive;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, MessageId};
-use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::time::Micros;
 
 rows! {
@@ -21,6 +20,8 @@ rows! {
         pub message: MessageId,
         /// When its server received it, or it is said to have been written, or it was stored.
         pub received_at: Micros,
+        /// What its server calls its thread.
+        pub thread: Option<String>,
         /// When it was stored.
         pub stored_at: Micros,
         /// Its bytes.
@@ -35,7 +36,8 @@ rows! {
 
     pub(in crate::store) struct DeriveColumn {
         pub(in crate::store) derive: Option<Json<Derive>>,
-        pub(in crate::store) identity_kind: IdentityKind,
+        /// Its server tells threads.
+        pub(in crate::store) tells_threads: bool,
     }
 
     pub(in crate::store) struct OwedCount {

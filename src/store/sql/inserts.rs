@@ -28,6 +28,7 @@ queries! {
         date: Option<Micros>,
         parse: &'static str,
         version: Option<String>,
+        thread: Option<String>,
     };
     Location {
         folder: FolderId,

@@ -212,6 +212,7 @@ async fn a_message_is_not_given_a_body_without_octets() {
             date: None,
             parse: "",
             version: None,
+            thread: None,
         };
         let put = db.writer.put(message).await;
         assert_eq!(put.is_ok(), is_taken, "{length}: {put:?}");

@@ -299,6 +299,7 @@ impl Reading {
         let bodies = self.sink.seal().await?;
         let row =
             |((uid, mail), body): (&(u32, &Mail), postrider_core::mail::body::BodyRef)| Fetched {
+                thread: None,
                 uid: *uid,
                 identity: Identity(format!("h:{}", body.hash())),
                 body,

@@ -376,6 +376,7 @@ impl Playing {
             }
             let bytes = if *bytes { bodies.next() } else { None };
             let mail = FoundMail {
+                thread: None,
                 state: self.told(state),
                 stamp: (!self.tape.records).then(|| cursor.clone()),
                 date: Some(crate::support::shelf::date(mail)),

@@ -7,9 +7,10 @@ use crate::commit::feed::books::FeedBooks;
 use crate::commit::feed::rows::{MissingLook, Owed, WHOLE};
 use crate::commit::whole::WholeMail;
 use crate::failure::Class;
-use crate::mail::id::{Identity, SessionId};
+use crate::mail::id::{FolderId, Identity, SessionId};
 use crate::provider::feeds::{FoundMail, Got};
 use crate::time::Micros;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What cannot be read is tried again after this, then daily.
@@ -136,17 +137,8 @@ fn find(books: &mut FeedBooks, owed: &Owed, found: &FoundMail, asked: Hearing) {
     let (flags, version) = (&state.flags, state.version.clone());
     match message {
         None => {
-            let Some((body, header)) = &found.bytes else {
+            let Some(mail) = whole(id, found, ours.places) else {
                 return wait(books, owed, found, asked, true);
-            };
-            let mail = WholeMail {
-                identity: id.clone(),
-                body: *body,
-                header: header.clone(),
-                date: found.date,
-                version,
-                places: ours.places,
-                flags: flags.clone(),
             };
             books.ledger.create_whole(mail, at);
         }
@@ -170,6 +162,21 @@ fn find(books: &mut FeedBooks, owed: &Owed, found: &FoundMail, asked: Hearing) {
     } else {
         wait(books, owed, found, asked, false);
     }
+}
+
+/// A message that was read, in these places.
+fn whole(identity: &Identity, found: &FoundMail, places: BTreeSet<FolderId>) -> Option<WholeMail> {
+    let (body, header) = found.bytes.as_ref()?;
+    Some(WholeMail {
+        identity: identity.clone(),
+        body: *body,
+        header: header.clone(),
+        thread: found.thread.clone(),
+        date: found.date,
+        version: found.state.version.clone(),
+        places,
+        flags: found.state.flags.clone(),
+    })
 }
 
 /// It stays owed, and is asked for when that settles it.

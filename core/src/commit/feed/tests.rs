@@ -42,6 +42,7 @@ fn books() -> FeedBooks {
     let mut books = empty();
     books.held = 1;
     let mail = WholeMail {
+        thread: None,
         identity: mail(),
         body: BodyRef::sealed(BodyHash([1; 32]), 1, 0, 5),
         header: HeaderFacts::default(),
@@ -100,7 +101,7 @@ fn found(state: SeenState, bytes: bool) -> Got {
     let body = BodyRef::sealed(BodyHash([1; 32]), 1, 0, 5);
     let bytes = bytes.then(|| (body, HeaderFacts::default()));
     let (stamp, date, room) = (None, None, Room::default());
-    Got::Found(Box::new(FoundMail { state, stamp, date, bytes, room }))
+    Got::Found(Box::new(FoundMail { thread: None, state, stamp, date, bytes, room }))
 }
 
 fn lives(books: &FeedBooks) -> bool {
@@ -248,6 +249,7 @@ fn many_that_are_gone_at_once_are_asked_about() {
         let other = Identity("gm:2".into());
         let body = BodyRef::sealed(BodyHash([2; 32]), 1, 0, 5);
         let second = WholeMail {
+            thread: None,
             identity: other.clone(),
             body,
             header: HeaderFacts::default(),

@@ -20,6 +20,7 @@ fn mark(uidnext: u32) -> Mark {
 #[expect(clippy::disallowed_methods, reason = "a test's bodies are durable by definition")]
 fn fetched(uid: u32) -> Fetched {
     Fetched {
+        thread: None,
         uid,
         identity: Identity("h:x".into()),
         body: BodyRef::sealed(BodyHash([1; 32]), 1, 0, 5),

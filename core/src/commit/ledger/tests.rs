@@ -33,6 +33,7 @@ fn folder() -> (AccountRow, FolderRow) {
 fn mail(uid: u32, body: u8, modseq: i64) -> Fetched {
     let hash = crate::mail::body::BodyHash([body; 32]);
     Fetched {
+        thread: None,
         uid,
         identity: Identity(format!("h:{hash}")),
         body: BodyRef::sealed(hash, 1, 0, 5),

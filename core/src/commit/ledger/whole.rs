@@ -92,6 +92,7 @@ impl Ledger {
         let new = NewMessage {
             row,
             body: mail.body,
+            thread: mail.thread,
             internal_date: mail.date,
             header: mail.header,
             announced: None,

@@ -36,6 +36,7 @@ fn examine(folder: &str) -> Request {
 fn came(uids: &[u32]) -> Page {
     let hash = BodyHash([1; 32]);
     let row = |uid: &u32| Fetched {
+        thread: None,
         uid: *uid,
         identity: Identity::of_bytes(hash),
         body: BodyRef::sealed(hash, 1, 0, 5),

@@ -169,6 +169,7 @@ impl FeedWorld {
             found.push((
                 id.clone(),
                 Got::Found(Box::new(FoundMail {
+                    thread: None,
                     state,
                     stamp,
                     date,

@@ -165,6 +165,7 @@ pub(in crate::provider::imap) fn merge(line: &mut FetchLine, other: FetchLine) {
     line.size = line.size.or(other.size);
     line.modseq = line.modseq.or(other.modseq);
     line.id = line.id.take().or(other.id);
+    line.thread = line.thread.take().or(other.thread);
 }
 
 /// What the refusal of one message means: a telling one keeps its class, another says that these

@@ -22,22 +22,26 @@ use postrider_core::provider::Request;
 use postrider_core::provider::folders::FolderRequest;
 use std::collections::BTreeMap;
 
-/// The item of FETCH that tells it. Source: RFC 8474 §5.1; Google, "IMAP extensions".
+/// The items of FETCH that tell it, and what its thread is called. Source: RFC 8474 §5.1, §5.2; Google, "IMAP
+/// extensions".
 pub(in crate::provider::imap) fn item(names: IdentityKind) -> &'static str {
     match names {
         IdentityKind::Hash => "",
-        IdentityKind::EmailId => " EMAILID",
-        IdentityKind::Gmail => " X-GM-MSGID",
+        IdentityKind::EmailId => " EMAILID THREADID",
+        IdentityKind::Gmail => " X-GM-MSGID X-GM-THRID",
     }
 }
 
 fn taken(uid: u32, line: FetchLine, identity: Identity, body: BodyRef) -> Option<Fetched> {
+    // A message that we hold has its row.
+    let thread = None;
     Some(Fetched {
         uid,
         identity,
         body,
         flags: line.flags.filter(|_| !line.mended)?,
         modseq: line.modseq,
+        thread,
         internal_date: line.internal_date,
         header: HeaderFacts::default(),
         announced: None,

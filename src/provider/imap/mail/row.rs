@@ -23,7 +23,8 @@ impl Meta {
     /// Octets of its texts.
     pub(in crate::provider::imap) fn row_octets(&self) -> u64 {
         let flags = self.line.flags.as_ref().map_or(0, |flags| flags.as_str().len());
-        self.header.octets() + flags as u64
+        let thread = self.line.thread.as_ref().map_or(0, String::len);
+        self.header.octets() + (flags + thread) as u64
     }
 }
 
@@ -52,6 +53,8 @@ pub(in crate::provider::imap) struct Came {
     identity: Option<Identity>,
     flags: Flags,
     modseq: Option<i64>,
+    /// What the server calls its thread.
+    thread: Option<String>,
     internal_date: Option<Micros>,
     header: HeaderFacts,
     announced: Option<u64>,
@@ -80,10 +83,21 @@ impl Row {
     ) -> Option<Came> {
         let Meta { uid, line, header, .. } = meta;
         let identity = name_of(&line, names);
+        let thread = line.thread.as_deref().and_then(|id| names.thread(id));
         let flags = line.flags?;
         let (modseq, internal_date) = (line.modseq, line.internal_date);
-        let number = number();
-        Some(Came { uid, number, identity, flags, modseq, internal_date, header, announced: None })
+        let (number, announced) = (number(), None);
+        Some(Came {
+            uid,
+            number,
+            identity,
+            flags,
+            modseq,
+            thread,
+            internal_date,
+            header,
+            announced,
+        })
     }
 
     #[cfg(test)]
@@ -93,8 +107,18 @@ impl Row {
         flags: Flags,
         header: HeaderFacts,
     ) -> Self {
-        let (identity, modseq, internal_date, announced) = (None, None, None, None);
-        Self::Came(Came { uid, number, identity, flags, modseq, internal_date, header, announced })
+        let (identity, modseq, thread, internal_date, announced) = (None, None, None, None, None);
+        Self::Came(Came {
+            uid,
+            number,
+            identity,
+            flags,
+            modseq,
+            thread,
+            internal_date,
+            header,
+            announced,
+        })
     }
 
     /// The message with its bytes durable: what `body` knows of their number.
@@ -118,6 +142,7 @@ impl Row {
             body,
             flags: came.flags,
             modseq: came.modseq,
+            thread: came.thread,
             internal_date: came.internal_date,
             header: came.header,
             announced: came.announced,

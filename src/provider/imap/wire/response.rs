@@ -65,6 +65,8 @@ pub struct FetchLine {
     pub modseq: Option<i64>,
     /// The name that it has wherever it lies: EMAILID or X-GM-MSGID, whichever was asked for.
     pub id: Option<String>,
+    /// What the server calls its thread: THREADID or X-GM-THRID.
+    pub thread: Option<String>,
     /// Fields of the header.
     pub header: Option<Vec<u8>>,
     /// The body: streamed into the sink.
@@ -384,6 +386,14 @@ fn fetch(number: u32, tokens: &mut Lexemes<'_>) -> Response {
             (b"X-GM-MSGID", ItemValue::One(Lexeme::Atom(id))) => line.id = plain_id(id),
             (b"EMAILID", ItemValue::List(tokens)) => {
                 line.id = match tokens.first() {
+                    Some(Lexeme::Atom(id)) => plain_id(id),
+                    _ => None,
+                };
+            }
+            (b"X-GM-THRID", ItemValue::One(Lexeme::Atom(id))) => line.thread = plain_id(id),
+            // NIL where the server makes no threads.
+            (b"THREADID", ItemValue::List(tokens)) => {
+                line.thread = match tokens.first() {
                     Some(Lexeme::Atom(id)) => plain_id(id),
                     _ => None,
                 };

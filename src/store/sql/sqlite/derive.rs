@@ -4,7 +4,9 @@ use crate::store::sql::derive::DeriveText;
 
 pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
     match text {
-        DeriveText::DeriveState => "SELECT derive, identity_kind FROM account WHERE id = ?1",
+        DeriveText::DeriveState => {
+            "SELECT derive, (feed IS NOT NULL OR identity_kind <> 'hash') AS tells_threads FROM account WHERE id = ?1"
+        }
         DeriveText::SaveDerive => "UPDATE account SET derive = ?2 WHERE id = ?1",
         // A message that is gone meanwhile has no row.
         DeriveText::PutDerived => {
@@ -35,7 +37,7 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
              t.moves) AS moves FROM account a WHERE ?1 IS NULL OR a.id = ?1 ORDER BY id"
         }
         DeriveText::OwedMails => {
-            "SELECT m.id AS message, COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.stored_at, b.hash, b.pack, \
+            "SELECT m.id AS message, COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.thread, m.stored_at, b.hash, b.pack, \
              b.\"offset\", b.length FROM message m JOIN body b ON b.id = m.body WHERE m.account = ?1 AND m.id >= ?2 AND \
              m.id <= ?3 ORDER BY m.id LIMIT ?4"
         }

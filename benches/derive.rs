@@ -1,0 +1,161 @@
+//! What deriving costs, and how fast it is, in one run: a first sync with it and without it, by turns; mail that waits to
+//! be read; how long new mail takes, alone and beside another mailbox's first sync. Prints ratios, never a verdict.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "a bench measures time")]
+
+#[path = "../tests/it/support"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod support {
+    pub(crate) mod binary;
+    pub(crate) mod check;
+    pub(crate) mod database;
+    pub(crate) mod dovecot;
+    pub(crate) mod mail;
+    pub(crate) mod served;
+}
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use support::binary::{Postrider, account};
+use support::database::ask;
+use support::dovecot::Dovecot;
+use support::mail::seed;
+use support::served::{Served, wait_within};
+
+/// Mails of a mailbox.
+const MAILS: usize = 30_000;
+/// New mails, and the time between two of them.
+const NEW: usize = 150;
+const PACE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(900);
+/// Turns with and without.
+const TURNS: usize = 3;
+
+fn config(server: &Dovecot, derive: &str, users: &[&str]) -> String {
+    let accounts: String = users.iter().map(|user| account(user, server.port, "pw")).collect();
+    format!(
+        "[admin]\nlisten = \"127.0.0.1:0\"\n[limits]\nlogins_per_second = 200\nderive_bytes = \"{derive}\"\n{accounts}"
+    )
+}
+
+/// Puts mails into a mailbox: of all lengths, or of 3 KB.
+fn fill(server: &Dovecot, user: &str, of_one_length: bool) {
+    let dir = PathBuf::from(server.file(&format!("mail/{user}/Maildir")));
+    for part in ["cur", "new", "tmp"] {
+        fs::create_dir_all(dir.join(part)).unwrap();
+    }
+    let mut dice = seed::Dice::new(7);
+    for n in 0..MAILS {
+        let mail = if of_one_length {
+            let before = n.saturating_sub(n % 5);
+            let words: Vec<String> = (0..450).map(|_| format!("w{}", dice.below(20_000))).collect();
+            let words = words.join(" ");
+            format!(
+                "From: Person {} <p{}@example.org>\r\nTo: me@example.org\r\nSubject: about {before}\r\nMessage-ID: <{n}@example.org>\r\n\
+                 References: <{before}@example.org>\r\nDate: Thu, 1 Feb 2024 10:00:00 +0000\r\n\r\n{words}\r\n",
+                n % 300,
+                n % 300
+            )
+            .into_bytes()
+        } else {
+            seed::message(&mut dice, n).raw.to_vec()
+        };
+        fs::write(dir.join(format!("cur/{n:06}.bench:2,S")), mail).unwrap();
+    }
+    server.own(Path::new(&server.file("mail")));
+}
+
+fn count(postrider: &Postrider, what: &str) -> usize {
+    ask(&postrider.database(), &format!("SELECT count(*) AS x FROM {what}")).parse().unwrap()
+}
+
+fn wait(what: &str, reached: impl FnMut() -> bool) {
+    wait_within(PATIENCE, what, reached);
+}
+
+/// Seconds from the start until a mailbox is stored and at rest.
+fn first_sync(server: &Dovecot, user: &str, derive: &str) -> (f64, Postrider, Served) {
+    let postrider = Postrider::new(&config(server, derive, &[user]));
+    let began = Instant::now();
+    let served = postrider.serve(&[]);
+    wait("the first sync", || served.state(user) == "idle");
+    (began.elapsed().as_secs_f64(), postrider, served)
+}
+
+/// Seconds that stored mail takes to be read, and octets of the database for each of them.
+fn backlog(server: &Dovecot, user: &str) -> (f64, u64) {
+    let postrider = Postrider::new(&config(server, "32MiB", &[user]));
+    postrider.sync().exits(0);
+    let octets = || fs::metadata(postrider.path("data/postrider.db")).unwrap().len();
+    let before = octets();
+    let served = postrider.serve(&[]);
+    let began = Instant::now();
+    wait("the backlog", || count(&postrider, "derived") == MAILS);
+    let took = began.elapsed().as_secs_f64();
+    served.stop();
+    (took, (octets() - before) / MAILS as u64)
+}
+
+/// Quantiles of the time from new mail's row until it is derived, milliseconds.
+fn live(server: &Dovecot, served: &Served, user: &str, from: usize) -> [f64; 2] {
+    let dir = PathBuf::from(server.file(&format!("mail/{user}/Maildir")));
+    for n in from..from + NEW {
+        let (aside, there) = (dir.join(format!("tmp/n{n}")), dir.join(format!("new/{n}.new")));
+        fs::write(&aside, format!("Subject: new {n}\r\nMessage-ID: <new{n}@x.y>\r\n\r\nx\r\n"))
+            .unwrap();
+        server.own(&aside);
+        fs::rename(aside, there).unwrap();
+        std::thread::sleep(PACE);
+    }
+    let told = "postrider_derive_lag_seconds_count";
+    wait("the new mail", || served.metric(told) >= NEW as f64);
+    ["0.5", "0.99"].map(|of| {
+        served.metric(&format!("postrider_derive_lag_seconds{{quantile=\"{of}\"}}")) * 1000.0
+    })
+}
+
+fn main() {
+    let server = Dovecot::start();
+    for (user, of_one_length) in [("small", true), ("all", false)] {
+        fill(&server, user, of_one_length);
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            for (derive, took) in [("0", &mut without), ("32MiB", &mut with)] {
+                let (seconds, _postrider, served) = first_sync(&server, user, derive);
+                took.push(seconds);
+                served.stop();
+            }
+        }
+        let ratios: Vec<f64> =
+            with.iter().zip(&without).map(|(with, without)| with / without).collect();
+        println!(
+            "{user}: first sync with / without: {ratios:.2?} ({with:.1?} s / {without:.1?} s)"
+        );
+        let (took, octets) = backlog(&server, user);
+        println!(
+            "{user}: {:.0} messages/s of those that wait, {octets} octets each",
+            MAILS as f64 / took
+        );
+    }
+    fill(&server, "new", true);
+    let postrider = Postrider::new(&config(&server, "32MiB", &["new"]));
+    let served = postrider.serve(&[]);
+    wait("rest", || served.state("new") == "idle" && count(&postrider, "derived") == MAILS);
+    println!(
+        "new mail, from its row until it is derived, alone: p50, p99 ms {:.1?}",
+        live(&server, &served, "new", 0)
+    );
+    served.stop();
+    let both = Postrider::new(&config(&server, "32MiB", &["new"]));
+    let served = both.serve(&[]);
+    wait("rest", || served.state("new") == "idle");
+    fs::write(both.path("config.toml"), config(&server, "32MiB", &["new", "all"])).unwrap();
+    wait("the other one", || count(&both, "message") > MAILS + 500);
+    println!(
+        "beside another mailbox's first sync: p50, p99 ms {:.1?}",
+        live(&server, &served, "new", NEW)
+    );
+    println!("(of the other one {} were stored by then)", count(&both, "message") - MAILS);
+    served.stop();
+}
