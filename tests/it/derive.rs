@@ -9,7 +9,7 @@ use postrider_core::derive::{Derived, Octets, Reads, VERSION, rank};
 use postrider_core::mail::id::MessageId;
 use postrider_core::time::Micros;
 use std::convert::Infallible;
-use std::ops::Range;
+use std::ops::{Add, Range};
 use std::time::Duration;
 
 /// A mail in memory.
@@ -392,6 +392,54 @@ async fn a_purge_takes_it_along() {
                       NOT IN (SELECT id FROM message)) + (SELECT count(*) FROM thread_alias WHERE id NOT IN (SELECT id FROM \
                       message)) + (SELECT count(*) FROM thread_key WHERE account NOT IN (SELECT id FROM account)) AS x";
         assert_eq!(ask(&database, strays), "0");
+    })
+    .await;
+}
+
+/// Mails made to be hard: however much lies in one, memory is bounded, and what comes meanwhile is not late.
+#[tokio::test(flavor = "multi_thread")]
+async fn hard_mails_take_little_memory() {
+    let u = Mailbox::new();
+    let server = serve(&[("u", &u)], |_, _| None).await;
+    let postrider = Postrider::new(&config(server.port(), &["u"]));
+    blocking(move || {
+        u.append("INBOX", note("first"));
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &u);
+        let database = postrider.database();
+        wait_until_derived(&served, &database);
+        let before = served.peak();
+        let parts = "--b\r\nContent-Type: image/png; name=x.png\r\n\r\nx\r\n".repeat(20_000);
+        let file = "QUJD".repeat(19).add("\r\n").repeat(500_000);
+        let hard = [
+            format!("Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\n"),
+            format!("Subject: nested\r\n{}x", "Content-Type: message/rfc822\r\n\r\n".repeat(400)),
+            format!("Subject: header\r\n{}\r\nx", "X-Long: yes\r\n".repeat(2_000_000)),
+            format!("Subject: people\r\nTo: {}\r\n\r\nx", "Some Body <some.body@example.org>, ".repeat(100_000)),
+            format!("Subject: references\r\nReferences: {}\r\n\r\nx", "<r@example.org> ".repeat(5_000)),
+            format!(
+                "Subject: file\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: application/zip\r\n\
+                 Content-Transfer-Encoding: base64\r\n\r\n{file}--b--\r\n"
+            ),
+            format!("Subject: text\r\nContent-Type: text/html\r\n\r\n{}", "<p>words <b>".repeat(1_000_000)),
+        ];
+        let count = hard.len();
+        for mail in hard {
+            u.append("INBOX", Mail::new(mail));
+        }
+        u.append("INBOX", note("last"));
+        served.settle(&postrider, "u", &u);
+        wait_until_derived(&served, &database);
+        let found = "SELECT m.subject || ' ' || d.attachments || ' ' || d.parse AS x FROM derived d JOIN message m ON m.id = d.message ORDER BY x";
+        let found = rows(&database, found);
+        assert_eq!(found.len(), count + 2);
+        for line in ["file 1 ok", "nested 1 lenient", "parts 9999 lenient", "text 0 ok"] {
+            assert!(found.iter().any(|found| found == line), "{line}: {found:?}");
+        }
+        let size = "SELECT size AS x FROM attachment WHERE type = 'application/zip'";
+        assert_eq!(ask(&database, size), (500_000 * 19 * 3).to_string());
+        served.has_cost_little(before, "hard mails", 0);
+        stop(served);
     })
     .await;
 }
