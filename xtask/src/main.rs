@@ -74,7 +74,8 @@ fn main() -> ExitCode {
                 && cargo(
                     &[
                         "bench", "--bench", "first", "--bench", "changes", "--bench", "serve",
-                        "--bench", "gmail", "--bench", "grown", "--bench", "idle",
+                        "--bench", "derive", "--bench", "gmail", "--bench", "grown", "--bench",
+                        "idle",
                     ],
                     if url.is_empty() { &[] } else { std::slice::from_ref(&here) },
                 )
