@@ -73,9 +73,19 @@ async fn measure(shared: &Shared) -> String {
     for (state, n) in shared.reader.connections() {
         gauge!(names::STORE_CONNECTIONS, "state" => state).set(n as f64);
     }
+    count_rows(shared).await;
+    summaries
+}
+
+/// What only the rows know.
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
+async fn count_rows(shared: &Shared) {
+    let owed = OwedReader::new(shared.reader.clone());
+    let both = async { tokio::join!(shared.reader.ledger_counts(), owed.standings(None)) };
     // Whoever asks for numbers waits no longer than for that.
-    let counted = tokio::time::timeout(COUNTING, shared.reader.ledger_counts()).await;
-    match counted.unwrap_or_else(|_| Err(late())) {
+    let counted = tokio::time::timeout(COUNTING, both).await;
+    let (ledger, derived) = counted.unwrap_or_else(|_| (Err(late()), Err(late())));
+    match ledger {
         Ok((by_class, unproved)) => {
             for class in Class::ALL {
                 let n = by_class.get(class.as_str()).copied().unwrap_or(0);
@@ -86,22 +96,13 @@ async fn measure(shared: &Shared) -> String {
         // The others are told all the same; readiness says what is wrong with the database.
         Err(failure) => tracing::warn!("the ledger cannot be counted: {}", failure.chain()),
     }
-    count_owed(shared).await;
-    summaries
-}
-
-/// Messages of which something is still to be derived.
-#[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
-async fn count_owed(shared: &Shared) {
-    let owed = OwedReader::new(shared.reader.clone());
-    let derived = tokio::time::timeout(COUNTING, owed.standings(None)).await;
-    match derived.unwrap_or_else(|_| Err(late())) {
+    match derived {
         Ok(derived) => {
             let behind: u64 = derived.values().map(|standing| standing.behind).sum();
             gauge!(names::DERIVE_BEHIND).set(behind as f64);
         }
         Err(failure) => {
-            tracing::warn!("what is to be derived cannot be counted: {}", failure.chain())
+            tracing::warn!("what is to be derived cannot be counted: {}", failure.chain());
         }
     }
 }

@@ -252,6 +252,7 @@ impl Engine {
             bodies: config.bodies.clone(),
             bytes: config.derive_bytes,
             leaving: Arc::default(),
+            has_begun: Arc::default(),
             clock: self.registry.clock(),
             registry: self.registry.clone(),
         };

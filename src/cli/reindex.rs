@@ -34,9 +34,12 @@ async fn reindexed(args: &ReindexArgs, client: &Client) -> Result<Exit, CallErro
         Some(id) => vec![id.clone()],
         None => {
             let all = client.all("/v1/accounts", &[("limit", "1000".into())]).await?;
-            // One that never logged in has no mail.
-            let has_rows = |account: &&Value| account.get("derived").is_some_and(Value::is_object);
-            all.iter().filter(has_rows).map(|account| text(account, "id")).collect()
+            // One that never logged in has no mail. What the database does not tell now is asked for all the same.
+            let has_mail = |account: &&Value| {
+                behind(account).is_some()
+                    || account.get("messages").and_then(Value::as_u64) != Some(0)
+            };
+            all.iter().filter(has_mail).map(|account| text(account, "id")).collect()
         }
     };
     for id in &accounts {
@@ -45,7 +48,8 @@ async fn reindexed(args: &ReindexArgs, client: &Client) -> Result<Exit, CallErro
         if args.client.json {
             say_line(&told.to_string());
         } else {
-            say_line(&format!("{id}: {} messages are read anew", behind(&told)));
+            let count = behind(&told).map_or_else(|| "its".to_owned(), |count| count.to_string());
+            say_line(&format!("{id}: {count} messages are read anew"));
         }
     }
     if !args.wait {
@@ -56,14 +60,13 @@ async fn reindexed(args: &ReindexArgs, client: &Client) -> Result<Exit, CallErro
         let path = format!("/v1/accounts/{}", in_path(id));
         loop {
             let left = behind(&client.call(Method::GET, &path, &[]).await?);
-            if left == 0 {
+            if left == Some(0) {
                 break;
             }
             if tokio::time::Instant::now() >= until {
-                eprintln!(
-                    "{id}: {left} are left after {} s; the server goes on with them",
-                    args.timeout
-                );
+                let left = left.map_or_else(|| "some".to_owned(), |left| left.to_string());
+                let after = args.timeout;
+                eprintln!("{id}: {left} are left after {after} s; the server goes on with them");
                 return Ok(Exit::Partial);
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -72,8 +75,7 @@ async fn reindexed(args: &ReindexArgs, client: &Client) -> Result<Exit, CallErro
     Ok(Exit::Success)
 }
 
-/// How many messages of an account are still to be read.
-fn behind(account: &Value) -> u64 {
-    let behind = account.get("derived").and_then(|derived| derived.get("behind"));
-    behind.and_then(Value::as_u64).unwrap_or(0)
+/// How many messages of an account are still to be read, where that is told.
+fn behind(account: &Value) -> Option<u64> {
+    account.get("derived")?.get("behind")?.as_u64()
 }

@@ -8,7 +8,8 @@ use crate::handle::{Handle, Queued, Served};
 use crate::reply::ReplyTo;
 use crate::store::arrivals::Arrivals;
 use crate::store::derive::{
-    DeriveAnswer, DeriveChange, DeriveOrder, DeriveStands, DerivedMail, OwedMail, OwedReader,
+    DeriveAnswer, DeriveChange, DeriveOrder, DeriveStands, DerivedMail, FoundAccount, OwedMail,
+    OwedReader,
 };
 use crate::store::message::{StoreMsg, StoreRequest};
 use crate::telemetry::names;
@@ -29,10 +30,14 @@ use tokio::sync::oneshot;
 
 /// Messages of a piece, at most: what is read, and then written, at a time.
 const PIECE: i64 = 256;
-/// What a mail may take while it is read, beside its own length and up to [`MAIL_MOST`].
+/// What a mail takes while it waits to be written is so many times its length (its parts are many, and short), and this,
+/// up to [`MAIL_MOST`].
+const MAIL_TIMES: u64 = 8;
 const MAIL_LEAST: u64 = 16 * 1024;
 /// What a mail takes at most, however long it is: its parts, its people, its texts.
 const MAIL_MOST: u64 = 8 * 1024 * 1024;
+/// A turn that has taken so long ends with the piece that is read: others may be asking.
+const TURN: Duration = Duration::from_secs(1);
 /// After trouble it is tried again so much later.
 const TROUBLE: Duration = Duration::from_secs(5);
 
@@ -85,6 +90,8 @@ pub struct DeriveArgs {
     pub clock: Clock,
     /// The process ends: what is being read is given up.
     pub leaving: Arc<AtomicBool>,
+    /// An actor of this process has begun already.
+    pub has_begun: Arc<AtomicBool>,
     /// Where it is seen.
     pub registry: Registry,
 }
@@ -110,6 +117,8 @@ pub struct DeriveState {
     due: Option<Duration>,
     /// The next turn is on its way.
     is_going: bool,
+    /// History comes in: between two turns everything rests.
+    is_beside_history: bool,
 }
 
 impl Actor for DeriveActor {
@@ -136,6 +145,7 @@ impl Actor for DeriveActor {
             size: PieceSize::of(PIECE),
             due: None,
             is_going: false,
+            is_beside_history: false,
         })
     }
 
@@ -196,37 +206,64 @@ impl DeriveState {
         let mono = self.args.clock.now().mono;
         self.due = self.due.filter(|due| *due > mono);
         let arrived = self.args.arrivals.take();
+        self.is_loaded &= !arrived.is_unsure;
         if !self.is_loaded {
-            // What has come meanwhile is in the rows, too.
-            for found in self.args.owed.accounts().await? {
-                self.turns.found(found.id, found.derive, found.newest, VERSION);
-                if found.moves {
-                    self.moving.insert(found.id);
-                }
-            }
+            self.load().await?;
             self.is_loaded = true;
         }
         for (account, newest) in arrived.more {
             let live = arrived.live.get(&account).cloned().unwrap_or_default();
             self.turns.came(account, newest, &live, VERSION);
         }
-        if let Some(account) = self.moving.first().copied().filter(|_| arrived.live.is_empty()) {
-            let stands = self.order(account, DeriveChange::Move).await?;
-            self.stands(account, stands);
-            return Ok(Some(Duration::ZERO));
-        }
-        match self.turns.next(mono, arrived.history_at) {
-            Turn::Rest => Ok(None),
-            Turn::Wait(until) => Ok(Some(until.saturating_sub(mono))),
-            Turn::Read(work) => {
-                let (path, state) = (&self.args.path, Activity::Running.as_str());
-                self.args.registry.does(path, state, "reads stored mail", None);
-                self.read(work).await?;
+        let (turn, rests) =
+            (self.turns.next(mono, arrived.history_at), self.turns.rests(mono, arrived.history_at));
+        self.is_beside_history = self.turns.is_beside(mono, arrived.history_at);
+        match turn {
+            Turn::Read(work) if work.is_live => self.work(work).await?,
+            _ if let Some(until) =
+                rests.filter(|_| turn != Turn::Rest || !self.moving.is_empty()) =>
+            {
+                return Ok(Some(until.saturating_sub(mono)));
+            }
+            _ if let Some(account) = self.moving.first().copied() => {
+                let stands = self.order(account, DeriveChange::Move).await?;
+                self.stands(account, stands);
                 let now = self.args.clock.now().mono;
-                self.turns.took(work, now, now.saturating_sub(mono));
-                Ok(Some(Duration::ZERO))
+                self.turns.worked(now, now.saturating_sub(mono));
+            }
+            Turn::Read(work) => self.work(work).await?,
+            Turn::Wait(until) => return Ok(Some(until.saturating_sub(mono))),
+            Turn::Rest => return Ok(None),
+        }
+        Ok(Some(Duration::ZERO))
+    }
+
+    async fn work(&mut self, work: Work) -> Result<(), Failure> {
+        let began = self.args.clock.now().mono;
+        let (path, state) = (&self.args.path, Activity::Running.as_str());
+        self.args.registry.does(path, state, "reads stored mail", None);
+        self.read(work).await?;
+        let now = self.args.clock.now().mono;
+        self.turns.took(work, now, now.saturating_sub(began));
+        Ok(())
+    }
+
+    /// Every account, as it is stored; what has come meanwhile is in the rows, too.
+    async fn load(&mut self) -> Result<(), Failure> {
+        for FoundAccount { id, derive, newest, moves } in self.args.owed.accounts().await? {
+            // Only what another process was reading when it ended can have ended it.
+            let derive = if self.args.has_begun.load(Ordering::Relaxed) {
+                derive.map(|derive| derive.asks(None))
+            } else {
+                derive
+            };
+            self.turns.found(id, derive, newest, VERSION);
+            if moves {
+                self.moving.insert(id);
             }
         }
+        self.args.has_begun.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Reads a range, in pieces: while one is written the next one is read. New mail breaks it off.
@@ -241,34 +278,50 @@ impl DeriveState {
         let count = i64::try_from(mails.len()).unwrap_or(i64::MAX);
         self.turns.found_messages(account, count);
         // One that has too many is narrower the next time.
-        if count > MOST || !(is_asked || self.ask(account, Some(span)).await?) {
+        let is_ready = count <= MOST && (is_asked || mails.is_empty());
+        if count > MOST || !(is_ready || self.ask(account, Some(span)).await?) {
             return Ok(());
         }
         // Of what has ended the process twice nothing is derived.
         mails.retain(|mail| !left_out.contains(mail.message.0));
-        let mut before = None;
-        for Piece { span: part, mails } in self.pieces(span, mails) {
-            if before.is_some() && !is_live && self.args.arrivals.has_live() {
+        let (mut before, mut is_cut) = (None, false);
+        let begun = self.args.clock.now().mono;
+        for Piece { span: mut part, mails } in self.pieces(span, mails) {
+            let began = self.args.clock.now().mono;
+            let has_live = !is_live && self.args.arrivals.has_live();
+            if is_cut || before.is_some() && (has_live || began.saturating_sub(begun) > TURN) {
                 break;
             }
-            let began = self.args.clock.now().mono;
             let rest = Some(Span { low: part.low, high: span.high });
+            let count_of = mails.len();
             let stored = mails.iter().map(|mail| mail.stored_at).collect();
             let (kept, rows) =
                 tokio::join!(self.keep(account, before.take(), seen, rest), self.mails.read(mails));
             if !self.kept(account, kept?) {
-                return Ok(());
+                return self.ask(account, None).await.map(drop);
             }
-            before = Some(ReadPiece { span: part, rows: rows?, stored, is_live });
+            let rows = rows?;
             if self.is_leaving() {
                 return Ok(());
             }
+            if rows.len() < count_of {
+                // What lies in them is enough for one write.
+                is_cut = true;
+                let Some(last) = rows.last() else { return Ok(()) };
+                part.high = last.message.0;
+            }
+            before = Some(ReadPiece { span: part, rows, stored, is_live });
             let took = self.args.clock.now().mono.saturating_sub(began);
             self.size = self.size.after(took);
         }
         let next = before.as_ref().and_then(|read| self.turns.after(account, read.span));
+        // Nothing is said to be read while everything rests.
+        let next = next.filter(|_| !self.is_beside_history);
         let kept = self.keep(account, before, seen, next).await?;
-        self.kept(account, kept);
+        if !self.kept(account, kept) {
+            // Nothing has died over it.
+            self.ask(account, None).await?;
+        }
         Ok(())
     }
 
@@ -279,7 +332,7 @@ impl DeriveState {
         let mut pieces = vec![Piece { span, mails: Vec::new() }];
         let mut takes = 0;
         for mail in mails {
-            let octets = (MAIL_LEAST + mail.length).min(MAIL_MOST);
+            let octets = (MAIL_LEAST + mail.length.saturating_mul(MAIL_TIMES)).min(MAIL_MOST);
             let low = mail.message.0;
             if let Some(piece) = pieces.last_mut()
                 && !piece.mails.is_empty()
@@ -346,7 +399,8 @@ impl DeriveState {
         } else {
             self.asking.remove(&account);
         }
-        self.turns.stands(account, derive, is_refused);
+        let is_other = derive.version() != VERSION;
+        self.turns.stands(account, derive, is_other);
         !is_refused
     }
 

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 
+/// With so many files in what was read it is written before more is read.
+const FILES_MOST: usize = 10_000;
 /// Mails up to this are read at once.
 const SMALL: u64 = 64 * 1024;
 
@@ -102,19 +104,32 @@ impl MailReader {
         Self { bodies: bodies.to_owned(), leaving }
     }
 
-    /// What each of them says.
+    /// What each of them says: of the first ones, where these have many files.
     ///
     /// # Errors
-    /// Class bug: the runtime ends.
+    /// Class storage: the packs cannot be read now. Class bug: the runtime ends.
     pub(super) async fn read(&self, mails: Vec<OwedMail>) -> Result<Vec<DerivedMail>, Failure> {
         let (bodies, leaving) = (self.bodies.clone(), Arc::clone(&self.leaving));
         let read = tokio::task::spawn_blocking(move || {
             let mut reader = BodyReader::new(&bodies);
-            let is_wanted = |_: &OwedMail| !leaving.load(Ordering::Relaxed);
-            let wanted = mails.into_iter().take_while(is_wanted);
-            wanted.map(|mail| read_one(&mut reader, &leaving, &mail)).collect()
+            let (mut rows, mut files) = (Vec::with_capacity(mails.len()), 0);
+            for mail in mails {
+                if leaving.load(Ordering::Relaxed) || files > FILES_MOST {
+                    break;
+                }
+                let row = read_one(&mut reader, &leaving, &mail);
+                // Where nothing of the folder can be read, that is no mail's fault.
+                if row.read.is_err() {
+                    std::fs::read_dir(&bodies)?;
+                }
+                files += row.read.as_ref().map_or(0, |read| read.attachments.len());
+                rows.push(row);
+            }
+            Ok(rows)
         });
-        read.await.map_err(|_| Failure::bug("reading mail was given up"))
+        let read = read.await.map_err(|_| Failure::bug("reading mail was given up"))?;
+        let why = |e: std::io::Error| Failure::storage(format!("stored mail cannot be read: {e}"));
+        read.map_err(why)
     }
 }
 

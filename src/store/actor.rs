@@ -287,6 +287,9 @@ impl StoreState {
         };
         self.told_of(failure.as_ref());
         let mono = self.clock.now().mono;
+        if failure.is_some() {
+            self.listeners.arrivals.unsure();
+        }
         for commit in taken {
             if let (None, Some(page)) = (&failure, commit.stored()) {
                 self.listeners.arrivals.stored(page, mono);
@@ -319,6 +322,9 @@ impl StoreState {
             fault::pass("derive.written");
             tx.commit().await?;
             self.told_of(None);
+            if self.db.file().is_some() {
+                self.log.kept(order.rows());
+            }
             fault::pass("derive.kept");
         } else {
             tx.rollback().await?;

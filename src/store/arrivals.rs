@@ -20,6 +20,8 @@ pub struct Arrived {
     pub more: BTreeMap<AccountId, i64>,
     /// When a page of history was last committed, in the process's time.
     pub history_at: Option<Duration>,
+    /// What has come may be more: the rows say it.
+    pub is_unsure: bool,
 }
 
 /// Where it is told, and asked.
@@ -49,6 +51,17 @@ pub struct StoredPage {
     pub numbers: (i64, i64),
     /// It is history.
     pub is_history: bool,
+}
+
+impl Told {
+    fn wake(&mut self) {
+        if !self.is_woken
+            && let Some(wake) = &self.wake
+        {
+            wake();
+            self.is_woken = true;
+        }
+    }
 }
 
 impl Arrivals {
@@ -84,12 +97,14 @@ impl Arrivals {
             let live = told.arrived.live.entry(page.account).or_default();
             *live = live.union(&Numbers::range(first, behind - 1));
         }
-        if !told.is_woken
-            && let Some(wake) = &told.wake
-        {
-            wake();
-            told.is_woken = true;
-        }
+        told.wake();
+    }
+
+    /// Whether a page is stored is not known.
+    pub fn unsure(&self) {
+        let mut told = self.told();
+        told.arrived.is_unsure = true;
+        told.wake();
     }
 
     /// Whether new mail has come since it was last asked.
@@ -139,6 +154,9 @@ mod tests {
         arrivals.stored(page(1, (9, 10), false), Duration::ZERO);
         assert_eq!(woken.load(Ordering::Relaxed), 2);
         assert_eq!(arrivals.take().history_at, Some(Duration::from_secs(3)), "it is kept");
+        arrivals.unsure();
+        assert_eq!((woken.load(Ordering::Relaxed), arrivals.take().is_unsure), (3, true));
+        assert!(!arrivals.take().is_unsure);
     }
 
     #[test]

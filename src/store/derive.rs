@@ -3,7 +3,7 @@
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
 use crate::store::sql::derive::{DerivedAccount, DerivedAccounts, OwedMails, OwedMessages};
-use crate::store::sql::query::{Document, Json};
+use crate::store::sql::query::Document;
 use postrider_core::derive::{Derive, Derived, Span, VERSION};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, MessageId};
@@ -82,6 +82,16 @@ pub struct DeriveOrder {
     pub change: DeriveChange,
 }
 
+impl DeriveOrder {
+    /// Messages that it writes.
+    pub(super) fn rows(&self) -> usize {
+        match &self.change {
+            DeriveChange::Take { rows, .. } => rows.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// How an account stands behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeriveStands {
@@ -95,6 +105,11 @@ pub struct DeriveStands {
 
 /// What is answered: nothing where the account is gone.
 pub type DeriveAnswer = Result<Option<DeriveStands>, Failure>;
+
+/// What is owed of an account, as its row has it. Where that cannot be read everything is owed: nothing is lost by it.
+pub(super) fn stored_derive(stored: Option<String>) -> Option<Derive> {
+    serde_json::from_str(&stored?).ok()
+}
 
 /// Messages that are left out and named, at most.
 const NAMED: usize = 100;
@@ -130,7 +145,7 @@ impl OwedReader {
     pub async fn accounts(&self) -> Result<Vec<FoundAccount>, Failure> {
         let found = |row: DerivedAccount| FoundAccount {
             id: row.id,
-            derive: row.derive.map(|Json(derive)| derive),
+            derive: stored_derive(row.derive),
             newest: row.newest.unwrap_or(0),
             moves: row.moves,
         };
@@ -156,7 +171,7 @@ impl OwedReader {
         let mut standings = BTreeMap::new();
         for row in self.reader.ask(DerivedAccounts { account }).await? {
             // What other code has derived is derived anew.
-            let derive = row.derive.map(|Json(derive)| derive);
+            let derive = stored_derive(row.derive);
             let derive = derive.filter(|derive| derive.version() == VERSION);
             let derive = derive.unwrap_or_else(|| Derive::new(VERSION));
             let owed = derive.owed(row.newest.unwrap_or(0));

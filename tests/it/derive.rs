@@ -396,6 +396,44 @@ async fn a_purge_takes_it_along() {
     .await;
 }
 
+/// A mail of which each seven octets are a file.
+fn digest(n: u32) -> String {
+    let parts = "--m\r\n\r\n".repeat(6000);
+    format!(
+        "Subject: digest{n}\r\nContent-Type: multipart/digest; boundary=m\r\n\r\n{parts}--m--\r\n"
+    )
+}
+
+/// While the folder of packs cannot be read nothing is said of the mails in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn packs_that_are_away_are_waited_for() {
+    let u = Mailbox::new();
+    let server = serve(&[("u", &u)], |_, _| None).await;
+    let postrider = Postrider::new(&config(server.port(), &["u"]));
+    blocking(move || {
+        fill(&u, 0, 12);
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &u);
+        let database = postrider.database();
+        wait_until_derived(&served, &database);
+        let (bodies, away) = (postrider.path("data/bodies"), postrider.path("data/away"));
+        std::fs::rename(&bodies, &away).unwrap();
+        postrider.run(&["reindex", "u"]).exits(0);
+        wait_until("it is told", || {
+            let actor = served.actor("root/derive").unwrap();
+            actor["last_failure"]["text"].to_string().contains("stored mail cannot be read")
+        });
+        let failed = "SELECT count(*) AS x FROM derived WHERE parse = 'failed'";
+        assert_eq!(ask(&database, failed), "0");
+        assert_eq!(served.account("u")["derived"]["behind"], 12);
+        std::fs::rename(&away, &bodies).unwrap();
+        wait_until_derived(&served, &database);
+        assert_eq!(derived(&database), expected(&database, &[&u]));
+        stop(served);
+    })
+    .await;
+}
+
 /// Mails made to be hard: however much lies in one, memory is bounded, and what comes meanwhile is not late.
 #[tokio::test(flavor = "multi_thread")]
 async fn hard_mails_take_little_memory() {
@@ -421,6 +459,10 @@ async fn hard_mails_take_little_memory() {
                 "Subject: file\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: application/zip\r\n\
                  Content-Transfer-Encoding: base64\r\n\r\n{file}--b--\r\n"
             ),
+            digest(1),
+            digest(2),
+            digest(3),
+            digest(4),
             format!("Subject: text\r\nContent-Type: text/html\r\n\r\n{}", "<p>words <b>".repeat(1_000_000)),
         ];
         let count = hard.len();

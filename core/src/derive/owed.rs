@@ -80,9 +80,10 @@ impl Derive {
     }
 
     /// As a process begins with it. Other code owes everything anew; what was asked when a process ended (one that
-    /// is told to end asks for nothing before) is asked number by number, and one that was asked so is left out.
+    /// is told to end asks for nothing before) is asked number by number, as far as those are messages of the account,
+    /// and one that was asked so is left out.
     #[must_use]
-    pub fn begun(mut self, version: u32) -> Self {
+    pub fn begun(mut self, version: u32, messages: &Numbers) -> Self {
         if self.version != version {
             return Self::new(version);
         }
@@ -91,7 +92,7 @@ impl Derive {
             self.lone = self.lone.minus(&asked.numbers());
             self.left_out.insert(asked.low);
         } else {
-            self.lone = self.lone.union(&asked.numbers());
+            self.lone = self.lone.union(&asked.numbers().intersect(messages));
         }
         self
     }
@@ -183,7 +184,9 @@ impl Derive {
     pub fn taken(mut self, span: Span, seen: i64) -> Option<Self> {
         let below = Numbers::range(span.low, span.high.min(self.upto));
         let is_owed = span.low >= 1 && span.low <= span.high && self.remaining.contains_all(&below);
-        if !is_owed || span.high > seen || !self.may_take(span) {
+        // What was planned in one piece may be taken in several.
+        let ranges = self.remaining.minus(&span.numbers()).ranges().len();
+        if !is_owed || span.high > seen || ranges > RANGES_MOST * 2 {
             return None;
         }
         if span.high > self.upto {

@@ -70,11 +70,11 @@ impl Known {
 }
 
 impl Turns {
-    /// An account as it is stored. One that is not stored so yet begins so.
+    /// An account as it is stored. One whose last process was killed while it read, or was of other code, begins anew.
     pub fn found(&mut self, account: AccountId, stored: Option<Derive>, newest: i64, version: u32) {
-        let stored = stored.unwrap_or_else(|| Derive::new(version));
-        let derive = stored.clone().begun(version);
-        let begins = derive != stored;
+        let derive = stored.unwrap_or_else(|| Derive::new(version));
+        let begins = derive.version() != version || derive.asked().is_some();
+        let derive = derive.begun(version, &Numbers::new());
         let known = Known { derive, newest, live: Numbers::new(), width: WIDTH, begins };
         self.accounts.insert(account, known);
         self.sorted(account);
@@ -141,11 +141,20 @@ impl Turns {
         let behind = self.last.map(|last| last.0 + 1).map_or(AccountId(0), AccountId);
         let mut others = self.owing.range(behind..).chain(self.owing.range(..behind));
         let Some(turn) = others.find_map(|account| of(account, false)) else { return Turn::Rest };
+        self.rests(mono, history_at).map_or(turn, Turn::Wait)
+    }
+
+    /// Whether history was stored within the last second.
+    #[must_use]
+    pub fn is_beside(&self, mono: Duration, history_at: Option<Duration>) -> bool {
+        history_at.is_some_and(|at| at + HISTORY > mono)
+    }
+
+    /// Until when everything rests that is not live.
+    #[must_use]
+    pub fn rests(&self, mono: Duration, history_at: Option<Duration>) -> Option<Duration> {
         let quiet_at = history_at.map_or(Duration::ZERO, |at| at + HISTORY);
-        match self.rests_until.min(quiet_at) {
-            at if at > mono => Turn::Wait(at),
-            _ => turn,
-        }
+        Some(self.rests_until.min(quiet_at)).filter(|until| *until > mono)
     }
 
     /// What of an account is read behind this range, if nobody else's is in between.
@@ -172,8 +181,13 @@ impl Turns {
     pub fn took(&mut self, work: Work, mono: Duration, took: Duration) {
         if !work.is_live {
             self.last = Some(work.account);
-            self.rests_until = mono + took * RESTS;
+            self.worked(mono, took);
         }
+    }
+
+    /// So long something was done that was not live.
+    pub fn worked(&mut self, mono: Duration, took: Duration) {
+        self.rests_until = mono + took * RESTS;
     }
 }
 
@@ -275,6 +289,6 @@ mod tests {
                 Some((5, begins))
             );
         }
-        assert_eq!(turns.next(at(5), None), read(A, 5, 5, false), "each alone");
+        assert_eq!(turns.known(A).map(|(derive, ..)| derive.asked()), Some(None));
     }
 }

@@ -1,17 +1,18 @@
 //! What is derived of messages, and what is still owed: a constant number of statements, whatever there is of it.
 
 use super::threads::{join_threads, move_some, moves};
-use crate::store::derive::{DeriveChange, DeriveOrder, DeriveStands, DerivedMail};
+use crate::store::derive::{DeriveChange, DeriveOrder, DeriveStands, DerivedMail, stored_derive};
 use crate::store::failure::Trouble;
 use crate::store::sql::derive::{
-    DeriveState, DropAttachments, PutAttachments, PutDerived, SaveDerive,
+    DeriveState, DropAttachments, MessagesThere, OwedMails, PutAttachments, PutDerived, SaveDerive,
 };
-use crate::store::sql::query::{Document, Json};
+use crate::store::sql::query::Document;
 use crate::store::transaction::{Sql, Transaction};
-use postrider_core::derive::{Attachment, Derive, Derived, VERSION, rank};
+use postrider_core::derive::{Attachment, Derive, Derived, MOST, Span, VERSION, rank};
 use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::thread::{ThreadKey, ThreadMail};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Octets of a text that says why nothing could be read.
 const ERROR: usize = 500;
@@ -23,11 +24,16 @@ pub(in crate::store) async fn derive(
 ) -> Result<(Option<DeriveStands>, bool), Trouble> {
     let account = order.account;
     let Some(row) = db.ask_one(DeriveState { account }).await? else { return Ok((None, false)) };
-    let stored = row.derive.map_or_else(|| Derive::new(VERSION), |Json(derive)| derive);
+    let stored = stored_derive(row.derive).unwrap_or_else(|| Derive::new(VERSION));
     let before = stored.clone();
     let mut has_moved = false;
     let next = match &order.change {
-        DeriveChange::Begin => stored.begun(VERSION),
+        DeriveChange::Begin => {
+            let asked = stored.asked().unwrap_or(Span { low: 1, high: 0 });
+            let Span { low, high } = asked;
+            let mails = db.ask(OwedMails { account, low, high, most: MOST + 1 }).await?;
+            stored.begun(VERSION, &mails.iter().map(|mail| mail.message.0).collect())
+        }
         DeriveChange::Ask(span) => stored.asks(*span),
         DeriveChange::Again => stored.again(VERSION),
         DeriveChange::Move => {
@@ -65,13 +71,18 @@ async fn write(
         return Ok(());
     }
     let messages: Vec<MessageId> = rows.iter().map(|mail| mail.message).collect();
-    db.put(DropAttachments { messages: Document::of(&messages)? }).await?;
-    let mails: Vec<ThreadMail> = rows.iter().map(|mail| thread_mail(mail, is_told)).collect();
+    let messages = Document::of(&messages)?;
+    db.put(DropAttachments { messages: messages.clone() }).await?;
+    // What was purged since it was read leaves nothing.
+    let there = db.ask(MessagesThere { account, messages }).await?;
+    let there: BTreeSet<i64> = there.into_iter().map(|row| row.id.0).collect();
+    let rows = || rows.iter().filter(|mail| there.contains(&mail.message.0));
+    let mails: Vec<ThreadMail> = rows().map(|mail| thread_mail(mail, is_told)).collect();
     let threads = join_threads(db, account, &mails).await?;
     let thread = |mail: &DerivedMail| threads.get(&mail.message.0).copied();
-    let derived: Vec<_> = rows.iter().map(|mail| derived_row(mail, thread(mail))).collect();
+    let derived: Vec<_> = rows().map(|mail| derived_row(mail, thread(mail))).collect();
     db.put(PutDerived { account, rows: Document::of(&derived)? }).await?;
-    let read = rows.iter().filter_map(|mail| Some((mail.message, mail.read.as_ref().ok()?)));
+    let read = rows().filter_map(|mail| Some((mail.message, mail.read.as_ref().ok()?)));
     let files = read.flat_map(|(message, read)| {
         read.attachments.iter().map(move |file| attachment_row(message, file))
     });
@@ -129,4 +140,57 @@ fn attachment_row(message: MessageId, file: &Attachment) -> impl Serialize {
         file.size,
         sha256,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postrider_core::mime::Header;
+    use postrider_core::time::Micros;
+
+    fn mail(message: i64) -> DerivedMail {
+        let keys = vec![ThreadKey([u8::try_from(message).unwrap(); 16])];
+        let read = Derived {
+            header: Header::default(),
+            keys,
+            snippet: String::new(),
+            attachments: Vec::new(),
+            words: Vec::new(),
+            is_lenient: false,
+        };
+        DerivedMail {
+            message: MessageId(message),
+            received_at: Micros(0),
+            thread: None,
+            read: Ok(read),
+        }
+    }
+
+    /// What was purged, or is another account's, between its reading and its writing leaves no row; and a set that
+    /// cannot be read is everything.
+    #[tokio::test]
+    async fn what_is_gone_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
+        for sql in [
+            "INSERT INTO account (id, name, provider, host, username, identity_kind, state, reason, since, incarnation, derive) \
+             VALUES (1, 'a', 'imap', '', '', 'hash', '', '', 0, 1, 'no JSON')",
+            "INSERT INTO message (id, account, size, stored_at, parse) VALUES (1, 1, 1, 0, 'ok'), (2, 9, 1, 0, 'ok')",
+        ] {
+            db.writer.run(sql).await.unwrap();
+        }
+        let (span, rows) = (Span { low: 1, high: 3 }, [1, 2, 3].map(mail).into());
+        let change = DeriveChange::Take { span, seen: 3, rows, next: None };
+        let tx = db.begin().await.unwrap();
+        let order = DeriveOrder { account: AccountId(1), change };
+        let (stands, is_changed) = derive(&tx, &order).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(is_changed && !stands.unwrap().is_refused);
+        for table in ["derived", "thread", "thread_key"] {
+            let sql = format!("SELECT count(*) FROM {table}");
+            let count: i64 = db.writer.run(&sql).await.unwrap()[0].try_get_by_index(0).unwrap();
+            assert_eq!(count, 1, "{table}");
+        }
+        db.close().await;
+    }
 }

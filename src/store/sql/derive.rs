@@ -1,7 +1,6 @@
 //! What is derived, and of which messages it still has to be.
 
-use crate::store::sql::query::{Document, Json, queries, rows};
-use postrider_core::derive::Derive;
+use crate::store::sql::query::{Document, queries, rows};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::time::Micros;
@@ -9,7 +8,7 @@ use postrider_core::time::Micros;
 rows! {
     pub(in crate::store) struct DerivedAccount {
         pub(in crate::store) id: AccountId,
-        pub(in crate::store) derive: Option<Json<Derive>>,
+        pub(in crate::store) derive: Option<String>,
         pub(in crate::store) newest: Option<i64>,
         pub(in crate::store) moves: bool,
     }
@@ -35,9 +34,13 @@ rows! {
     }
 
     pub(in crate::store) struct DeriveColumn {
-        pub(in crate::store) derive: Option<Json<Derive>>,
+        pub(in crate::store) derive: Option<String>,
         /// Its server tells threads.
         pub(in crate::store) tells_threads: bool,
+    }
+
+    pub(in crate::store) struct MessageThere {
+        pub(in crate::store) id: MessageId,
     }
 
     pub(in crate::store) struct OwedCount {
@@ -49,6 +52,8 @@ queries! {
     /// A text about what is derived.
     DeriveText, derive:
     DeriveState { account: AccountId } -> DeriveColumn;
+    /// Those of these messages that the account still has.
+    MessagesThere { account: AccountId, messages: Document } -> MessageThere;
     SaveDerive { account: AccountId, derive: Document };
     PutDerived { account: AccountId, rows: Document };
     DropAttachments { messages: Document };

@@ -7,6 +7,10 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
         DeriveText::DeriveState => {
             "SELECT derive, (feed IS NOT NULL OR identity_kind <> 'hash') AS tells_threads FROM account WHERE id = $1"
         }
+        DeriveText::MessagesThere => {
+            "SELECT m.id FROM jsonb_array_elements_text($2::jsonb) j (value) CROSS JOIN LATERAL (SELECT * FROM message WHERE id \
+             = j.value::bigint OFFSET 0) m WHERE m.account = $1"
+        }
         DeriveText::SaveDerive => "UPDATE account SET derive = $2 WHERE id = $1",
         // A message that is gone meanwhile has no row.
         DeriveText::PutDerived => {

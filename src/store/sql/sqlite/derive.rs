@@ -7,6 +7,9 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
         DeriveText::DeriveState => {
             "SELECT derive, (feed IS NOT NULL OR identity_kind <> 'hash') AS tells_threads FROM account WHERE id = ?1"
         }
+        DeriveText::MessagesThere => {
+            "SELECT m.id FROM json_each(?2) j CROSS JOIN message m ON m.id = j.value WHERE m.account = ?1"
+        }
         DeriveText::SaveDerive => "UPDATE account SET derive = ?2 WHERE id = ?1",
         // A message that is gone meanwhile has no row.
         DeriveText::PutDerived => {
