@@ -251,8 +251,10 @@ impl DeriveState {
     /// Every account, as it is stored; what has come meanwhile is in the rows, too.
     async fn load(&mut self) -> Result<(), Failure> {
         for FoundAccount { id, derive, newest, moves } in self.args.owed.accounts().await? {
-            // Only what another process was reading when it ended can have ended it.
-            let derive = if self.args.has_begun.load(Ordering::Relaxed) {
+            // Only what another process was reading when it ended can have ended it; and until its row has begun that
+            // stays so, however often the rows are read.
+            let begins = self.turns.known(id).is_some_and(|(.., begins)| begins);
+            let derive = if self.args.has_begun.load(Ordering::Relaxed) && !begins {
                 derive.map(|derive| derive.asks(None))
             } else {
                 derive

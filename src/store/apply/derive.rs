@@ -9,6 +9,7 @@ use crate::store::sql::derive::{
 use crate::store::sql::query::Document;
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::derive::{Attachment, Derive, Derived, MOST, Span, VERSION, rank};
+use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::thread::{ThreadKey, ThreadMail};
 use serde::Serialize;
@@ -126,7 +127,6 @@ fn derived_row(mail: &DerivedMail, thread: Option<i64>) -> impl Serialize {
 }
 
 fn attachment_row(message: MessageId, file: &Attachment) -> impl Serialize {
-    let sha256: String = file.sha256.iter().map(|octet| format!("{octet:02x}")).collect();
     (
         message,
         &file.number,
@@ -138,7 +138,7 @@ fn attachment_row(message: MessageId, file: &Attachment) -> impl Serialize {
         file.octets.start,
         file.octets.end.saturating_sub(file.octets.start),
         file.size,
-        sha256,
+        BodyHash(file.sha256).to_string(),
     )
 }
 
