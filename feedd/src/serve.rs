@@ -359,9 +359,14 @@ fn list(contents: &mut Contents, question: &Question) -> Result<Value, &'static 
     let all = contents.newest(label, everything);
     let (count, page): (usize, Vec<String>) =
         (all.len(), all.iter().skip(from).take(most).cloned().collect());
+    // Who names fields is told those.
+    let tells = question.query.get("fields").is_none_or(|fields| fields.contains("threadId"));
     let shown = |id: String| {
-        let thread = contents.messages.get(&id).map(|message| thread_of(&id, message));
-        json!({"id": id, "threadId": thread})
+        let message = contents.messages.get(&id).filter(|_| tells);
+        match message.map(|message| thread_of(&id, message)) {
+            Some(thread) => json!({"id": id, "threadId": thread}),
+            None => json!({"id": id}),
+        }
     };
     let page: Vec<Value> = page.into_iter().map(shown).collect();
     let mut found = json!({"resultSizeEstimate": count});

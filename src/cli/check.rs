@@ -17,7 +17,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::Answer;
 use postrider_core::provider::Family;
 use postrider_core::provider::feeds::{
-    FeedAnswer, FeedRequest, Got, ListedPlace, WantedMail, Within,
+    FeedAnswer, FeedRequest, Got, ListedMail, ListedPlace, WantedMail, Within,
 };
 use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
 use postrider_core::run::filter::any_matches;
@@ -266,7 +266,7 @@ async fn labels(mut session: OpenSession, account: &Account) -> Result<String, F
     else {
         return Err(odd());
     };
-    if let Some((id, _)) = rows.into_iter().next() {
+    if let Some(ListedMail { id, .. }) = rows.into_iter().next() {
         let wanted = vec![WantedMail { id, bytes: true }];
         let FeedAnswer::Got { found, .. } =
             ask(FeedRequest::Get { wanted, lane: Lane::Live }).await?

@@ -135,7 +135,6 @@ impl MailReader {
 
 fn read_one(reader: &mut BodyReader, leaving: &AtomicBool, mail: &OwedMail) -> DerivedMail {
     let OwedMail { message, received_at, hash, pack, offset, length, .. } = *mail;
-    let thread = mail.thread.clone();
     let mut stored =
         Stored { reader, leaving, body: StoredBody { hash, pack, offset, length }, whole: None };
     IS_READING.set(true);
@@ -149,7 +148,7 @@ fn read_one(reader: &mut BodyReader, leaving: &AtomicBool, mail: &OwedMail) -> D
         Ok(read) => read.map(kept).map_err(|why| why.to_string()),
         Err(_) => Err("its parser panicked".to_owned()),
     };
-    DerivedMail { message, received_at, thread, read }
+    DerivedMail { message, received_at, read }
 }
 
 /// Of a mail that waits to be written, what is written: its people may be as long as its header.

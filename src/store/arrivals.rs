@@ -51,6 +51,8 @@ pub struct StoredPage {
     pub numbers: (i64, i64),
     /// It is history.
     pub is_history: bool,
+    /// Of other messages it is owed anew what is derived.
+    pub puts_back: bool,
 }
 
 impl Told {
@@ -85,6 +87,10 @@ impl Arrivals {
         }
         if page.is_history {
             told.arrived.history_at = Some(mono);
+        }
+        if page.puts_back {
+            told.arrived.is_unsure = true;
+            told.wake();
         }
         let (first, behind) = page.numbers;
         if first >= behind {
@@ -129,7 +135,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     fn page(account: i64, numbers: (i64, i64), is_history: bool) -> StoredPage {
-        StoredPage { account: AccountId(account), numbers, is_history }
+        StoredPage { account: AccountId(account), numbers, is_history, puts_back: false }
     }
 
     #[test]
@@ -157,6 +163,8 @@ mod tests {
         arrivals.unsure();
         assert_eq!((woken.load(Ordering::Relaxed), arrivals.take().is_unsure), (3, true));
         assert!(!arrivals.take().is_unsure);
+        arrivals.stored(StoredPage { puts_back: true, ..page(1, (9, 9), false) }, Duration::ZERO);
+        assert_eq!((woken.load(Ordering::Relaxed), arrivals.take().is_unsure), (4, true));
     }
 
     #[test]

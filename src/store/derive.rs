@@ -33,8 +33,6 @@ pub struct DerivedMail {
     pub message: MessageId,
     /// When it was received.
     pub received_at: Micros,
-    /// What its server calls its thread.
-    pub thread: Option<String>,
     /// What was read; or why nothing was.
     pub read: Result<Derived, String>,
 }

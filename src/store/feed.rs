@@ -158,6 +158,7 @@ struct StoredMail(
     i64,
     i64,
     i64,
+    i64,
     Option<BTreeSet<i64>>,
     Option<String>,
 );
@@ -165,7 +166,7 @@ struct StoredMail(
 /// Reads the document of `KnownIds`, `KnownMail` or `HeldMail`.
 fn known(rows: &[Packed]) -> Result<Vec<KnownMail>, Trouble> {
     let known = |row: StoredMail| {
-        let StoredMail(id, message, since, deleted, owed, away, places, flags) = row;
+        let StoredMail(id, message, since, deleted, owed, away, has_thread, places, flags) = row;
         KnownMail {
             id: Identity(id),
             message: message.map(MessageId),
@@ -173,6 +174,7 @@ fn known(rows: &[Packed]) -> Result<Vec<KnownMail>, Trouble> {
             deleted: deleted != 0,
             owed: owed != 0,
             away: away != 0,
+            has_thread: has_thread != 0,
             places: places.unwrap_or_default().into_iter().map(FolderId).collect(),
             flags: Flags::new(flags.unwrap_or_default().split(' ')),
         }

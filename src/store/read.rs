@@ -25,7 +25,7 @@ use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::mail::key::{HeldKey, MatchKey};
 use postrider_core::oauth::CredentialRow;
 use postrider_core::provider::folders::Sampled;
-use postrider_core::run::reads::{FolderRows, Query, Rows};
+use postrider_core::run::reads::{FolderRows, HeldSample, Query, Rows};
 
 /// Rows of a sample.
 const SAMPLE: i64 = 20;
@@ -167,16 +167,18 @@ impl Reader {
         &self,
         folder: FolderId,
         part: Option<(u32, u32)>,
-    ) -> Result<Vec<Sampled>, Failure> {
+    ) -> Result<HeldSample, Failure> {
         let rows = match part {
             Some((first, last)) => self.ask(SampleOfPart { folder, first, last }).await,
             None => self.ask(Sample { folder, most: SAMPLE }).await,
         };
-        let sampled = |row: SampleColumns| {
-            let SampleColumns { uid, size, internal_date } = row;
-            Sampled { uid, size: u64::try_from(size).unwrap_or(0), internal_date }
-        };
-        Ok(rows.map_err(failed)?.into_iter().map(sampled).collect())
+        let mut sample = HeldSample::default();
+        for SampleColumns { uid, size, internal_date, threadless } in rows.map_err(failed)? {
+            let size = u64::try_from(size).unwrap_or(0);
+            sample.rows.push(Sampled { uid, size, internal_date });
+            sample.threadless.extend(threadless.map(|message| (uid, message)));
+        }
+        Ok(sample)
     }
 
     /// What a folder's living locations are recognised by: a piece of those behind a UID.

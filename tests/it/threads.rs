@@ -2,7 +2,7 @@
 
 use crate::derive::{SOON, config, stop, wait_until_derived};
 use crate::support::binary::Postrider;
-use crate::support::database::{TestDatabase, ask, rows};
+use crate::support::database::{TestDatabase, ask, change, rows};
 use crate::support::gmail::{follower, well};
 use crate::support::mail::{Mail, Mailbox, blocking, seed, serve};
 use crate::support::served::{head, wait_until};
@@ -189,6 +189,39 @@ fn by_what_was_told(database: &TestDatabase) {
     assert_eq!(wrong(database), [""; 0]);
 }
 
+/// As a database is left that was made before threads were asked for: mails are stored and derived, each a thread of
+/// its own.
+fn forget_threads(postrider: &Postrider, day_later: &[&'static str]) {
+    let database = postrider.database();
+    for sql in [
+        "UPDATE message SET thread = NULL",
+        "UPDATE account SET derive = NULL",
+        "DELETE FROM derived",
+        "DELETE FROM thread",
+        "DELETE FROM thread_key",
+        "DELETE FROM thread_alias",
+    ] {
+        change(&database, sql);
+    }
+    let served = postrider.serve(&[]);
+    wait_until_derived(&served, &database);
+    assert_eq!(threads(&database).len(), TOLD.len(), "what is not told joins nothing");
+    stop(served);
+    day_later.iter().for_each(|sql| change(&database, sql));
+}
+
+/// What the daily listing tells is kept, and joins what is stored.
+fn are_told_later(postrider: &Postrider) {
+    let database = postrider.database();
+    let served = postrider.serve(&[]);
+    let untold = "SELECT count(*) AS x FROM message WHERE thread IS NULL";
+    let before = TOLD.iter().filter(|(_, _, thread)| thread.is_none()).count().to_string();
+    wait_until("they are told", || ["0", &before].contains(&ask(&database, untold).as_str()));
+    wait_until_derived(&served, &database);
+    by_what_was_told(&database);
+    stop(served);
+}
+
 /// A server that makes threads is believed, and what mails name joins nothing there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_tells_threads_decides() {
@@ -210,6 +243,10 @@ async fn a_server_that_tells_threads_decides() {
             let kept = "SELECT thread AS x FROM message WHERE message_id = 'm1@example.org'";
             assert_eq!(ask(&database, kept), first, "{can}");
             stop(served);
+            let day = ["UPDATE folder SET opened_at = opened_at - 86400000000"];
+            forget_threads(&postrider, &day);
+            are_told_later(&postrider);
+            assert_eq!(ask(&database, kept), first, "{can}");
         })
         .await;
     }
@@ -233,6 +270,13 @@ async fn gmails_threads_are_gmails() {
         let kept = "SELECT thread AS x FROM message WHERE message_id = 'm1@example.org'";
         assert_eq!(ask(&database, kept), "46");
         stop(served);
+        let day = [
+            "UPDATE account SET feed = replace(feed, '\"debt\":null', '\"debt\":1')",
+            "UPDATE account SET feed = replace(feed, '\"debt\": null', '\"debt\": 1')",
+        ];
+        forget_threads(&postrider, &day);
+        are_told_later(&postrider);
+        assert_eq!(ask(&database, kept), "46");
     })
     .await;
 }

@@ -39,6 +39,7 @@ pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
             | AccountChange::Note(_)
             | AccountChange::Refused { .. }
             | AccountChange::SizesEstimated
+            | AccountChange::Threads(_)
             | AccountChange::Stand { .. }
             | AccountChange::Finish(_),
         )

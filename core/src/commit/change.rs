@@ -10,7 +10,7 @@ use crate::haste::Haste;
 use crate::mail::cursor::{FlagsMark, Mark};
 use crate::mail::flags::Flags;
 use crate::mail::folder::{ListedFolder, WireName};
-use crate::mail::id::{AccountId, FolderId, Incarnation, MailboxId, UidValidity};
+use crate::mail::id::{AccountId, FolderId, Incarnation, MailboxId, MessageId, UidValidity};
 use crate::mail::page::Page;
 use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
@@ -279,6 +279,9 @@ pub enum AccountChange {
     Note(Note),
     /// The server's RFC822.SIZE is an estimate.
     SizesEstimated,
+    /// What servers call the threads of messages that were stored without: it is kept where nothing is known, and what
+    /// is derived of them is owed anew.
+    Threads(Vec<(MessageId, String)>),
     /// A ledger row of reach folder or account.
     Fail {
         /// The folder, or the whole account.

@@ -292,7 +292,10 @@ fn admit_account(
                 row.stalled_at = Some(*at);
             }
         }
-        AccountChange::Note(_) | AccountChange::Stand { .. } | AccountChange::Finish(_) => {}
+        AccountChange::Note(_)
+        | AccountChange::Threads(_)
+        | AccountChange::Stand { .. }
+        | AccountChange::Finish(_) => {}
     }
     Ok(folder)
 }

@@ -214,6 +214,17 @@ pub enum Got {
     },
 }
 
+/// A message as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedMail {
+    /// Which.
+    pub id: Identity,
+    /// Its state, where lists show that.
+    pub state: Option<SeenState>,
+    /// What its server calls its thread.
+    pub thread: Option<String>,
+}
+
 /// An answer of a feed provider's session. There is one per request, but for `Get`, which may come
 /// in several parts.
 #[derive(Debug)]
@@ -254,7 +265,7 @@ pub enum FeedAnswer {
     /// To `List`: ids, with their state where the provider shows it.
     Page {
         /// Newest first.
-        rows: Vec<(Identity, Option<SeenState>)>,
+        rows: Vec<ListedMail>,
         /// The next page.
         next: Option<PageToken>,
     },

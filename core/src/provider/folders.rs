@@ -112,7 +112,7 @@ pub enum FolderRequest {
         /// With their sizes, which elsewhere are estimates.
         with_size: bool,
     },
-    /// Size and INTERNALDATE of these UIDs: whether a folder is another one under a new name.
+    /// Size and INTERNALDATE of these UIDs: whether they are the mail that we hold.
     Sample {
         /// Wire name.
         remote_id: WireName,
@@ -120,6 +120,8 @@ pub enum FolderRequest {
         uidvalidity: UidValidity,
         /// The UIDs.
         uids: UidSet,
+        /// What names messages: it says of threads, too.
+        names: IdentityKind,
     },
     /// Messages, in pages; each UID is settled by exactly one part.
     Fetch {
@@ -244,6 +246,8 @@ pub enum FolderAnswer {
         remote_id: WireName,
         /// What is there of what was asked for.
         rows: Vec<Sampled>,
+        /// What their threads are called, where that was told.
+        threads: BTreeMap<u32, String>,
     },
     /// To `Fetch`: a part settles the next UIDs of those asked for, ascending; `last` when none are
     /// left.

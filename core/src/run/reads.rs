@@ -8,7 +8,7 @@ use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Sampled;
 use crate::time::Micros;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows that a run wants to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub enum Rows {
     /// Of a folder.
     Folder(FolderRows),
     /// UID, size and INTERNALDATE.
-    Sample(Vec<Sampled>),
+    Sample(HeldSample),
     /// By UID; none when there are no more.
     Keys(Vec<HeldKey>),
     /// Of a feed account.
@@ -174,10 +174,21 @@ pub struct KnownMail {
     pub owed: bool,
     /// It is known to be in no place of ours.
     pub away: bool,
+    /// Its server has told what it calls its thread.
+    pub has_thread: bool,
     /// Where it lies, those places left out that the config leaves out.
     pub places: BTreeSet<FolderId>,
     /// Its flags.
     pub flags: Flags,
+}
+
+/// What we hold of a folder, or some of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeldSample {
+    /// As the server would tell it.
+    pub rows: Vec<Sampled>,
+    /// Messages of which the server has not told a thread, by their UIDs.
+    pub threadless: BTreeMap<u32, MessageId>,
 }
 
 /// How much a feed account holds.

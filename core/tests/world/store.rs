@@ -20,7 +20,7 @@ use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::Sampled;
 use postrider_core::run::event::AccountSnapshot;
-use postrider_core::run::reads::{FolderRows, Query, QuietProof, Rows};
+use postrider_core::run::reads::{FolderRows, HeldSample, Query, QuietProof, Rows};
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
@@ -140,7 +140,10 @@ impl Store {
             Query::Folder { folder, uids, .. } => {
                 Rows::Folder(self.rows_among(*folder, uids.as_ref()))
             }
-            Query::Sample { folder, part } => Rows::Sample(self.sample(*folder, *part)),
+            Query::Sample { folder, part } => {
+                let rows = self.sample(*folder, *part);
+                Rows::Sample(HeldSample { rows, ..HeldSample::default() })
+            }
             Query::Keys { folder, after, .. } => Rows::Keys(self.held_keys(*folder, *after, alike)),
             Query::Feed(_) => panic!("{query:?}"),
         }

@@ -334,12 +334,14 @@ impl World {
                 if folder.unsized_mail {
                     return Err(Ended::Refused(gone()));
                 }
-                FolderAnswer::Sampled { remote_id, rows: sample(&folder, |uid| uids.contains(uid)) }
+                let rows = sample(&folder, |uid| uids.contains(uid));
+                FolderAnswer::Sampled { remote_id, rows, threads: BTreeMap::new() }
             }
             FolderRequest::Newest { uidvalidity, .. } => {
                 let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;
                 let last = folder.mail.keys().next_back().copied();
-                FolderAnswer::Sampled { remote_id, rows: sample(&folder, |uid| Some(uid) == last) }
+                let rows = sample(&folder, |uid| Some(uid) == last);
+                FolderAnswer::Sampled { remote_id, rows, threads: BTreeMap::new() }
             }
             FolderRequest::Sizes { .. } | FolderRequest::Fetch { .. } => {
                 return Err(Ended::Refused(gone()));

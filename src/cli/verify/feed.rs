@@ -52,7 +52,7 @@ async fn list(session: &mut OpenSession, within: Within) -> Result<BTreeSet<Iden
     for _ in 0..PAGES {
         match ask(session, FeedRequest::List { within: within.clone(), token }).await? {
             FeedAnswer::Page { rows, next } => {
-                found.extend(rows.into_iter().map(|(id, _)| id));
+                found.extend(rows.into_iter().map(|row| row.id));
                 token = next;
             }
             FeedAnswer::NoPlace => return Ok(found),

@@ -18,7 +18,7 @@ pub(super) async fn is_there(
     let FeedAnswer::Page { rows, .. } = client.look(&list).await? else {
         return Err(Failure::bug("a list that is none"));
     };
-    let others = rows.into_iter().map(|(id, _)| id).filter(|id| *id != mail.id);
+    let others = rows.into_iter().map(|row| row.id).filter(|id| *id != mail.id);
     let mut asked = false;
     for id in others.take(OTHERS) {
         let _units = client.pay_look(client.plan.get).await?;

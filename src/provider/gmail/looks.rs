@@ -5,10 +5,12 @@ use crate::provider::gmail::failure::GmailRefusal;
 use crate::provider::gmail::history::{identity, words};
 use crate::provider::gmail::http::unreadable;
 use crate::provider::gmail::places::{ALL, sort_out};
-use crate::provider::gmail::wire::{HistoryList, LabelList, Message, MessageList, is_digits};
+use crate::provider::gmail::wire::{
+    HistoryList, LabelList, Message, MessageId, MessageList, is_digits,
+};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::feed::{FeedCursor, MailVersion, PageToken, PlaceId};
-use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, Onward, Within};
+use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, ListedMail, Onward, Within};
 use postrider_core::time::Micros;
 
 /// What history.list costs.
@@ -219,14 +221,19 @@ impl GmailClient {
         };
         let page = token.map(|t| format!("&pageToken={}", encoded(&t.0))).unwrap_or_default();
         let path = format!(
-            "messages?maxResults={PAGE}&includeSpamTrash=true&fields=messages/id,nextPageToken{label}{page}"
+            "messages?maxResults={PAGE}&includeSpamTrash=true&fields=messages(id,threadId),nextPageToken{label}{page}"
         );
         match self.json::<MessageList>(&path).await? {
             Ok((list, _)) if list.messages.len() > MOST_OF_A_PAGE => {
                 Err(unreadable("it holds more than was asked for"))
             }
             Ok((list, _)) => {
-                let rows = list.messages.iter().map(|m| (identity(&m.id), None)).collect();
+                let row = |m: MessageId| ListedMail {
+                    id: identity(&m.id),
+                    state: None,
+                    thread: m.thread_id,
+                };
+                let rows = list.messages.into_iter().map(row).collect();
                 Ok(FeedAnswer::Page { rows, next: list.next_page_token.map(PageToken) })
             }
             Err(refusal) if token.is_some() && refusal.is_wrong_about("token") => {

@@ -132,9 +132,12 @@ pub(super) struct MessageList {
 
 /// A message by its id.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct MessageId {
     #[serde(deserialize_with = "id")]
     pub(super) id: String,
+    #[serde(default, deserialize_with = "plain")]
+    pub(super) thread_id: Option<String>,
 }
 
 /// users.messages.get, but for its bytes; and a message in a record of history.

@@ -230,8 +230,8 @@ impl ImapSession {
             FolderRequest::Sizes { remote_id, uidvalidity } => {
                 questions::sizes(&mut self.conn, remote_id, *uidvalidity).await
             }
-            FolderRequest::Sample { remote_id, uidvalidity, uids } => {
-                questions::sample(&mut self.conn, remote_id, *uidvalidity, uids).await
+            FolderRequest::Sample { remote_id, uidvalidity, uids, names } => {
+                questions::sample(&mut self.conn, remote_id, *uidvalidity, uids, *names).await
             }
             FolderRequest::Fetch { .. } => Err(Failure::bug("this is not asked for one by one")),
         };

@@ -1,19 +1,21 @@
 //! What is derived of messages, and what is still owed: a constant number of statements, whatever there is of it.
 
+use super::numbers::Numbers;
 use super::threads::{join_threads, move_some, moves};
 use crate::store::derive::{DeriveChange, DeriveOrder, DeriveStands, DerivedMail, stored_derive};
 use crate::store::failure::Trouble;
 use crate::store::sql::derive::{
     DeriveState, DropAttachments, MessagesThere, OwedMails, PutAttachments, PutDerived, SaveDerive,
+    TellThreads,
 };
 use crate::store::sql::query::Document;
 use crate::store::transaction::{Sql, Transaction};
-use postrider_core::derive::{Attachment, Derive, Derived, MOST, Span, VERSION, rank};
+use postrider_core::derive::{self, Attachment, Derive, Derived, MOST, Span, VERSION, rank};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::thread::{ThreadKey, ThreadMail};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Octets of a text that says why nothing could be read.
 const ERROR: usize = 500;
@@ -74,11 +76,14 @@ async fn write(
     let messages: Vec<MessageId> = rows.iter().map(|mail| mail.message).collect();
     let messages = Document::of(&messages)?;
     db.put(DropAttachments { messages: messages.clone() }).await?;
-    // What was purged since it was read leaves nothing.
+    // What was purged since it was read leaves nothing; what was told of its thread since counts.
     let there = db.ask(MessagesThere { account, messages }).await?;
-    let there: BTreeSet<i64> = there.into_iter().map(|row| row.id.0).collect();
-    let rows = || rows.iter().filter(|mail| there.contains(&mail.message.0));
-    let mails: Vec<ThreadMail> = rows().map(|mail| thread_mail(mail, is_told)).collect();
+    let there: BTreeMap<MessageId, Option<String>> =
+        there.into_iter().map(|row| (row.id, row.thread)).collect();
+    let rows = || rows.iter().filter(|mail| there.contains_key(&mail.message));
+    let told = |mail: &DerivedMail| there.get(&mail.message)?.as_deref();
+    let mails = rows().map(|mail| thread_mail(mail, is_told.then(|| told(mail))));
+    let mails: Vec<ThreadMail> = mails.collect();
     let threads = join_threads(db, account, &mails).await?;
     let thread = |mail: &DerivedMail| threads.get(&mail.message.0).copied();
     let derived: Vec<_> = rows().map(|mail| derived_row(mail, thread(mail))).collect();
@@ -94,14 +99,35 @@ async fn write(
     Ok(())
 }
 
-/// What joins it with others: what its server calls its thread, where that tells threads, and until it is told nothing;
+/// What servers call the threads of messages that were stored without: what is derived of those is owed anew.
+pub(super) async fn tell_threads(
+    db: &Transaction,
+    numbers: &mut Numbers,
+    account: AccountId,
+    told: &[(MessageId, String)],
+) -> Result<(), Trouble> {
+    let messages: Vec<MessageId> = told.iter().map(|(message, _)| *message).collect();
+    let there = db.ask(MessagesThere { account, messages: Document::of(&messages)? }).await?;
+    let untold = there.into_iter().filter(|row| row.thread.is_none());
+    let untold: derive::Numbers = untold.map(|row| row.id.0).collect();
+    let rows: Vec<_> = told.iter().filter(|(message, _)| untold.contains(message.0)).collect();
+    db.put(TellThreads { rows: Document::of(&rows)? }).await?;
+    let row = db.ask_one(DeriveState { account }).await?;
+    let Some(mut derive) = row.and_then(|row| stored_derive(row.derive)) else { return Ok(()) };
+    derive.put_back(&untold);
+    db.put(SaveDerive { account, derive: Document::of(&derive)? }).await?;
+    numbers.put_back();
+    Ok(())
+}
+
+/// What joins it with others: where its server tells threads, what that calls its thread, and until it is told nothing;
 /// elsewhere the ids that it names, if it could be read.
-fn thread_mail(mail: &DerivedMail, is_told: bool) -> ThreadMail {
-    let DerivedMail { message, received_at, thread, read } = mail;
-    let keys = match read {
-        _ if is_told => thread.iter().map(|id| ThreadKey::of_provider(id)).collect(),
-        Ok(read) => read.keys.clone(),
-        Err(_) => Vec::new(),
+fn thread_mail(mail: &DerivedMail, told: Option<Option<&str>>) -> ThreadMail {
+    let DerivedMail { message, received_at, read } = mail;
+    let keys = match (told, read) {
+        (Some(thread), _) => thread.into_iter().map(ThreadKey::of_provider).collect(),
+        (None, Ok(read)) => read.keys.clone(),
+        (None, Err(_)) => Vec::new(),
     };
     let received_at = *received_at;
     let rank = rank(received_at, *message);
@@ -158,12 +184,7 @@ mod tests {
             words: Vec::new(),
             is_lenient: false,
         };
-        DerivedMail {
-            message: MessageId(message),
-            received_at: Micros(0),
-            thread: None,
-            read: Ok(read),
-        }
+        DerivedMail { message: MessageId(message), received_at: Micros(0), read: Ok(read) }
     }
 
     /// What was purged, or is another account's, between its reading and its writing leaves no row; and a set that

@@ -19,6 +19,8 @@ pub(in crate::store) struct Numbers {
     folder: i64,
     /// The highest of a message that is no history.
     live: i64,
+    /// How often what is derived of older ones was put back.
+    put_back: u64,
     /// When the transaction began that hands them out: the time of its events.
     at: Micros,
 }
@@ -26,7 +28,7 @@ pub(in crate::store) struct Numbers {
 impl Numbers {
     /// As the transaction that begins now finds them.
     pub(in crate::store) async fn load(db: &Transaction, at: Micros) -> Result<Self, Trouble> {
-        let mut numbers = Self { message: 1, event: 1, folder: 1, live: 0, at };
+        let mut numbers = Self { message: 1, event: 1, folder: 1, live: 0, put_back: 0, at };
         for NextNumber { name, next } in db.ask(Counters {}).await? {
             match name.as_str() {
                 "message" => numbers.message = next,
@@ -64,10 +66,17 @@ impl Numbers {
         self.live = self.live.max(message.0);
     }
 
+    /// Of older messages it is owed anew what is derived.
+    pub(super) fn put_back(&mut self) {
+        self.put_back += 1;
+    }
+
     /// The page that has brought its account from those numbers to these.
     pub(in crate::store) fn page_since(self, before: Self, account: AccountId) -> StoredPage {
         let numbers = (before.message, self.message);
-        StoredPage { account, numbers, is_history: self.live < before.message }
+        let is_history = self.live < before.message;
+        let puts_back = self.put_back > before.put_back;
+        StoredPage { account, numbers, is_history, puts_back }
     }
 
     /// The next event's.

@@ -1,5 +1,6 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
+use super::derive::tell_threads;
 use super::numbers::{Numbers, event_id};
 use super::words::lane;
 use crate::store::failure::Trouble;
@@ -188,6 +189,7 @@ pub(super) async fn write_account_rows(
         AccountChange::SizesEstimated => {
             db.put(SizesEstimated { account }).await?;
         }
+        AccountChange::Threads(told) => tell_threads(db, numbers, account, told).await?,
         AccountChange::Fail { folder, class, text, .. } => {
             fail(db, account, *folder, *class, text, at).await?
         }

@@ -19,8 +19,6 @@ rows! {
         pub message: MessageId,
         /// When its server received it, or it is said to have been written, or it was stored.
         pub received_at: Micros,
-        /// What its server calls its thread.
-        pub thread: Option<String>,
         /// When it was stored.
         pub stored_at: Micros,
         /// Its bytes.
@@ -41,6 +39,8 @@ rows! {
 
     pub(in crate::store) struct MessageThere {
         pub(in crate::store) id: MessageId,
+        /// What its server calls its thread.
+        pub(in crate::store) thread: Option<String>,
     }
 
     pub(in crate::store) struct OwedCount {
@@ -55,6 +55,8 @@ queries! {
     /// Those of these messages that the account still has.
     MessagesThere { account: AccountId, messages: Document } -> MessageThere;
     SaveDerive { account: AccountId, derive: Document };
+    /// What its server calls the threads of messages.
+    TellThreads { rows: Document };
     PutDerived { account: AccountId, rows: Document };
     DropAttachments { messages: Document };
     PutAttachments { account: AccountId, rows: Document };

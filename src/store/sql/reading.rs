@@ -2,7 +2,7 @@
 
 use crate::store::sql::query::{Document, queries, rows};
 use postrider_core::mail::body::BodyHash;
-use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::mail::id::{AccountId, FolderId, MessageId};
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 
@@ -59,6 +59,8 @@ rows! {
         pub(in crate::store) uid: u32,
         pub(in crate::store) size: i64,
         pub(in crate::store) internal_date: Option<Micros>,
+        /// Of which its server has told no thread.
+        pub(in crate::store) threadless: Option<MessageId>,
     }
 
     pub(in crate::store) struct Counted {

@@ -283,7 +283,7 @@ impl Reading {
             })
         };
         let rows = uids.iter().filter_map(row).collect();
-        Ok(Answer::Folders(FolderAnswer::Sampled { remote_id, rows }))
+        Ok(Answer::Folders(FolderAnswer::Sampled { remote_id, rows, threads: BTreeMap::new() }))
     }
 
     async fn page(&mut self, remote_id: &[u8], uids: &UidSet) -> Result<Answer, Failure> {

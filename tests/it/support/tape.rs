@@ -15,8 +15,8 @@ use postrider_core::mail::id::Identity;
 use postrider_core::mail::room::Room;
 use postrider_core::mime::header_facts;
 use postrider_core::provider::feeds::{
-    FeedAnswer, FeedItem, FeedRequest, FeedWord, FlagLabel, FoundMail, Got, ListedPlace, Onward,
-    SeenState, WantedMail, Within,
+    FeedAnswer, FeedItem, FeedRequest, FeedWord, FlagLabel, FoundMail, Got, ListedMail,
+    ListedPlace, Onward, SeenState, WantedMail, Within,
 };
 use postrider_core::provider::{Answer, Request};
 use postrider_core::provider::{Capabilities, Family, FeedTraits};
@@ -281,7 +281,7 @@ impl Playing {
                 let rows = page
                     .map(|(id, (state, _))| {
                         let shown = (!self.tape.records).then(|| self.told(state));
-                        (Identity((*id).clone()), shown)
+                        ListedMail { id: Identity((*id).clone()), state: shown, thread: None }
                     })
                     .collect();
                 let next = (from + PAGE < all.len()).then(|| PageToken((from + PAGE).to_string()));

@@ -1,12 +1,15 @@
 //! Lists: which is owed, its pages, what of them is new. They write owed rows only: absence is a
 //! question, and so is a state that is not ours.
 
+use crate::commit::change::AccountChange;
 use crate::commit::change::feed::FeedStep;
 use crate::commit::feed::rows::WHOLE;
 use crate::mail::feed::PageToken;
 use crate::mail::folder::Role;
 use crate::mail::id::{FolderId, Identity};
-use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward, SeenState, Within};
+use crate::provider::feeds::{
+    FeedItem, FeedRequest, FeedWord, ListedMail, Onward, SeenState, Within,
+};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::feed::lane::DEAD;
 use crate::run::feed::owner::{Cx, FeedOwner};
@@ -199,14 +202,14 @@ impl FeedWork {
     /// A page has come.
     pub(super) fn on_page(
         &mut self,
-        rows: Vec<(Identity, Option<SeenState>)>,
+        rows: Vec<ListedMail>,
         next: Option<PageToken>,
         cx: &mut Cx<'_>,
     ) {
         let owner = FeedOwner::Walk(self.generation);
         let Some(walk) = &mut self.walk else { return };
         walk.pages += 1;
-        let ids = rows.iter().map(|(id, _)| id);
+        let ids = rows.iter().map(|row| &row.id);
         if walk.is_endless(next.as_ref(), ids) {
             cx.leave("a list has no end".to_owned());
             return self.give_up_walk();
@@ -219,9 +222,9 @@ impl FeedWork {
             return self.end_page(cx);
         }
         walk.turn = WalkTurn::Known;
-        let ids = walk.page.iter().map(|(id, _)| id.clone()).collect();
+        let ids = walk.page.iter().map(|row| row.id.clone()).collect();
         // A list of ids alone has nothing to compare places and flags with.
-        let whole = walk.page.iter().any(|(_, state)| state.is_some());
+        let whole = walk.page.iter().any(|row| row.state.is_some());
         cx.read(owner, Query::Feed(FeedQuery::Known { ids, whole }));
     }
 
@@ -271,9 +274,9 @@ impl FeedWork {
         });
         let in_hidden = leg.as_ref().is_some_and(|leg| leg.away);
         if in_hidden && leg.as_ref().is_some_and(|leg| leg.within != Within::All) {
-            walk.found.hidden.extend(page.iter().map(|(id, _)| id.clone()));
+            walk.found.hidden.extend(page.iter().map(|row| row.id.clone()));
         }
-        for (id, state) in page {
+        for ListedMail { id, state, thread } in page {
             let Some(row) = known.get(&id) else {
                 let away = state.is_some_and(|state| self.rows.ours(&state.places).is_away);
                 walk.found.news = true;
@@ -283,6 +286,9 @@ impl FeedWork {
             match row.message.filter(|_| !row.deleted) {
                 Some(message) => {
                     walk.found.seen.insert(message);
+                    // What was stored before this was asked for.
+                    let untold = thread.filter(|_| !row.has_thread);
+                    walk.found.threads.extend(untold.map(|thread| (message, thread)));
                     walk.found.here.insert(message);
                     let differs = state.is_some_and(|state| {
                         let ours = self.rows.ours(&state.places).places;
@@ -313,11 +319,22 @@ impl FeedWork {
                 }
             }
         }
-        let (Some(leg), false) = (leg, news.is_empty()) else { return self.end_page(cx) };
+        let (Some(leg), false) = (leg, news.is_empty()) else { return self.leave_page(cx) };
         walk.turn = WalkTurn::Sent;
         self.gets.shown += news.iter().filter(|(_, away)| !away).count() as u64;
         let step = FeedStep::Shown { ids: news, rank: leg.rank };
         self.send(owner, step, cx);
+    }
+
+    /// What a page has told of threads is stored before the next one.
+    fn leave_page(&mut self, cx: &mut Cx<'_>) {
+        let owner = FeedOwner::Walk(self.generation);
+        let Some(walk) = &mut self.walk else { return };
+        if walk.found.threads.is_empty() {
+            return self.end_page(cx);
+        }
+        walk.turn = WalkTurn::Sent;
+        cx.commit(owner, AccountChange::Threads(std::mem::take(&mut walk.found.threads)));
     }
 
     /// A page is done: the next one, or the next list.
@@ -345,7 +362,7 @@ impl FeedWork {
             WalkTurn::Sent if walk.cursor.is_some() => self.walk_on(cx),
             WalkTurn::Sent => {
                 self.gets.look_further();
-                self.end_page(cx);
+                self.leave_page(cx);
             }
             WalkTurn::Ending => {
                 self.gets.look_again();

@@ -3,7 +3,7 @@
 use crate::mail::feed::{FeedCursor, PageToken};
 use crate::mail::flags::Flags;
 use crate::mail::id::{FolderId, Identity, MessageId, SessionId};
-use crate::provider::feeds::{SeenState, Within};
+use crate::provider::feeds::{ListedMail, Within};
 use crate::run::feed::trail::Trail;
 use crate::time::Micros;
 use std::collections::{BTreeSet, VecDeque};
@@ -95,7 +95,7 @@ pub(super) struct Walk {
     pub(super) trail: Trail,
     pub(super) pages: u32,
     /// The page that is being looked at.
-    pub(super) page: Vec<(Identity, Option<SeenState>)>,
+    pub(super) page: Vec<ListedMail>,
     pub(super) found: Found,
     /// The cursor that a first round has told.
     pub(super) cursor: Option<FeedCursor>,
@@ -116,6 +116,8 @@ pub(super) struct Found {
     pub(super) news: bool,
     pub(super) differ: BTreeSet<Identity>,
     pub(super) absent: BTreeSet<Identity>,
+    /// What its pages have told of threads, and is to be stored.
+    pub(super) threads: Vec<(MessageId, String)>,
 }
 
 impl Walk {

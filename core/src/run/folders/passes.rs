@@ -33,10 +33,10 @@ use crate::run::folders::passes::gate::settled;
 use crate::run::folders::passes::sight::Pass;
 use crate::run::folders::passes::turn::{ExamineAnswer, PassTurn, owner};
 use crate::run::folders::set::Folders;
-use crate::run::reads::{FolderRows, Query};
+use crate::run::reads::{FolderRows, HeldSample, Query};
 use crate::run::scope::Depth;
 use crate::time::Micros;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The machine of passes.
@@ -200,8 +200,8 @@ impl FolderPasses {
         let there = |state: &Pass| matches!(state, Pass::Comparing(_));
         let Some(Pass::Comparing(comparing)) = Self::take(id, there, cx) else { return };
         let state = match sample {
-            Side::Ours(rows) => comparing.on_ours(id, rows, cx),
-            Side::Theirs(rows) => comparing.on_theirs(id, &rows, cx),
+            Side::Ours(ours) => comparing.on_ours(id, ours, cx),
+            Side::Theirs(rows, threads) => comparing.on_theirs(id, &rows, threads, cx),
         };
         self.turn(id, PassTurn::At(state), cx);
     }
@@ -295,6 +295,7 @@ impl FolderPasses {
                 PassTurn::Over
             }
             Some(Pass::Rematching(rematching)) => rematching.on_committed(id, cx),
+            Some(Pass::Comparing(comparing)) => PassTurn::At(comparing.on_committed(id, cx)),
             // Opened anew, it is listed like a new one.
             Some(Pass::Reopening) => {
                 (folder.pass.wanted, folder.pass.depth) = (true, Depth::Full);
@@ -319,8 +320,13 @@ impl FolderPasses {
 /// A sample, and whose it is.
 #[derive(Debug)]
 pub(super) enum Side {
-    Ours(Vec<Sampled>),
-    Theirs(Vec<Sampled>),
+    Ours(HeldSample),
+    Theirs(Vec<Sampled>, BTreeMap<u32, String>),
+}
+
+impl Side {
+    /// The server tells nothing.
+    pub(super) const NOTHING: Self = Self::Theirs(Vec::new(), BTreeMap::new());
 }
 
 /// What messages are recognised by, and whose they are.

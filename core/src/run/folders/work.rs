@@ -133,7 +133,7 @@ impl Work for FolderWork {
             }
             (_, Rows::Folder(_) | Rows::Keys(_) | Rows::Feed(_)) => {}
             (_, Rows::Sample(ours)) => {
-                self.with(run, |m, cx| m.listing.on_match_rows(token, ours, cx));
+                self.with(run, |m, cx| m.listing.on_match_rows(token, ours.rows, cx));
             }
         }
     }
@@ -276,8 +276,8 @@ impl FolderWork {
             (Owner::Pass(id, _), FolderAnswer::Keyed { rows, exists, .. }) => {
                 self.with(run, |m, cx| m.passes.on_keys(id, Keys::Theirs(rows, exists), cx));
             }
-            (Owner::Pass(id, _), FolderAnswer::Sampled { rows, .. }) => {
-                self.with(run, |m, cx| m.passes.on_sample(id, Side::Theirs(rows), cx));
+            (Owner::Pass(id, _), FolderAnswer::Sampled { rows, threads, .. }) => {
+                self.with(run, |m, cx| m.passes.on_sample(id, Side::Theirs(rows, threads), cx));
             }
             // The session has answered.
             (Owner::Probe(id), FolderAnswer::Examined { .. }) => {
@@ -345,7 +345,7 @@ impl FolderWork {
                     && self.folders.get(&id).is_some_and(|f| f.pass.is_comparing()) =>
             {
                 run.report(&of_folder(id, &failure));
-                self.with(run, |m, cx| m.passes.on_sample(id, Side::Theirs(Vec::new()), cx));
+                self.with(run, |m, cx| m.passes.on_sample(id, Side::NOTHING, cx));
             }
             Owner::Pass(id, _) => {
                 let opening =

@@ -8,7 +8,7 @@ use postrider_core::mail::flags::Flags;
 use postrider_core::mail::folder::Role;
 use postrider_core::mail::id::Identity;
 use postrider_core::provider::feeds::{
-    FeedAnswer, FeedItem, FeedWord, FlagLabel, ListedPlace, Onward, SeenState, Within,
+    FeedAnswer, FeedItem, FeedWord, FlagLabel, ListedMail, ListedPlace, Onward, SeenState, Within,
 };
 use postrider_core::time::Micros;
 use std::collections::BTreeSet;
@@ -398,7 +398,11 @@ impl FeedWorld {
         let shows = self.cfg.kind != Kind::History;
         let rows = page
             .into_iter()
-            .map(|(_, _, id, snap)| (Identity(id), shows.then(|| self.state(&snap))))
+            .map(|(_, _, id, snap)| ListedMail {
+                id: Identity(id),
+                state: shows.then(|| self.state(&snap)),
+                thread: None,
+            })
             .collect();
         FeedAnswer::Page { rows, next: next.map(PageToken) }
     }

@@ -197,6 +197,7 @@ impl FeedStore {
             deleted: message.is_some_and(|message| message.deleted_at.is_some()),
             owed,
             away: self.books.owed(id).is_some_and(Owed::is_away),
+            has_thread: false,
             places,
             flags,
         })

@@ -14,6 +14,7 @@ use crate::provider::imap::wire::utf7::{self, wire_name};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::{ListedFolder, Role, WireName};
 use postrider_core::mail::id::UidValidity;
+use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::{FolderAnswer, Sampled};
@@ -225,24 +226,43 @@ fn sampled(response: &Response) -> Option<Sampled> {
     Some(Sampled { uid, size, internal_date: line.internal_date })
 }
 
-/// Size and INTERNALDATE of some messages. Source: RFC 3501 §6.4.5.
+/// The item of FETCH that tells what its thread is called.
+fn item_of_thread(names: IdentityKind) -> &'static str {
+    match names {
+        IdentityKind::Hash => "",
+        IdentityKind::EmailId => " THREADID",
+        IdentityKind::Gmail => " X-GM-THRID",
+    }
+}
+
+/// Size and INTERNALDATE of some messages, and where the server names messages what it calls their threads. Source:
+/// RFC 3501 §6.4.5, RFC 8474 §5.2.
 pub(in crate::provider::imap) async fn sample(
     conn: &mut Conn,
     remote_id: &WireName,
     uidvalidity: UidValidity,
     uids: &UidSet,
+    names: IdentityKind,
 ) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
-    let (mut rows, mut lines) = (BTreeMap::new(), 0_usize);
-    parts::fetch_all(conn, Some(uids), "(UID RFC822.SIZE INTERNALDATE)", |response| {
+    let items = format!("(UID RFC822.SIZE INTERNALDATE{})", item_of_thread(names));
+    let (mut rows, mut threads, mut lines) = (BTreeMap::new(), BTreeMap::new(), 0_usize);
+    parts::fetch_all(conn, Some(uids), &items, |response| {
         lines += 1;
         if let Some(row) = sampled(&response).filter(|row| uids.contains(row.uid)) {
+            threads.extend(thread(&response, names).map(|thread| (row.uid, thread)));
             rows.insert(row.uid, row);
         }
         lines <= MAX_UNSOLICITED
     })
     .await?;
-    Ok(FolderAnswer::Sampled { remote_id: remote_id.clone(), rows: rows.into_values().collect() })
+    let (remote_id, rows) = (remote_id.clone(), rows.into_values().collect());
+    Ok(FolderAnswer::Sampled { remote_id, rows, threads })
+}
+
+fn thread(response: &Response, names: IdentityKind) -> Option<String> {
+    let Response::Fetch(line) = response else { return None };
+    line.thread.as_deref().and_then(|id| names.thread(id))
 }
 
 /// Size and INTERNALDATE of the newest message. Source: RFC 3501 §6.4.5.
@@ -263,7 +283,8 @@ pub(in crate::provider::imap) async fn newest(
         })
         .await?;
     whole(&told)?;
-    Ok(FolderAnswer::Sampled { remote_id: remote_id.clone(), rows: newest.into_iter().collect() })
+    let (remote_id, rows) = (remote_id.clone(), newest.into_iter().collect());
+    Ok(FolderAnswer::Sampled { remote_id, rows, threads: BTreeMap::new() })
 }
 
 /// RFC822.SIZE of every message. Source: RFC 3501 §6.4.5.

@@ -8,8 +8,12 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
             "SELECT derive, (feed IS NOT NULL OR identity_kind <> 'hash') AS tells_threads FROM account WHERE id = $1"
         }
         DeriveText::MessagesThere => {
-            "SELECT m.id FROM jsonb_array_elements_text($2::jsonb) j (value) CROSS JOIN LATERAL (SELECT * FROM message WHERE id \
+            "SELECT m.id, m.thread FROM jsonb_array_elements_text($2::jsonb) j (value) CROSS JOIN LATERAL (SELECT * FROM message WHERE id \
              = j.value::bigint OFFSET 0) m WHERE m.account = $1"
+        }
+        DeriveText::TellThreads => {
+            "UPDATE message SET thread = r.value->>1 FROM jsonb_array_elements($1::jsonb) r (value) WHERE message.id = \
+             (r.value->>0)::bigint"
         }
         DeriveText::SaveDerive => "UPDATE account SET derive = $2 WHERE id = $1",
         // A message that is gone meanwhile has no row.
@@ -43,7 +47,7 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
              t.account = a.id AND t.moves LIMIT 1) IS NOT NULL AS moves FROM account a WHERE $1::bigint IS NULL OR a.id = $1 ORDER BY id"
         }
         DeriveText::OwedMails => {
-            "SELECT m.id AS message, COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.thread, m.stored_at, b.hash, b.pack, \
+            "SELECT m.id AS message, COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.stored_at, b.hash, b.pack, \
              b.\"offset\", b.length FROM message m JOIN body b ON b.id = m.body WHERE m.account = $1 AND m.id >= $2 AND \
              m.id <= $3 ORDER BY m.id LIMIT $4"
         }

@@ -14,7 +14,7 @@ macro_rules! owed {
 macro_rules! known {
     () => {
         "m.id, m.stored_at, (m.deleted_at IS NOT NULL)::int, (o.id IS NOT NULL)::int, (o.id IS NOT NULL AND \
-             o.due_at IS NULL)::int"
+             o.due_at IS NULL)::int, (m.thread IS NOT NULL)::int"
     };
 }
 

@@ -55,7 +55,7 @@ pub(in crate::store::sql) const fn words(text: ReadText) -> &'static str {
             "jsonb_array_elements($4::jsonb) j (value) CROSS JOIN folder f CROSS JOIN LATERAL (SELECT * FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity AND uid BETWEEN GREATEST((j.value->>0)::bigint, $2 + 1) AND (j.value->>1)::bigint OFFSET 0) l WHERE f.id = $1"
         ),
         ReadText::SampleOfPart => {
-            "SELECT l.uid, COALESCE(m.announced, m.size) AS size, l.internal_date FROM folder f JOIN location l ON \
+            "SELECT l.uid, COALESCE(m.announced, m.size) AS size, l.internal_date, CASE WHEN m.thread IS NULL THEN m.id END AS threadless FROM folder f JOIN location l ON \
              l.folder = f.id AND l.uidvalidity = f.uidvalidity JOIN message m ON m.id = l.message WHERE f.id = $1 \
              AND l.uid BETWEEN $2 AND $3 AND l.ended_at IS NULL"
         }
@@ -63,7 +63,7 @@ pub(in crate::store::sql) const fn words(text: ReadText) -> &'static str {
             "WITH living AS (SELECT l.uid, l.message, l.internal_date, row_number() OVER (ORDER BY l.uid) AS n, \
              count(*) OVER () AS total FROM folder f JOIN location l ON l.folder = f.id AND l.uidvalidity = \
              f.uidvalidity WHERE f.id = $1 AND l.ended_at IS NULL) SELECT living.uid, COALESCE(m.announced, m.size) \
-             AS size, living.internal_date FROM living CROSS JOIN LATERAL (SELECT announced, size FROM message WHERE id = living.message OFFSET 0) m WHERE (n - 1) % GREATEST(total / $2, 1) = 0 ORDER BY n LIMIT $2"
+             AS size, living.internal_date, NULL::bigint AS threadless FROM living CROSS JOIN LATERAL (SELECT announced, size FROM message WHERE id = living.message OFFSET 0) m WHERE (n - 1) % GREATEST(total / $2, 1) = 0 ORDER BY n LIMIT $2"
         }
         ReadText::LimboCount => {
             "SELECT count(*) AS count FROM message WHERE account = $1 AND limbo_since IS NOT NULL"

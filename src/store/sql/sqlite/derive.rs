@@ -8,7 +8,10 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
             "SELECT derive, (feed IS NOT NULL OR identity_kind <> 'hash') AS tells_threads FROM account WHERE id = ?1"
         }
         DeriveText::MessagesThere => {
-            "SELECT m.id FROM json_each(?2) j CROSS JOIN message m ON m.id = j.value WHERE m.account = ?1"
+            "SELECT m.id, m.thread FROM json_each(?2) j CROSS JOIN message m ON m.id = j.value WHERE m.account = ?1"
+        }
+        DeriveText::TellThreads => {
+            "UPDATE message SET thread = r.value->>1 FROM json_each(?1) r WHERE message.id = r.value->>0"
         }
         DeriveText::SaveDerive => "UPDATE account SET derive = ?2 WHERE id = ?1",
         // A message that is gone meanwhile has no row.
@@ -40,7 +43,7 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
              t.moves) AS moves FROM account a WHERE ?1 IS NULL OR a.id = ?1 ORDER BY id"
         }
         DeriveText::OwedMails => {
-            "SELECT m.id AS message, COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.thread, m.stored_at, b.hash, b.pack, \
+            "SELECT m.id AS message, COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.stored_at, b.hash, b.pack, \
              b.\"offset\", b.length FROM message m JOIN body b ON b.id = m.body WHERE m.account = ?1 AND m.id >= ?2 AND \
              m.id <= ?3 ORDER BY m.id LIMIT ?4"
         }

@@ -12,7 +12,8 @@ macro_rules! owed {
 /// What is known of a message id: of message `m`, and of what is owed of it, `o`.
 macro_rules! known {
     () => {
-        "m.id, m.stored_at, m.deleted_at IS NOT NULL, o.id IS NOT NULL, o.id IS NOT NULL AND o.due_at IS NULL"
+        "m.id, m.stored_at, m.deleted_at IS NOT NULL, o.id IS NOT NULL, o.id IS NOT NULL AND o.due_at IS NULL, \
+         m.thread IS NOT NULL"
     };
 }
 

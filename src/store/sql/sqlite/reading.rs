@@ -55,7 +55,7 @@ pub(in crate::store::sql) const fn words(text: ReadText) -> &'static str {
              AND l.uid BETWEEN MAX(r.value->>0, ?2 + 1) AND r.value->>1 WHERE f.id = ?1"
         ),
         ReadText::SampleOfPart => {
-            "SELECT l.uid, COALESCE(m.announced, m.size) AS size, l.internal_date FROM folder f JOIN location l ON l.folder = \
+            "SELECT l.uid, COALESCE(m.announced, m.size) AS size, l.internal_date, CASE WHEN m.thread IS NULL THEN m.id END AS threadless FROM folder f JOIN location l ON l.folder = \
              f.id AND l.uidvalidity = f.uidvalidity JOIN message m ON m.id = l.message WHERE f.id = ?1 AND l.uid \
              BETWEEN ?2 AND ?3 AND l.ended_at IS NULL"
         }
@@ -63,7 +63,7 @@ pub(in crate::store::sql) const fn words(text: ReadText) -> &'static str {
             "WITH living AS (SELECT l.uid, l.message, l.internal_date, row_number() OVER (ORDER BY l.uid) AS n, \
              count(*) OVER () AS total FROM folder f JOIN location l ON l.folder = f.id AND l.uidvalidity = \
              f.uidvalidity WHERE f.id = ?1 AND l.ended_at IS NULL) SELECT living.uid, COALESCE(m.announced, m.size) AS size, \
-             living.internal_date FROM living JOIN message m ON m.id = living.message WHERE (n - 1) % MAX(total / ?2, \
+             living.internal_date, NULL AS threadless FROM living JOIN message m ON m.id = living.message WHERE (n - 1) % MAX(total / ?2, \
              1) = 0 ORDER BY n LIMIT ?2"
         }
         ReadText::LimboCount => {

@@ -100,6 +100,7 @@ fn what_was_stored_since_is_not_absent() {
             deleted: false,
             owed: false,
             away: false,
+            has_thread: false,
             places: BTreeSet::new(),
             flags: Flags::default(),
         };

@@ -8,6 +8,7 @@
 use crate::commit::change::{AccountChange, FolderChange, Poison};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, MailboxId};
+use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, FolderRequest, Sampled};
 use crate::run::context::{RunEffects, RunFacts};
@@ -204,7 +205,8 @@ impl Listing {
         let uidvalidity = candidates.examined.uidvalidity;
         matching.at = At::Sampling(candidates, ours);
         self.state = ListState::Matching(Box::new(matching));
-        cx.run.ask(self.owner(), FolderRequest::Sample { remote_id, uidvalidity, uids });
+        let names = IdentityKind::Hash;
+        cx.run.ask(self.owner(), FolderRequest::Sample { remote_id, uidvalidity, uids, names });
     }
 
     pub(in crate::run::folders) fn on_match_sampled(

@@ -2,6 +2,7 @@
 //! under UIDs that we hold may be other mail. Size and INTERNALDATE tell, a part of the folder at a
 //! time; what differs ends, and its UID is read again.
 
+use crate::commit::change::AccountChange;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{FolderRequest, Sampled};
@@ -10,7 +11,7 @@ use crate::run::folders::context::FolderCx;
 use crate::run::folders::passes::sight::{Comparing, Pass, Seen};
 use crate::run::folders::passes::turn::{PassTurn, owner};
 use crate::run::folders::set::Folders;
-use crate::run::reads::Query;
+use crate::run::reads::{HeldSample, Query};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Listed messages in a part.
@@ -60,7 +61,8 @@ pub(super) fn begin(
         return PassTurn::At(Pass::Arriving { seen, todo: arrived });
     }
     let (left, ours) = (parts(&listed), BTreeMap::new());
-    let comparing = Comparing { seen, doubted, arrived, part: (0, 0), ours, left };
+    let (part, threadless, tells) = ((0, 0), BTreeMap::new(), false);
+    let comparing = Comparing { seen, doubted, arrived, part, ours, threadless, tells, left };
     PassTurn::At(Box::new(comparing).next(id, cx))
 }
 
@@ -87,18 +89,21 @@ impl Comparing {
     pub(super) fn on_ours(
         mut self: Box<Self>,
         id: FolderId,
-        ours: Vec<Sampled>,
+        ours: HeldSample,
         cx: &mut FolderCx<'_>,
     ) -> Pass {
-        if ours.is_empty() {
+        if ours.rows.is_empty() {
             return self.next(id, cx);
         }
-        self.ours = ours.into_iter().map(|row| (row.uid, row)).collect();
+        self.ours = ours.rows.into_iter().map(|row| (row.uid, row)).collect();
+        self.threadless = ours.threadless;
         let uidvalidity = self.seen.examined.uidvalidity;
         let uids = UidSet::range(self.part.0, self.part.1);
         if let Some(folder) = cx.folders.get(&id) {
             let remote_id = folder.row.remote_id.clone();
-            cx.run.ask(owner(folder), FolderRequest::Sample { remote_id, uidvalidity, uids });
+            let names = cx.run.account().names;
+            let sample = FolderRequest::Sample { remote_id, uidvalidity, uids, names };
+            cx.run.ask(owner(folder), sample);
         }
         Pass::Comparing(self)
     }
@@ -108,16 +113,35 @@ impl Comparing {
         mut self: Box<Self>,
         id: FolderId,
         theirs: &[Sampled],
+        mut threads: BTreeMap<u32, String>,
         cx: &mut FolderCx<'_>,
     ) -> Pass {
         let estimated = cx.run.account().sizes_estimated;
         for row in theirs {
             if self.ours.remove(&row.uid).is_some_and(|ours| differs(&ours, row, estimated)) {
                 self.seen.used_again.insert(row.uid);
+                threads.remove(&row.uid);
             }
         }
         // What was listed and is not told now: nobody knows whose it was.
         self.seen.unsure.extend(std::mem::take(&mut self.ours).into_keys());
+        // What was stored before its server told threads, or before it was asked.
+        let untold = std::mem::take(&mut self.threadless);
+        let told = |(uid, message)| Some((message, threads.remove(&uid)?));
+        let told: Vec<_> = untold.into_iter().filter_map(told).collect();
+        let Some(folder) = cx.folders.get(&id).filter(|_| !told.is_empty()) else {
+            return self.next(id, cx);
+        };
+        cx.run.commit(owner(folder), AccountChange::Threads(told));
+        self.tells = true;
+        Pass::Comparing(self)
+    }
+
+    /// What was told of threads is durable: the next part.
+    pub(super) fn on_committed(mut self: Box<Self>, id: FolderId, cx: &mut FolderCx<'_>) -> Pass {
+        if !std::mem::take(&mut self.tells) {
+            return Pass::Comparing(self);
+        }
         self.next(id, cx)
     }
 }

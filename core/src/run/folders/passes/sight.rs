@@ -3,6 +3,7 @@
 use crate::commit::rows::Misfit;
 use crate::mail::cursor::FlagsMark;
 use crate::mail::flags::Flags;
+use crate::mail::id::MessageId;
 use crate::mail::key::{HeldKey, Keyed};
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
@@ -224,6 +225,10 @@ pub(super) struct Comparing {
     pub(super) part: (u32, u32),
     /// What we hold of it.
     pub(super) ours: BTreeMap<u32, Sampled>,
+    /// Of which no thread was told.
+    pub(super) threadless: BTreeMap<u32, MessageId>,
+    /// What was told of threads is on its way to the store.
+    pub(super) tells: bool,
     /// The parts behind it.
     pub(super) left: VecDeque<(u32, u32)>,
 }
