@@ -1,55 +1,7 @@
 //! Who is who: people by their addresses.
 
-use crate::mime::{Header, PersonRole};
-use std::collections::BTreeSet;
+mod key;
+mod meeting;
 
-/// What an address is compared by: its domain as names of hosts are (lower case, A-labels; RFC 5890), its local
-/// part in lower case. Nothing else is folded, no dot and no `+tag`: two people taken for one are worse than one
-/// for two.
-#[must_use]
-pub fn key(address: &str) -> String {
-    let Some((local, domain)) = address.rsplit_once('@') else { return address.to_lowercase() };
-    let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase());
-    format!("{}@{domain}", local.to_lowercase())
-}
-
-/// Whether a mail was sent by who has these keys.
-#[must_use]
-pub fn is_outgoing(own: &BTreeSet<String>, header: &Header) -> bool {
-    let mut authors = header.people.iter().filter(|person| person.role == PersonRole::From);
-    authors.any(|author| own.contains(&key(&author.address)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_case_and_spelling_of_hosts_are_folded() {
-        for (address, expected) in [
-            ("Ada.L@Example.ORG", "ada.l@example.org"),
-            ("j\u{fc}@B\u{fc}cher.example", "j\u{fc}@xn--bcher-kva.example"),
-            ("x@XN--Bcher-KVA.example", "x@xn--bcher-kva.example"),
-            ("a+b@x.y", "a+b@x.y"),
-            ("a@b@x.y", "a@b@x.y"),
-            ("x@[192.0.2.1]", "x@[192.0.2.1]"),
-            ("Root", "root"),
-            ("x@xn--\u{fc}", "x@xn--\u{fc}"),
-            ("x@", "x@"),
-        ] {
-            assert_eq!(key(address), expected);
-            assert_eq!(key(&key(address)), key(address), "{address}");
-        }
-    }
-
-    #[test]
-    fn who_writes_is_from() {
-        let own = BTreeSet::from([key("me@x.y")]);
-        let header = |raw: &str| Header::read(raw.as_bytes());
-        assert!(is_outgoing(&own, &header("From: Other <o@x.y>, Me <ME@X.y>\r\n\r\n")));
-        assert!(!is_outgoing(
-            &own,
-            &header("From: o@x.y\r\nTo: me@x.y\r\nReply-To: me@x.y\r\n\r\n")
-        ));
-    }
-}
+pub use key::key;
+pub use meeting::{Contact, ContactMail, ContactsHeld, Meeting, MessageContact, is_outgoing, meet};

@@ -27,6 +27,28 @@ pub enum PersonRole {
     Bcc,
 }
 
+impl PersonRole {
+    const NAMES: [(Self, &'static str); 5] = [
+        (Self::From, "from"),
+        (Self::ReplyTo, "reply_to"),
+        (Self::To, "to"),
+        (Self::Cc, "cc"),
+        (Self::Bcc, "bcc"),
+    ];
+
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(role, _)| *role == self).map_or("", |(_, name)| *name)
+    }
+
+    /// What is stored so.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, stored)| *stored == name).map(|(role, _)| *role)
+    }
+}
+
 /// Somebody who is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
