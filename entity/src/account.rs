@@ -56,6 +56,8 @@ pub struct Model {
     pub held_octets: i64,
     /// Which of its messages are still to be derived: JSON.
     pub derive: Option<String>,
+    /// Addresses that are its own, as they are compared: JSON, a list.
+    pub addresses: Option<String>,
 }
 
 /// Tables are joined by hand where they are read.

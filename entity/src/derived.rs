@@ -29,6 +29,10 @@ pub struct Model {
     pub error: Option<String>,
     /// Of the code that read it.
     pub version: i64,
+    /// Who wrote it has one of the account's addresses.
+    pub outgoing: bool,
+    /// How many more people it names than are kept.
+    pub more_people: i64,
 }
 
 /// Tables are joined by hand where they are read.

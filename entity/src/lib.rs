@@ -4,6 +4,7 @@
 pub mod account;
 pub mod attachment;
 pub mod body;
+pub mod contact;
 pub mod counter;
 pub mod credential;
 pub mod cursor;
@@ -15,6 +16,7 @@ pub mod folder;
 pub mod leap;
 pub mod location;
 pub mod message;
+pub mod message_contact;
 pub mod note;
 pub mod owed;
 pub mod run;

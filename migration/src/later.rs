@@ -13,9 +13,10 @@ pub struct Later {
 }
 
 /// All of them, oldest first.
-pub const LATER: &[Later] = &[Later {
-    name: "m0014_derived",
-    up: "ALTER TABLE account ADD COLUMN derive text; ALTER TABLE message ADD COLUMN thread text; \
+pub const LATER: &[Later] = &[
+    Later {
+        name: "m0014_derived",
+        up: "ALTER TABLE account ADD COLUMN derive text; ALTER TABLE message ADD COLUMN thread text; \
          CREATE TABLE derived (message bigint PRIMARY KEY, account bigint NOT NULL, rank bigint NOT NULL, \
          received_at bigint NOT NULL, snippet text NOT NULL, attachments bigint NOT NULL, list_id text, \
          thread bigint, parse text NOT NULL, error text, version bigint NOT NULL); \
@@ -31,8 +32,24 @@ pub const LATER: &[Later] = &[Later {
          moves boolean NOT NULL); \
          CREATE INDEX thread_alias_thread ON thread_alias (thread); \
          CREATE INDEX thread_alias_moves ON thread_alias (account) WHERE moves;",
-    down: "DROP TABLE thread_alias; DROP TABLE thread_key; DROP TABLE thread; DROP TABLE attachment; DROP TABLE derived; ALTER TABLE message DROP COLUMN thread; ALTER TABLE account DROP COLUMN derive;",
-}];
+        down: "DROP TABLE thread_alias; DROP TABLE thread_key; DROP TABLE thread; DROP TABLE attachment; DROP TABLE derived; ALTER TABLE message DROP COLUMN thread; ALTER TABLE account DROP COLUMN derive;",
+    },
+    Later {
+        name: "m0015_contacts",
+        up: "ALTER TABLE account ADD COLUMN addresses text; \
+         ALTER TABLE derived ADD COLUMN outgoing boolean NOT NULL DEFAULT FALSE; \
+         ALTER TABLE derived ADD COLUMN more_people bigint NOT NULL DEFAULT 0; \
+         CREATE TABLE contact (id bigint PRIMARY KEY, account bigint NOT NULL, key text COLLATE \"C\" NOT NULL, \
+         address text NOT NULL, rank bigint NOT NULL, name text, name_rank bigint NOT NULL, first_at bigint NOT NULL, \
+         last_at bigint NOT NULL, from_count bigint NOT NULL, to_count bigint NOT NULL); \
+         CREATE UNIQUE INDEX contact_key ON contact (account, key); \
+         CREATE TABLE message_contact (message bigint NOT NULL, role text COLLATE \"C\" NOT NULL, position bigint NOT NULL, \
+         contact bigint NOT NULL, rank bigint NOT NULL, address text, name text, PRIMARY KEY (message, role, position)); \
+         CREATE INDEX message_contact_contact ON message_contact (contact, rank);",
+        down: "DROP TABLE message_contact; DROP TABLE contact; ALTER TABLE derived DROP COLUMN more_people; \
+           ALTER TABLE derived DROP COLUMN outgoing; ALTER TABLE account DROP COLUMN addresses;",
+    },
+];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.
 pub(crate) const BEGAN: usize = 13;

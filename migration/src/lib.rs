@@ -23,6 +23,7 @@ mod m0011_counts;
 mod m0012_bodies;
 mod m0013_refused;
 mod m0014_derived;
+mod m0015_contacts;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_bodies::Migration),
             Box::new(m0013_refused::Migration),
             Box::new(m0014_derived::Migration),
+            Box::new(m0015_contacts::Migration),
         ]
     }
 }

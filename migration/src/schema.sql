@@ -9,7 +9,7 @@ CREATE TABLE account (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, name text N
     incarnation integer NOT NULL, opened_at integer, listed_at integer, list_look text, history TEXT,
     parked_for TEXT, sizes_estimated BOOLEAN NOT NULL DEFAULT FALSE, keep BOOLEAN NOT NULL DEFAULT FALSE,
     stamped_at BIGINT, owner TEXT, feed TEXT, held BIGINT NOT NULL DEFAULT 0,
-    held_octets BIGINT NOT NULL DEFAULT 0, derive TEXT);
+    held_octets BIGINT NOT NULL DEFAULT 0, derive TEXT, addresses TEXT);
 CREATE UNIQUE INDEX account_name ON account (name);
 
 CREATE TABLE folder (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, account integer NOT NULL,
@@ -100,7 +100,8 @@ CREATE INDEX body_place ON body (pack, "offset") WHERE length > 0;
 
 CREATE TABLE derived (message INTEGER NOT NULL PRIMARY KEY, account BIGINT NOT NULL, rank BIGINT NOT NULL,
     received_at BIGINT NOT NULL, snippet TEXT NOT NULL, attachments BIGINT NOT NULL, list_id TEXT,
-    thread BIGINT, parse TEXT NOT NULL, error TEXT, version BIGINT NOT NULL);
+    thread BIGINT, parse TEXT NOT NULL, error TEXT, version BIGINT NOT NULL,
+    outgoing BOOLEAN NOT NULL DEFAULT FALSE, more_people BIGINT NOT NULL DEFAULT 0);
 
 CREATE TABLE attachment (message BIGINT NOT NULL, part TEXT NOT NULL, type TEXT NOT NULL, name TEXT,
     inline BOOLEAN NOT NULL, content_id TEXT, encoding TEXT NOT NULL, "offset" BIGINT NOT NULL,
@@ -120,3 +121,13 @@ CREATE INDEX thread_alias_thread ON thread_alias (thread);
 CREATE INDEX thread_alias_moves ON thread_alias (account) WHERE moves;
 
 INSERT INTO counter (name, next) VALUES ('message', 1), ('event', 1), ('folder', 1);
+
+CREATE TABLE contact (id INTEGER NOT NULL PRIMARY KEY, account BIGINT NOT NULL, key TEXT NOT NULL,
+    address TEXT NOT NULL, rank BIGINT NOT NULL, name TEXT, name_rank BIGINT NOT NULL,
+    first_at BIGINT NOT NULL, last_at BIGINT NOT NULL, from_count BIGINT NOT NULL, to_count BIGINT NOT NULL);
+CREATE UNIQUE INDEX contact_key ON contact (account, key);
+
+CREATE TABLE message_contact (message BIGINT NOT NULL, role TEXT NOT NULL, position BIGINT NOT NULL,
+    contact BIGINT NOT NULL, rank BIGINT NOT NULL, address TEXT, name TEXT,
+    PRIMARY KEY (message, role, position)) WITHOUT ROWID;
+CREATE INDEX message_contact_contact ON message_contact (contact, rank);

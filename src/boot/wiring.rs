@@ -317,6 +317,7 @@ impl Engine {
                 username: account.username.clone(),
                 keep: config.keep,
                 owner: account.owner.clone(),
+                addresses: account.own_keys(),
             },
             endpoint,
             credential,

@@ -154,6 +154,7 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
         id: format!("{user}@{host}"),
         was: None,
         owner: None,
+        addresses: Vec::new(),
         provider: IMAP,
         username_at: Origin::Argument,
         host: host.to_owned(),

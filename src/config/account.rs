@@ -22,8 +22,9 @@ pub const IMAP: &str = "imap";
 pub const GMAIL: &str = "gmail";
 
 /// Keys of every account.
-const OF_ALL: [&str; 10] = [
+const OF_ALL: [&str; 11] = [
     "id",
+    "addresses",
     "provider",
     "ca_file",
     "username",
@@ -86,6 +87,7 @@ pub(super) fn account(
     let ca_file_at = t.item("ca_file").map_or_else(|| place.clone(), |item| item.place);
     let host = found.as_ref().map(|found| found.host.clone()).unwrap_or_default();
     let owner = t.text("owner");
+    let addresses = addresses(t, &username);
     let was = t.text("was").filter(|was| !was.is_empty());
     let username_at = t.item("username").map_or_else(|| place.clone(), |item| item.place);
     if was.as_deref() == Some(id.as_str())
@@ -131,6 +133,7 @@ pub(super) fn account(
         id,
         was,
         owner,
+        addresses,
         provider: provider?,
         host,
         port,
@@ -170,6 +173,28 @@ fn provider(t: &mut Taker<'_>) -> Option<&'static str> {
         }
     }
     Some(provider)
+}
+
+/// What is written, or the username where that is an address.
+fn addresses(t: &mut Taker<'_>, username: &str) -> Vec<String> {
+    let addresses = t.list("addresses", Vec::new());
+    if let Some(item) = t.item("addresses") {
+        for address in addresses.iter().filter(|address| !is_address(address)) {
+            let text = format!(
+                "{address:?} is no address; write addresses = [\"me@example.org\"], each as mail has it"
+            );
+            t.wrong(item.place.clone(), "addresses", text);
+        }
+        return addresses;
+    }
+    [username].into_iter().filter(|name| is_address(name)).map(str::to_owned).collect()
+}
+
+/// Whether mail can come from it: something before the last `@`, and the name of a host behind it.
+fn is_address(text: &str) -> bool {
+    let is_plain = !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    is_plain
+        && text.rsplit_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty())
 }
 
 fn folders(t: &mut Taker<'_>) -> FolderFilter {

@@ -1,9 +1,11 @@
 //! An account as the config has it.
 
 use crate::config::raw::Origin;
+use postrider_core::contact::key;
 use postrider_core::provider::server::{Api, Proxy, Security};
 use postrider_core::run::filter::FolderFilter;
 use secrecy::SecretString;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// A mailbox.
@@ -15,6 +17,8 @@ pub struct Account {
     pub was: Option<String>,
     /// Whose it is.
     pub owner: Option<String>,
+    /// The addresses that mail of its owner comes from.
+    pub addresses: Vec<String>,
     /// `imap`, `gmail`.
     pub provider: &'static str,
     /// Host.
@@ -45,6 +49,14 @@ pub struct Account {
     pub secret_at: (Origin, &'static str),
     /// Where its username was said.
     pub username_at: Origin,
+}
+
+impl Account {
+    /// Its own addresses, as they are compared.
+    #[must_use]
+    pub fn own_keys(&self) -> BTreeSet<String> {
+        self.addresses.iter().map(|address| key(address)).collect()
+    }
 }
 
 /// Where a mailbox is.

@@ -80,6 +80,7 @@ impl DemoMailbox {
             id: "demo".into(),
             was: None,
             owner: None,
+            addresses: Vec::new(),
             provider,
             host: "127.0.0.1".into(),
             port,

@@ -6,6 +6,7 @@
 
 use crate::bodies::{BodyReader, Damage};
 use crate::store::derive::{DerivedMail, OwedMail};
+use postrider_core::contact::MessageContact;
 use postrider_core::derive::{Derived, Octets, Reads};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
@@ -17,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 
-/// With so many files in what was read it is written before more is read.
-const FILES_MOST: usize = 10_000;
+/// With so many files and people in what was read it is written before more is read.
+const ROWS_MOST: usize = 10_000;
 /// Mails up to this are read at once.
 const SMALL: u64 = 64 * 1024;
 
@@ -112,9 +113,9 @@ impl MailReader {
         let (bodies, leaving) = (self.bodies.clone(), Arc::clone(&self.leaving));
         let read = tokio::task::spawn_blocking(move || {
             let mut reader = BodyReader::new(&bodies);
-            let (mut rows, mut files) = (Vec::with_capacity(mails.len()), 0);
+            let (mut rows, mut parts) = (Vec::with_capacity(mails.len()), 0);
             for mail in mails {
-                if leaving.load(Ordering::Relaxed) || files > FILES_MOST {
+                if leaving.load(Ordering::Relaxed) || parts > ROWS_MOST {
                     break;
                 }
                 let row = read_one(&mut reader, &leaving, &mail);
@@ -122,7 +123,8 @@ impl MailReader {
                 if row.read.is_err() {
                     std::fs::read_dir(&bodies)?;
                 }
-                files += row.read.as_ref().map_or(0, |read| read.attachments.len());
+                parts +=
+                    row.read.as_ref().map_or(0, |read| read.attachments.len()) + row.people.len();
                 rows.push(row);
             }
             Ok(rows)
@@ -145,13 +147,16 @@ fn read_one(reader: &mut BodyReader, leaving: &AtomicBool, mail: &OwedMail) -> D
     }));
     IS_READING.set(false);
     let read = match read {
-        Ok(read) => read.map(kept).map_err(|why| why.to_string()),
+        Ok(read) => read.map_err(|why| why.to_string()),
         Err(_) => Err("its parser panicked".to_owned()),
     };
-    DerivedMail { message, received_at, read }
+    let header = read.as_ref().map_or(Header::default(), |read| read.header.clone());
+    let people = MessageContact::all_of(&header.people);
+    let more_people = header.more_people;
+    DerivedMail { message, received_at, people, more_people, read: read.map(kept) }
 }
 
-/// Of a mail that waits to be written, what is written: its people may be as long as its header.
+/// Of a mail that waits to be written, what is written: its header may be long.
 fn kept(read: Derived) -> Derived {
     let header = Header { list_id: read.header.list_id, ..Header::default() };
     Derived { header, ..read }

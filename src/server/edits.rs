@@ -141,6 +141,7 @@ mod tests {
             id: id.into(),
             was: was.map(str::to_owned),
             owner: None,
+            addresses: Vec::new(),
             provider: "imap",
             host: "h".into(),
             port: 993,

@@ -76,7 +76,7 @@ fn settings_print(account: &Account, config: &Config) -> String {
         &account.username,
         &account.folders,
         &account.was,
-        &account.owner,
+        (&account.owner, &account.addresses),
         (
             format!("{:?}", account.secret.issuer()),
             account.secret.grant(),

@@ -3,6 +3,7 @@
 
 mod applied;
 mod clock;
+mod contacts;
 mod control;
 mod derive;
 mod feed;

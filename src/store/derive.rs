@@ -4,6 +4,7 @@ use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
 use crate::store::sql::derive::{DerivedAccount, DerivedAccounts, OwedMails, OwedMessages};
 use crate::store::sql::query::Document;
+use postrider_core::contact::MessageContact;
 use postrider_core::derive::{Derive, Derived, Span, VERSION};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, MessageId};
@@ -33,6 +34,10 @@ pub struct DerivedMail {
     pub message: MessageId,
     /// When it was received.
     pub received_at: Micros,
+    /// Who is named in it.
+    pub people: Vec<MessageContact>,
+    /// How many more.
+    pub more_people: usize,
     /// What was read; or why nothing was.
     pub read: Result<Derived, String>,
 }

@@ -4,6 +4,7 @@
 use postrider_core::budget::Spending;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::standing::{EventKind, Standing};
+use std::collections::BTreeSet;
 
 /// Which account to open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct OpenAccount {
     pub keep: bool,
     /// Whose it is.
     pub owner: Option<String>,
+    /// The addresses that are its own, as they are compared.
+    pub addresses: BTreeSet<String>,
 }
 
 /// Writes of operators and of the config; served between transactions of pages.

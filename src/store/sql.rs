@@ -3,6 +3,7 @@
 
 pub(super) mod change;
 pub(super) mod commit;
+pub(super) mod contacts;
 pub(super) mod control;
 pub(super) mod counts;
 pub(super) mod credential;

@@ -326,9 +326,10 @@ async fn other_code_and_a_reindex_make_the_same_rows() {
         stop(served);
         // Rows of code that was.
         change(&database, "UPDATE derived SET version = 0, snippet = 'as it was'");
-        let before =
-            "UPDATE account SET derive = replace(derive, '\"version\":1', '\"version\":0')";
-        change(&database, before);
+        let before = format!(
+            "UPDATE account SET derive = replace(derive, '\"version\":{VERSION}', '\"version\":0')"
+        );
+        change(&database, before.leak());
         let left = "SELECT count(*) AS x FROM derived WHERE version = 0";
         assert_eq!(ask(&database, left), "30", "who only stores leaves them");
         postrider.sync().exits(0);

@@ -10,6 +10,7 @@ mod circles;
 mod clocks;
 mod compress;
 mod config;
+mod contacts;
 mod counts;
 mod crash_at_every_step;
 mod crowd;

@@ -171,7 +171,8 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 13] = [
+const ON_BOTH: [&str; 14] = [
+    "contacts",
     "sync",
     "serve",
     "edits",

@@ -49,7 +49,8 @@ impl StoreState {
             && bring_back(&tx, &open.name, &before.rows, correction).await?
         {
             let read = open_account(&tx, open, HandOut::Look, at).await?;
-            opened = read.map(|read| Opened { is_written: true, ..read });
+            let puts_back = before.puts_back;
+            opened = read.map(|read| Opened { is_written: true, puts_back, ..read });
         }
         if self.troubled {
             // Whether it takes writes again is seen by one.
@@ -64,6 +65,9 @@ impl StoreState {
                 tx.commit().await?;
                 self.quiet = Quiet::default();
                 self.told_of(None);
+                if matches!(&opened, Ok(opened) if opened.puts_back) {
+                    self.listeners.arrivals.unsure();
+                }
             }
             Err(_) => tx.rollback().await?,
         }

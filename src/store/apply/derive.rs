@@ -1,5 +1,6 @@
 //! What is derived of messages, and what is still owed: a constant number of statements, whatever there is of it.
 
+use super::contacts::keep_people;
 use super::numbers::Numbers;
 use super::threads::{join_threads, move_some, moves};
 use crate::store::derive::{DeriveChange, DeriveOrder, DeriveStands, DerivedMail, stored_derive};
@@ -10,12 +11,13 @@ use crate::store::sql::derive::{
 };
 use crate::store::sql::query::Document;
 use crate::store::transaction::{Sql, Transaction};
+use postrider_core::contact::is_outgoing;
 use postrider_core::derive::{self, Attachment, Derive, Derived, MOST, Span, VERSION, rank};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::thread::{ThreadKey, ThreadMail};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Octets of a text that says why nothing could be read.
 const ERROR: usize = 500;
@@ -51,7 +53,8 @@ pub(in crate::store) async fn derive(
                 let stands = DeriveStands { derive: stored, is_refused: true, moves: false };
                 return Ok((Some(stands), false));
             };
-            write(db, account, rows, row.tells_threads).await?;
+            let own = own_addresses(row.addresses.as_deref());
+            write(db, account, rows, (row.tells_threads, &own)).await?;
             taken.asks(*next)
         }
     };
@@ -68,7 +71,7 @@ async fn write(
     db: &Transaction,
     account: AccountId,
     rows: &[DerivedMail],
-    is_told: bool,
+    (is_told, own): (bool, &BTreeSet<String>),
 ) -> Result<(), Trouble> {
     if rows.is_empty() {
         return Ok(());
@@ -78,6 +81,8 @@ async fn write(
     db.put(DropAttachments { messages: messages.clone() }).await?;
     // What was purged since it was read leaves nothing; what was told of its thread since counts.
     let there = db.ask(MessagesThere { account, messages }).await?;
+    let again: Vec<MessageId> =
+        there.iter().filter(|row| row.was_derived).map(|row| row.id).collect();
     let there: BTreeMap<MessageId, Option<String>> =
         there.into_iter().map(|row| (row.id, row.thread)).collect();
     let rows = || rows.iter().filter(|mail| there.contains_key(&mail.message));
@@ -86,8 +91,9 @@ async fn write(
     let mails: Vec<ThreadMail> = mails.collect();
     let threads = join_threads(db, account, &mails).await?;
     let thread = |mail: &DerivedMail| threads.get(&mail.message.0).copied();
-    let derived: Vec<_> = rows().map(|mail| derived_row(mail, thread(mail))).collect();
+    let derived: Vec<_> = rows().map(|mail| derived_row(mail, thread(mail), own)).collect();
     db.put(PutDerived { account, rows: Document::of(&derived)? }).await?;
+    keep_people(db, account, &rows().collect::<Vec<_>>(), &again).await?;
     let read = rows().filter_map(|mail| Some((mail.message, mail.read.as_ref().ok()?)));
     let files = read.flat_map(|(message, read)| {
         read.attachments.iter().map(move |file| attachment_row(message, file))
@@ -97,6 +103,18 @@ async fn write(
         db.put(PutAttachments { account, rows: Document::of(&files)? }).await?;
     }
     Ok(())
+}
+
+/// Addresses that are the account's own, as they are compared.
+fn own_addresses(stored: Option<&str>) -> BTreeSet<String> {
+    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Everything of an account is owed anew: what is derived of its mail rests on what is no longer so.
+pub(super) async fn owe_all(db: &impl Sql, account: AccountId) -> Result<(), Trouble> {
+    let row = db.ask_one(DeriveState { account }).await?;
+    let Some(derive) = row.and_then(|row| stored_derive(row.derive)) else { return Ok(()) };
+    db.put(SaveDerive { account, derive: Document::of(&derive.again(VERSION))? }).await
 }
 
 /// What servers call the threads of messages that were stored without: what is derived of those is owed anew.
@@ -123,7 +141,7 @@ pub(super) async fn tell_threads(
 /// What joins it with others: where its server tells threads, what that calls its thread, and until it is told nothing;
 /// elsewhere the ids that it names, if it could be read.
 fn thread_mail(mail: &DerivedMail, told: Option<Option<&str>>) -> ThreadMail {
-    let DerivedMail { message, received_at, read } = mail;
+    let DerivedMail { message, received_at, read, .. } = mail;
     let keys = match (told, read) {
         (Some(thread), _) => thread.into_iter().map(ThreadKey::of_provider).collect(),
         (None, Ok(read)) => read.keys.clone(),
@@ -134,7 +152,7 @@ fn thread_mail(mail: &DerivedMail, told: Option<Option<&str>>) -> ThreadMail {
     ThreadMail { message: message.0, keys, rank, received_at: received_at.0 }
 }
 
-fn derived_row(mail: &DerivedMail, thread: Option<i64>) -> impl Serialize {
+fn derived_row(mail: &DerivedMail, thread: Option<i64>, own: &BTreeSet<String>) -> impl Serialize {
     let DerivedMail { message, received_at, read, .. } = mail;
     let read = read.as_ref();
     let text = |of: fn(&Derived) -> Option<&str>| read.ok().and_then(of);
@@ -149,6 +167,8 @@ fn derived_row(mail: &DerivedMail, thread: Option<i64>) -> impl Serialize {
         read.err().map(|why| why.chars().take(ERROR).collect::<String>()),
         VERSION,
         thread,
+        is_outgoing(own, &mail.people),
+        mail.more_people,
     )
 }
 
@@ -184,7 +204,8 @@ mod tests {
             words: Vec::new(),
             is_lenient: false,
         };
-        DerivedMail { message: MessageId(message), received_at: Micros(0), read: Ok(read) }
+        let (message, received_at) = (MessageId(message), Micros(0));
+        DerivedMail { message, received_at, people: Vec::new(), more_people: 0, read: Ok(read) }
     }
 
     /// What was purged, or is another account's, between its reading and its writing leaves no row; and a set that

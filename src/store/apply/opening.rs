@@ -1,5 +1,6 @@
 //! Handing out an account: its incarnation is raised in the transaction that reads its cursors.
 
+use super::derive::owe_all;
 use super::feed::handed_out;
 use crate::store::failure::Trouble;
 use crate::store::orders::OpenAccount;
@@ -7,6 +8,7 @@ use crate::store::rows::guarded;
 use crate::store::sql::opening::{
     AccountFound, FailuresToRetry, HandOutAccount, NoteColumns, Notes, RetryColumns,
 };
+use crate::store::sql::query::Document;
 use crate::store::transaction::Sql;
 use postrider_core::commit::change::{Note, Poison};
 use postrider_core::commit::rows::{AccountRow, FolderRow};
@@ -37,6 +39,8 @@ pub(in crate::store) struct Opened {
     pub(in crate::store) is_written: bool,
     /// It has nothing but its row and its folders: no failure, no note, no feed.
     pub(in crate::store) is_plain: bool,
+    /// What is derived of its mail is owed anew.
+    pub(in crate::store) puts_back: bool,
 }
 
 /// Reads an account whole; where it is not only looked at, its incarnation is raised, and it gets a row
@@ -61,6 +65,10 @@ pub(in crate::store) async fn open_account(
         return Ok(Err(failure));
     }
     let is_known = || found.as_ref().is_some_and(|found| found.is_as_known);
+    let own = Document::of(&open.addresses)?;
+    // Which mail it has sent is derived.
+    let had = found.as_ref().and_then(|found| found.addresses.clone());
+    let mut puts_back = false;
     let raises = how == HandOut::Raised || (how == HandOut::First && !is_known());
     if raises {
         let handed_out = HandOutAccount {
@@ -73,9 +81,16 @@ pub(in crate::store) async fn open_account(
             starting: Standing::Starting,
             removed: Standing::Removed,
             owner: open.owner.clone(),
+            addresses: own.clone(),
         };
         db.put(handed_out).await?;
         found = self::found(db, open).await?;
+        if let (Some(had), Some(found)) = (had, &found)
+            && found.addresses.as_ref() != Some(&had)
+        {
+            puts_back = true;
+            owe_all(db, found.account.id).await?;
+        }
     } else if found.is_none() {
         // It was renamed or purged meanwhile: a row of that name would be another mirror.
         return Ok(Err(Failure::storage(format!("account {} has no row any more", open.name))));
@@ -96,7 +111,7 @@ pub(in crate::store) async fn open_account(
         snapshot.feed = handed_out(db, &snapshot.account).await?;
     }
     let is_plain = !found.failed && !found.noted && !found.feeds;
-    Ok(Ok(Opened { rows: snapshot, is_written: raises, is_plain }))
+    Ok(Ok(Opened { rows: snapshot, is_written: raises, is_plain, puts_back }))
 }
 
 /// An account's rows, and what else there is to be read of it: mostly nothing.
@@ -112,6 +127,7 @@ struct FoundAccount {
     failed: bool,
     noted: bool,
     feeds: bool,
+    addresses: Option<String>,
     /// Handing it out would change nothing but its incarnation.
     is_as_known: bool,
 }
@@ -123,6 +139,7 @@ async fn found(db: &impl Sql, open: &OpenAccount) -> Result<Option<FoundAccount>
         keep: open.keep,
         owner: open.owner.clone(),
         removed: Standing::Removed,
+        addresses: Document::of(&open.addresses)?,
     };
     let mut found = None;
     let mut folders = Vec::new();
@@ -139,6 +156,7 @@ async fn found(db: &impl Sql, open: &OpenAccount) -> Result<Option<FoundAccount>
             failed: row.failed,
             noted: row.noted,
             feeds: row.feeds,
+            addresses: row.addresses,
             is_as_known: row.known,
         });
     }
@@ -182,6 +200,7 @@ async fn retries(db: &impl Sql, snapshot: &mut AccountSnapshot, at: Micros) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[tokio::test]
     async fn only_who_begins_an_account_gives_it_a_row() {
@@ -194,6 +213,7 @@ mod tests {
             username: "u".into(),
             keep: false,
             owner: None,
+            addresses: BTreeSet::from(["a@x.y".to_owned()]),
         };
         let at = Micros(1);
         assert!(open_account(&db.writer, &open, HandOut::Look, at).await.unwrap().is_err());
@@ -211,9 +231,15 @@ mod tests {
             OpenAccount { host: "other".into(), ..open.clone() },
             OpenAccount { keep: true, ..open.clone() },
             OpenAccount { owner: Some("o".into()), ..open.clone() },
+            OpenAccount { addresses: BTreeSet::new(), ..open.clone() },
         ] {
             let handed_out = open_account(&db.writer, &other, HandOut::First, at).await.unwrap();
-            assert!(handed_out.unwrap().is_written, "{other:?}");
+            let handed_out = handed_out.unwrap();
+            assert!(handed_out.is_written, "{other:?}");
+            let has_changed = other.addresses != open.addresses;
+            assert_eq!(handed_out.puts_back, has_changed, "which mail is its own is derived");
+            let back = open_account(&db.writer, &open, HandOut::First, at).await.unwrap();
+            assert_eq!(back.unwrap().puts_back, has_changed);
         }
         db.close().await;
     }

@@ -4,6 +4,7 @@
 use crate::store::failure::Trouble;
 use crate::store::held::refused_proof_of;
 use crate::store::pass::RowPass;
+use crate::store::sql::contacts::{PurgeContacts, PurgeNamed};
 use crate::store::sql::control::{
     EventsAfter, FenceOff, PurgeAccount, PurgeBodies, PurgeCredential, PurgeCursors,
     PurgeEventData, PurgeFailures, PurgeFolderLocations, PurgeFolders, PurgeLocations,
@@ -48,7 +49,8 @@ impl RowPass for Purge {
             let deleted = purge_mail(db, account, most).await?;
             let owed = db.put_now(PurgeOwed { account, most }).await?;
             let keys = db.put_now(PurgeThreadKeys { account, most }).await?;
-            return Ok(Some((deleted + owed + keys == 0).then_some(0)));
+            let people = db.put_now(PurgeContacts { account, most }).await?;
+            return Ok(Some((deleted + owed + keys + people == 0).then_some(0)));
         };
         // The feed's numbers have no gaps: what its events say goes, that they were does not.
         let looked_at = most.saturating_mul(EVENTS);
@@ -75,6 +77,7 @@ async fn purge_mail(db: &Transaction, account: AccountId, most: i64) -> Result<u
     db.put(UncountLocations { account, most }).await?;
     db.put(PurgeLocations { account, most }).await?;
     db.put(PurgeAttachments { account, most }).await?;
+    db.put(PurgeNamed { account, most }).await?;
     db.put(PurgeDerived { account, most }).await?;
     db.put(PurgeThreads { account, most }).await?;
     db.put(PurgeAliases { account, most }).await?;

@@ -35,12 +35,16 @@ rows! {
         pub(in crate::store) derive: Option<String>,
         /// Its server tells threads.
         pub(in crate::store) tells_threads: bool,
+        /// Its own addresses.
+        pub(in crate::store) addresses: Option<String>,
     }
 
     pub(in crate::store) struct MessageThere {
         pub(in crate::store) id: MessageId,
         /// What its server calls its thread.
         pub(in crate::store) thread: Option<String>,
+        /// It was derived before.
+        pub(in crate::store) was_derived: bool,
     }
 
     pub(in crate::store) struct OwedCount {

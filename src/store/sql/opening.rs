@@ -19,6 +19,8 @@ rows! {
         pub(in crate::store) failed: bool,
         pub(in crate::store) noted: bool,
         pub(in crate::store) feeds: bool,
+        /// Its own addresses.
+        pub(in crate::store) addresses: Option<String>,
         /// Handing it out would change nothing but its incarnation.
         pub(in crate::store) known: bool,
     }
@@ -59,6 +61,7 @@ queries! {
         keep: bool,
         owner: Option<String>,
         removed: Standing,
+        addresses: Document,
     } -> FoundColumns;
     HandOutAccount {
         name: String,
@@ -70,6 +73,7 @@ queries! {
         starting: Standing,
         removed: Standing,
         owner: Option<String>,
+        addresses: Document,
     };
     FailuresToRetry { account: AccountId, at: Micros, version: &'static str } -> RetryColumns;
     Notes { account: AccountId } -> NoteColumns;

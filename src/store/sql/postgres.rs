@@ -58,6 +58,7 @@ macro_rules! chunk {
 pub(super) mod change;
 pub(in crate::store) mod codes;
 pub(super) mod commit;
+pub(super) mod contacts;
 pub(super) mod control;
 pub(super) mod counts;
 pub(super) mod credential;

@@ -37,6 +37,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         rematch::shapes(),
         setting::shapes(),
         shown::shapes(),
+        contacts::shapes(),
         threads::shapes(),
     ]
     .concat()

@@ -5,11 +5,13 @@ use crate::store::sql::derive::DeriveText;
 pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
     match text {
         DeriveText::DeriveState => {
-            "SELECT derive, (feed IS NOT NULL OR identity_kind <> 'hash') AS tells_threads FROM account WHERE id = $1"
+            "SELECT derive, (feed IS NOT NULL OR identity_kind <> 'hash') AS tells_threads, addresses FROM account WHERE id = $1"
         }
         DeriveText::MessagesThere => {
-            "SELECT m.id, m.thread FROM jsonb_array_elements_text($2::jsonb) j (value) CROSS JOIN LATERAL (SELECT * FROM message WHERE id \
-             = j.value::bigint OFFSET 0) m WHERE m.account = $1"
+            "SELECT m.id, m.thread, d.message IS NOT NULL OR EXISTS (SELECT 1 FROM message_contact c \
+             WHERE c.message = m.id) AS was_derived FROM jsonb_array_elements_text($2::jsonb) j (value) CROSS JOIN LATERAL (SELECT * FROM message WHERE id \
+             = j.value::bigint OFFSET 0) m LEFT JOIN LATERAL (SELECT message FROM derived WHERE message = m.id OFFSET 0) d ON TRUE WHERE \
+             m.account = $1"
         }
         DeriveText::TellThreads => {
             "UPDATE message SET thread = r.value->>1 FROM jsonb_array_elements($1::jsonb) r (value) WHERE message.id = \
@@ -18,13 +20,13 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
         DeriveText::SaveDerive => "UPDATE account SET derive = $2 WHERE id = $1",
         // A message that is gone meanwhile has no row.
         DeriveText::PutDerived => {
-            "INSERT INTO derived (message, account, rank, received_at, snippet, attachments, list_id, parse, error, version, thread) \
+            "INSERT INTO derived (message, account, rank, received_at, snippet, attachments, list_id, parse, error, version, thread, outgoing, more_people) \
              SELECT m.id, m.account, (j.value->>1)::bigint, (j.value->>2)::bigint, j.value->>3, (j.value->>4)::bigint, \
-             j.value->>5, j.value->>6, j.value->>7, (j.value->>8)::bigint, (j.value->>9)::bigint FROM jsonb_array_elements($2::jsonb) j (value) \
+             j.value->>5, j.value->>6, j.value->>7, (j.value->>8)::bigint, (j.value->>9)::bigint, (j.value->>10)::boolean, (j.value->>11)::bigint FROM jsonb_array_elements($2::jsonb) j (value) \
              CROSS JOIN LATERAL (SELECT * FROM message WHERE id = (j.value->>0)::bigint OFFSET 0) m WHERE m.account = $1 ON CONFLICT (message) DO UPDATE SET account \
              = excluded.account, rank = excluded.rank, received_at = excluded.received_at, snippet = excluded.snippet, \
              attachments = excluded.attachments, list_id = excluded.list_id, parse = excluded.parse, error = \
-             excluded.error, version = excluded.version, thread = excluded.thread"
+             excluded.error, version = excluded.version, thread = excluded.thread, outgoing = excluded.outgoing, more_people = excluded.more_people"
         }
         DeriveText::DropAttachments => {
             "DELETE FROM attachment WHERE message = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint))"

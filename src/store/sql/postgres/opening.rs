@@ -29,14 +29,14 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
              IS NOT NULL) AS limbo, EXISTS (SELECT 1 FROM failure WHERE account = o.id AND uid IS NOT NULL AND \
              closed_at IS NULL) AS failed, EXISTS (SELECT 1 FROM note WHERE account = o.id) AS noted, o.feed IS NOT \
              NULL OR EXISTS (SELECT 1 FROM feed WHERE account = o.id) AS feeds, o.host = $2 AND o.keep = $3 AND \
-             o.owner IS NOT DISTINCT FROM $4 AND o.state <> $5 AS known FROM account o WHERE o.name = $1) ",
+             o.owner IS NOT DISTINCT FROM $4 AND o.state <> $5 AND o.addresses IS NOT DISTINCT FROM $6 AS known FROM account o WHERE o.name = $1) ",
             account_and_folder!(),
-            ", a.id, a.provider, a.username, a.state, a.reason, a.limbo, a.failed, a.noted, a.feeds, a.known FROM a LEFT JOIN LATERAL (SELECT * FROM folder WHERE account = a.id AND deleted_at IS NULL OFFSET 0) f ON TRUE ORDER BY f.id"
+            ", a.id, a.provider, a.username, a.state, a.reason, a.limbo, a.failed, a.noted, a.feeds, a.addresses, a.known FROM a LEFT JOIN LATERAL (SELECT * FROM folder WHERE account = a.id AND deleted_at IS NULL OFFSET 0) f ON TRUE ORDER BY f.id"
         ),
         OpeningText::HandOutAccount => {
             "INSERT INTO account (name, provider, host, username, identity_kind, state, reason, since, incarnation, \
-             keep, owner) VALUES ($1, $2, $3, $4, 'hash', $7, '', $5, 1, $6, $9) ON CONFLICT (name) DO UPDATE SET \
-             host = excluded.host, keep = excluded.keep, owner = excluded.owner, incarnation = account.incarnation + \
+             keep, owner, addresses) VALUES ($1, $2, $3, $4, 'hash', $7, '', $5, 1, $6, $9, $10) ON CONFLICT (name) DO UPDATE SET \
+             host = excluded.host, keep = excluded.keep, owner = excluded.owner, addresses = excluded.addresses, incarnation = account.incarnation + \
              1, state = CASE account.state WHEN $8 THEN $7 ELSE account.state END"
         }
         OpeningText::FailuresToRetry => {

@@ -109,8 +109,12 @@ async fn steps_are_taken_together() {
     let session = server.open(false).await.unwrap();
     session.make(&taken(&[whole], &missing)).await.unwrap();
     assert_eq!(counts().await, [1, 1]);
-    for Later { up, down, .. } in [whole].iter().chain(LATER) {
-        session.make(&format!("{down}; {up};")).await.unwrap();
+    let steps: Vec<&Later> = LATER.iter().chain([&whole]).collect();
+    for step in steps.iter().rev() {
+        session.make(&format!("{};", step.down)).await.unwrap();
+    }
+    for step in steps {
+        session.make(&format!("{};", step.up)).await.unwrap();
     }
     session.close().await;
     scratch.remove().await;
@@ -156,6 +160,10 @@ const IN_USE: &str = "
         SELECT 1 + n % 3, n::text::bytea, n FROM generate_series(1, 3000) n;
     INSERT INTO thread_alias (id, account, thread, moves)
         SELECT 5000 + n, 1 + n % 3, n, n % 50 = 0 FROM generate_series(1, 3000) n;
+    INSERT INTO contact (id, account, key, address, rank, name_rank, first_at, last_at, from_count, to_count)
+        SELECT n, 1 + n % 3, 'k' || n, '', n, 0, 0, 0, 0, 0 FROM generate_series(1, 3000) n;
+    INSERT INTO message_contact (message, role, position, contact, rank)
+        SELECT n, 'from', 0, n, n FROM generate_series(1, 3000) n;
     INSERT INTO attachment (message, part, type, inline, encoding, \"offset\", octets, size, sha256)
         SELECT n, '1', '', FALSE, '', 0, 0, 0, '' FROM generate_series(1, 3000) n;
     INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, began_at)

@@ -5,10 +5,12 @@ use crate::store::sql::derive::DeriveText;
 pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
     match text {
         DeriveText::DeriveState => {
-            "SELECT derive, (feed IS NOT NULL OR identity_kind <> 'hash') AS tells_threads FROM account WHERE id = ?1"
+            "SELECT derive, (feed IS NOT NULL OR identity_kind <> 'hash') AS tells_threads, addresses FROM account WHERE id = ?1"
         }
         DeriveText::MessagesThere => {
-            "SELECT m.id, m.thread FROM json_each(?2) j CROSS JOIN message m ON m.id = j.value WHERE m.account = ?1"
+            "SELECT m.id, m.thread, d.message IS NOT NULL OR EXISTS (SELECT 1 FROM message_contact c \
+             WHERE c.message = m.id) AS was_derived FROM json_each(?2) j CROSS JOIN message m ON m.id = j.value \
+             LEFT JOIN derived d ON d.message = m.id WHERE m.account = ?1"
         }
         DeriveText::TellThreads => {
             "UPDATE message SET thread = r.value->>1 FROM json_each(?1) r WHERE message.id = r.value->>0"
@@ -16,12 +18,12 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
         DeriveText::SaveDerive => "UPDATE account SET derive = ?2 WHERE id = ?1",
         // A message that is gone meanwhile has no row.
         DeriveText::PutDerived => {
-            "INSERT INTO derived (message, account, rank, received_at, snippet, attachments, list_id, parse, error, version, thread) \
+            "INSERT INTO derived (message, account, rank, received_at, snippet, attachments, list_id, parse, error, version, thread, outgoing, more_people) \
              SELECT m.id, m.account, j.value->>1, j.value->>2, j.value->>3, j.value->>4, j.value->>5, j.value->>6, j.value->>7, \
-             j.value->>8, j.value->>9 FROM json_each(?2) j CROSS JOIN message m ON m.id = j.value->>0 WHERE m.account = ?1 ON CONFLICT (message) DO UPDATE \
+             j.value->>8, j.value->>9, j.value->>10, j.value->>11 FROM json_each(?2) j CROSS JOIN message m ON m.id = j.value->>0 WHERE m.account = ?1 ON CONFLICT (message) DO UPDATE \
              SET account = excluded.account, rank = excluded.rank, received_at = excluded.received_at, snippet = \
              excluded.snippet, attachments = excluded.attachments, list_id = excluded.list_id, parse = excluded.parse, \
-             error = excluded.error, version = excluded.version, thread = excluded.thread"
+             error = excluded.error, version = excluded.version, thread = excluded.thread, outgoing = excluded.outgoing, more_people = excluded.more_people"
         }
         DeriveText::DropAttachments => {
             "DELETE FROM attachment WHERE message IN (SELECT value FROM json_each(?1))"
