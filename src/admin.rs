@@ -14,6 +14,7 @@ mod health;
 mod limits;
 mod listen;
 mod lists;
+pub mod mail;
 mod metrics;
 pub mod probe;
 mod problem;
@@ -94,6 +95,8 @@ pub struct Shared {
     pub per_account: bool,
     /// Nothing is synced here (`serve --no-sync`).
     pub no_sync: bool,
+    /// The bytes of mail.
+    pub mail: mail::StoredBytes,
 }
 
 impl std::fmt::Debug for Shared {

@@ -13,6 +13,7 @@ mod held;
 mod in_hand;
 mod instance;
 mod living;
+pub mod mail;
 pub mod message;
 mod open_error;
 pub mod orders;

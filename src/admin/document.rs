@@ -31,7 +31,7 @@ fn words_of(schema: &str, property: &str) -> Option<Vec<&'static str>> {
 
 /// Whether a property tells an instant (RFC 3339).
 fn is_instant(property: &str) -> bool {
-    let words = ["at", "since", "until", "debt_since", "paused_until"];
+    let words = ["at", "date", "since", "until", "debt_since", "paused_until"];
     words.contains(&property) || property.ends_with("_at")
 }
 

@@ -3,7 +3,7 @@
 use crate::admin::document::finished;
 use crate::admin::view::StateView;
 use crate::admin::{
-    Shared, commands, derived_view, events, grant, guard, health, limits, lists, metrics,
+    Shared, commands, derived_view, events, grant, guard, health, limits, lists, mail, metrics,
     problem::Problem,
 };
 use crate::feed::{EventDataView, PlaceView};
@@ -66,6 +66,7 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .routes(routes!(limits::limits))
         .routes(routes!(health::health))
         .merge(commands::routes())
+        .merge(mail::routes())
         .routes(routes!(commands::purge))
         .routes(routes!(derived_view::reindex))
         .routes(routes!(grant::grant))
@@ -112,7 +113,8 @@ async fn guarded(mut response: Response) -> Response {
         ),
     ];
     for (name, value) in told {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        // What is of mail has said more.
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -42,6 +42,13 @@ const ROUTES: &[Route] = &[
     route("GET", "/v1/events", Access::Read),
     route("GET", "/v1/limits", Access::Read),
     route("GET", "/v1/health", Access::Read),
+    // What is content is for who may read mail.
+    route("GET", "/v1/messages/{id}", Access::Admin),
+    route("GET", "/v1/messages/{id}/raw", Access::Admin),
+    route("GET", "/v1/messages/{id}/headers", Access::Admin),
+    route("GET", "/v1/messages/{id}/text", Access::Admin),
+    route("GET", "/v1/messages/{id}/html", Access::Admin),
+    route("GET", "/v1/messages/{id}/parts/{number}", Access::Admin),
     route("POST", "/v1/accounts/{id}/purge", Access::Admin),
     route("POST", "/v1/accounts/{id}/reindex", Access::Operate),
     route("POST", "/v1/accounts/{id}/credential", Access::Admin),
@@ -60,4 +67,17 @@ pub(super) fn role_needed(method: &Method, path: &str, loopback: bool) -> Option
     let asked = if *method == Method::HEAD { "GET" } else { method.as_str() };
     let found = routes().into_iter().find(|route| route.method == asked && route.path == path)?;
     if found.path == "/metrics" && loopback { Some(Access::Open) } else { Some(found.role) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What mail says is for nobody who may only look or command.
+    #[test]
+    fn content_is_not_for_who_looks() {
+        let of_mail = routes().into_iter().filter(|route| route.path.starts_with("/v1/messages"));
+        let roles: Vec<Access> = of_mail.map(|route| route.role).collect();
+        assert!(roles.len() >= 6 && roles.iter().all(|role| *role == Access::Admin), "{roles:?}");
+    }
 }

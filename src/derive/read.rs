@@ -44,7 +44,8 @@ fn keep_quiet() {
 }
 
 /// The octets of a stored mail.
-struct Stored<'a> {
+#[derive(Debug)]
+pub(crate) struct Stored<'a> {
     reader: &'a mut BodyReader,
     leaving: &'a AtomicBool,
     body: StoredBody,
@@ -84,7 +85,7 @@ impl Octets for Stored<'_> {
 
 /// Why a mail is not read.
 #[derive(Debug, thiserror::Error)]
-enum Unread {
+pub(crate) enum Unread {
     #[error("{0}")]
     Damaged(#[from] Damage),
     #[error("the process ends")]
@@ -137,23 +138,62 @@ impl MailReader {
 
 fn read_one(reader: &mut BodyReader, leaving: &AtomicBool, mail: &OwedMail) -> DerivedMail {
     let OwedMail { message, received_at, hash, pack, offset, length, .. } = *mail;
-    let mut stored =
-        Stored { reader, leaving, body: StoredBody { hash, pack, offset, length }, whole: None };
-    IS_READING.set(true);
-    let read = catch_unwind(AssertUnwindSafe(|| {
+    let body = StoredBody { hash, pack, offset, length };
+    let read = read_stored(reader, leaving, body, |stored| {
         crate::fault::pass("derive.reading");
         crate::fault::pass("panic.reading");
-        Derived::read(&mut stored, Reads::WithoutWords)
-    }));
-    IS_READING.set(false);
-    let read = match read {
-        Ok(read) => read.map_err(|why| why.to_string()),
-        Err(_) => Err("its parser panicked".to_owned()),
-    };
+        Derived::read(stored, Reads::WithoutWords)
+    });
     let header = read.as_ref().map_or(Header::default(), |read| read.header.clone());
     let people = MessageContact::all_of(&header.people);
     let more_people = header.more_people;
     DerivedMail { message, received_at, people, more_people, read: read.map(kept) }
+}
+
+/// Reads one; what it panics over is not told.
+fn read_stored<T>(
+    reader: &mut BodyReader,
+    leaving: &AtomicBool,
+    body: StoredBody,
+    read: impl FnOnce(&mut Stored<'_>) -> Result<T, Unread>,
+) -> Result<T, String> {
+    let mut stored = Stored { reader, leaving, body, whole: None };
+    IS_READING.set(true);
+    let read = catch_unwind(AssertUnwindSafe(|| read(&mut stored)));
+    IS_READING.set(false);
+    match read {
+        Ok(read) => read.map_err(|why| why.to_string()),
+        Err(_) => Err("its parser panicked".to_owned()),
+    }
+}
+
+/// Who asks has gone when this has.
+struct Asking(Arc<AtomicBool>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Reads one stored mail for an answer, off the runtime; it is given up when nobody waits for it any more.
+///
+/// # Errors
+/// Why it cannot be read, in words.
+pub(crate) async fn read_now<T: Send + 'static>(
+    bodies: &Path,
+    body: StoredBody,
+    read: impl FnOnce(&mut Stored<'_>) -> Result<T, Unread> + Send + 'static,
+) -> Result<T, String> {
+    keep_quiet();
+    let asking = Asking(Arc::default());
+    let (gone, bodies) = (Arc::clone(&asking.0), bodies.to_owned());
+    let read = tokio::task::spawn_blocking(move || {
+        read_stored(&mut BodyReader::new(&bodies), &gone, body, read)
+    });
+    let read = read.await.map_err(|_| "the process ends".to_owned())?;
+    drop(asking);
+    read
 }
 
 /// Of a mail that waits to be written, what is written: its header may be long.

@@ -1,6 +1,7 @@
 //! The admin API as a server opens it: address, certificate, tokens, and the actor behind them.
 
 use crate::admin::actor::{AdminActor, AdminArgs, tls};
+use crate::admin::mail::StoredBytes;
 use crate::admin::probe::DatabaseProbe;
 use crate::admin::token::Tokens;
 use crate::admin::{Door, Shared, address};
@@ -76,6 +77,7 @@ pub(super) fn face(
         mode: followed.mode.subscribe(),
         per_account: config.per_account,
         no_sync: false,
+        mail: StoredBytes::new(engine.reader(), config.bodies.clone()),
     });
     let spawn = Arc::new(move |parent: ractor::ActorCell| -> crate::supervision::root::Spawning {
         let args = args.clone();

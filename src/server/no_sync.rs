@@ -2,6 +2,7 @@
 
 use crate::account::message::Obeyed;
 use crate::admin::actor::AdminActor;
+use crate::admin::mail::StoredBytes;
 use crate::admin::probe::DatabaseProbe;
 use crate::admin::{NotPurged, Operator, Shared, Soon};
 use crate::boot::start_error::StartError;
@@ -68,6 +69,7 @@ pub async fn look(
     let (_mode, mode) = watch::channel(config.mode);
     let args = opened.args(|tokens| Shared {
         probe: Arc::new(DatabaseProbe::new(&reader, registry.clock())),
+        mail: StoredBytes::new(&reader, config.bodies.clone()),
         reader,
         registry,
         operator: Arc::new(Nobody),

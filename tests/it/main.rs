@@ -46,6 +46,7 @@ mod postgres;
 mod power_loss;
 mod proxy;
 mod ratchets;
+mod reading;
 mod recognised;
 mod refusals;
 mod renewals;

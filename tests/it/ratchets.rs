@@ -15,7 +15,9 @@ const WIDE: &[&str] = &[
     "Config",
     "FolderColumns",
     "FolderRow",
+    "MessageView",
     "StoredAccount",
+    "StoredMail",
 ];
 /// Others.
 const TOO_WIDE: usize = 0;

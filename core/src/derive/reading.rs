@@ -120,7 +120,7 @@ fn words(begin: &[u8], header: &Header, attachments: &[Attachment], texts: &[Str
 }
 
 /// A mail's structure, and its first octets.
-fn scanned<O: Octets>(mail: &mut O) -> Result<(Structure, Vec<u8>), O::Error> {
+pub(super) fn scanned<O: Octets>(mail: &mut O) -> Result<(Structure, Vec<u8>), O::Error> {
     let (mut scanner, mut begin) = (Scanner::default(), Vec::new());
     mail.read(0..mail.length(), &mut |octets| {
         let room = HEADER_LIMIT - begin.len();
@@ -155,7 +155,7 @@ fn attachments<O: Octets>(
 }
 
 /// A part's length and SHA-256, decoded.
-fn hashed<O: Octets>(mail: &mut O, part: &Part) -> Result<(u64, [u8; 32]), O::Error> {
+pub(super) fn hashed<O: Octets>(mail: &mut O, part: &Part) -> Result<(u64, [u8; 32]), O::Error> {
     let (mut decoder, mut hash) = (Decoder::of(part.head.encoding), Sha256::new());
     let (mut size, mut out) = (0, Vec::new());
     mail.read(part.body.clone(), &mut |octets| {
@@ -170,7 +170,10 @@ fn hashed<O: Octets>(mail: &mut O, part: &Part) -> Result<(u64, [u8; 32]), O::Er
 }
 
 /// The texts that are shown, HTML as text.
-fn texts<O: Octets>(mail: &mut O, structure: &Structure) -> Result<Vec<String>, O::Error> {
+pub(super) fn texts<O: Octets>(
+    mail: &mut O,
+    structure: &Structure,
+) -> Result<Vec<String>, O::Error> {
     let (mut texts, mut left) = (Vec::new(), ALL_TEXT_MOST);
     for part in structure.text().into_iter().filter_map(|n| structure.parts.get(n)) {
         let most = left.min(TEXT_MOST) as u64;

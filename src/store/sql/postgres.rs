@@ -69,6 +69,7 @@ pub(super) mod held;
 pub(super) mod inserts;
 mod lock;
 mod login;
+pub(super) mod mail;
 pub(super) mod opening;
 mod promise;
 pub(super) mod quiet;

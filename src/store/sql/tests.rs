@@ -38,6 +38,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         setting::shapes(),
         shown::shapes(),
         contacts::shapes(),
+        mail::shapes(),
         threads::shapes(),
     ]
     .concat()

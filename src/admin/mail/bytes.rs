@@ -1,0 +1,293 @@
+//! The bytes of a message and of its parts, as files: no browser shows them.
+
+use crate::admin::Shared;
+use crate::admin::mail::range::{Wanted, wanted};
+use crate::admin::mail::stream::{Sent, body};
+use crate::admin::problem::{Problem, ProblemOf};
+use crate::derive::read::read_now;
+use crate::store::Reader;
+use crate::store::mail::{MailFile, StoredMail, StoredMails};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use postrider_core::derive::{self, FoundPart, Octets};
+use postrider_core::mail::body::BodyHash;
+use postrider_core::mail::id::MessageId;
+use postrider_core::mime::{Encoding, HEADER_LIMIT};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Messages that are read for answers at a time: each takes some memory until its answer has begun.
+const READS: usize = 8;
+
+/// Where mail is read, and how many requests do at a time.
+#[derive(Clone, Debug)]
+pub struct StoredBytes {
+    rows: StoredMails,
+    bodies: PathBuf,
+    reads: Arc<Semaphore>,
+}
+
+impl StoredBytes {
+    /// Of these rows, and the packs in this folder.
+    #[must_use]
+    pub fn new(reader: &Reader, bodies: PathBuf) -> Self {
+        let rows = StoredMails::new(reader.clone());
+        Self { rows, bodies, reads: Arc::new(Semaphore::new(READS)) }
+    }
+
+    /// What is known of messages.
+    pub(super) fn rows(&self) -> &StoredMails {
+        &self.rows
+    }
+
+    /// Where their bytes are.
+    pub(super) fn bodies(&self) -> &std::path::Path {
+        &self.bodies
+    }
+
+    /// A turn to read; whoever waits too long for it is told so.
+    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.reads.acquire().await.map_err(|_| Problem::late())
+    }
+}
+
+/// A message by its number, as the path has it.
+pub(super) async fn stored(shared: &Shared, id: &str) -> Result<(MessageId, StoredMail), Problem> {
+    let missing = || Problem::missing("message");
+    let id = id.parse().map(MessageId).map_err(|_| missing())?;
+    let mail = shared.mail.rows().message(id).await?.ok_or_else(missing)?;
+    Ok((id, mail))
+}
+
+/// Its bytes are not what they were.
+fn damaged(why: &str) -> Problem {
+    let text = format!(
+        "its stored bytes cannot be read ({why}); `postrider verify` finds out, what else is known of it is there"
+    );
+    Problem::new(StatusCode::BAD_GATEWAY, "damaged", text)
+}
+
+/// What is handed out.
+struct File {
+    media_type: String,
+    name: String,
+    length: u64,
+    hash: BodyHash,
+    sent: Sent,
+}
+
+/// A name as a header carries any. Source: RFC 8187 §3.2.
+fn attachment(name: &str) -> String {
+    let mut told = "attachment; filename*=UTF-8''".to_owned();
+    for octet in name.bytes() {
+        if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~') {
+            told.push(char::from(octet));
+        } else {
+            let _ = write!(told, "%{octet:02X}");
+        }
+    }
+    told
+}
+
+/// What every answer with octets of a mail says: it is a file, and whatever opens it all the same runs nothing.
+fn as_file(response: &mut Response, media_type: &str, name: &str) {
+    let plain = HeaderValue::from_static("application/octet-stream");
+    let told = [
+        (header::CONTENT_TYPE, HeaderValue::from_str(media_type).unwrap_or(plain)),
+        (
+            header::CONTENT_DISPOSITION,
+            HeaderValue::from_str(&attachment(name))
+                .unwrap_or(HeaderValue::from_static("attachment")),
+        ),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
+        (
+            header::HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private")),
+    ];
+    response.headers_mut().extend(told);
+}
+
+/// A file, or the range of it that is asked for.
+async fn handed_out(
+    shared: &Shared,
+    headers: &HeaderMap,
+    mut file: File,
+) -> Result<Response, Problem> {
+    let (length, tag) = (file.length, format!("\"{}\"", file.hash));
+    let (status, range) = match wanted(headers, &tag, length) {
+        Wanted::Nothing => (StatusCode::NOT_MODIFIED, None),
+        Wanted::Whole => (StatusCode::OK, None),
+        Wanted::Part(part) => (StatusCode::PARTIAL_CONTENT, Some(part)),
+        Wanted::Beyond => {
+            let text = format!("Range: it has {length} octets; write one like bytes=0-99");
+            let problem =
+                Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", text);
+            let mut response = problem.into_response();
+            if let Ok(range) = HeaderValue::from_str(&format!("bytes */{length}")) {
+                response.headers_mut().insert(header::CONTENT_RANGE, range);
+            }
+            return Ok(response);
+        }
+    };
+    let mut told = vec![
+        (header::ETAG, tag),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::HeaderName::from_static("repr-digest"), digest(&file.hash)),
+    ];
+    let octets = if status == StatusCode::NOT_MODIFIED {
+        Body::empty()
+    } else {
+        let sent = range.clone().unwrap_or(0..length);
+        told.push((header::CONTENT_LENGTH, (sent.end - sent.start).to_string()));
+        if let Some(part) = &range {
+            let Some(last) = part.end.checked_sub(1) else { return Err(Problem::missing("range")) };
+            told.push((header::CONTENT_RANGE, format!("bytes {}-{last}/{length}", part.start)));
+        }
+        // A part of it is held against nothing.
+        file.sent.hash = range.is_none().then_some(file.hash);
+        file.sent.wanted = sent;
+        let _turn = shared.mail.turn().await?;
+        let octets = body(shared.mail.bodies(), file.sent).await;
+        octets.map_err(|why| damaged(&why.to_string()))?
+    };
+    let mut response = (status, octets).into_response();
+    as_file(&mut response, &file.media_type, &file.name);
+    for (name, value) in told {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+/// Of the whole, whatever part of it is sent. Source: RFC 9530 §3.
+fn digest(hash: &BodyHash) -> String {
+    format!("sha-256=:{}:", base64::engine::general_purpose::STANDARD.encode(hash.0))
+}
+
+/// The message, octet by octet as its server has it.
+#[utoipa::path(get, path = "/v1/messages/{id}/raw", tag = "mail", params(("id" = i64, Path, description = "Its number")), responses(
+    (status = 200, content_type = "message/rfc822", body = Vec<u8>), (status = 206, content_type = "message/rfc822", body = Vec<u8>),
+    (status = 304), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<416>, ProblemOf<502>, ProblemOf<503>))]
+pub(super) async fn raw(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (id, mail) = stored(&shared, &id).await?;
+    let (stored, length) = (mail.body(), mail.length);
+    let encoding = Encoding::Identity;
+    let sent = Sent { body: stored, octets: 0..length, encoding, wanted: 0..length, hash: None };
+    let name = format!("message-{}.eml", id.0);
+    let media_type = "message/rfc822".to_owned();
+    handed_out(&shared, &headers, File { media_type, name, length, hash: mail.hash, sent }).await
+}
+
+/// A part of a message, decoded, by its number as `attachments` and IMAP have it.
+#[utoipa::path(get, path = "/v1/messages/{id}/parts/{number}", tag = "mail", params(("id" = i64, Path, description = "Its number"), ("number" = String, Path, description = "The part's, like 2.1")), responses(
+    (status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = 206, content_type = "application/octet-stream", body = Vec<u8>),
+    (status = 304), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<416>, ProblemOf<502>, ProblemOf<503>))]
+pub(super) async fn part(
+    State(shared): State<Shared>,
+    Path((id, number)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (id, mail) = stored(&shared, &id).await?;
+    let files = shared.mail.rows().files(id).await?;
+    let found = match files.into_iter().find(|file| file.part == number) {
+        Some(file) if mail.version == Some(derive::VERSION) => Some(found(file)),
+        // What is no file, or is not derived yet, is looked for.
+        _ => {
+            let _turn = shared.mail.turn().await?;
+            let wanted = number.clone();
+            let found = read_now(shared.mail.bodies(), mail.body(), move |mail| {
+                derive::part(mail, &wanted)
+            });
+            let found = found.await;
+            found.map_err(|why| damaged(&why))?
+        }
+    };
+    let found = found.ok_or_else(|| Problem::missing("part"))?;
+    let FoundPart { media_type, name, encoding, octets, size: length, sha256 } = found;
+    let sent = Sent { body: mail.body(), octets, encoding, wanted: 0..length, hash: None };
+    let name = name.unwrap_or_else(|| format!("part-{}-{number}", id.0));
+    let hash = BodyHash(sha256);
+    handed_out(&shared, &headers, File { media_type, name, length, hash, sent }).await
+}
+
+fn found(file: MailFile) -> FoundPart {
+    FoundPart {
+        media_type: file.media_type,
+        name: file.name,
+        encoding: Encoding::named(&file.encoding),
+        octets: file.offset..file.offset.saturating_add(file.octets),
+        size: file.size,
+        sha256: file.sha256.0,
+    }
+}
+
+/// Its header, as it is, to 256 KiB.
+#[utoipa::path(get, path = "/v1/messages/{id}/headers", tag = "mail", params(("id" = i64, Path, description = "Its number")), responses(
+    (status = 200, content_type = "text/plain", body = Vec<u8>), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<502>, ProblemOf<503>))]
+pub(super) async fn headers(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let (id, mail) = stored(&shared, &id).await?;
+    let _turn = shared.mail.turn().await?;
+    let read = read_now(shared.mail.bodies(), mail.body(), |mail| {
+        let (mut octets, end) = (Vec::new(), mail.length().min(HEADER_LIMIT as u64));
+        mail.read(0..end, &mut |piece| octets.extend_from_slice(piece))?;
+        let blank = |at: &usize| {
+            let rest = octets.get(*at..).unwrap_or_default();
+            rest.starts_with(b"\n\r\n") || rest.starts_with(b"\n\n")
+        };
+        let end = (0..octets.len()).find(blank).map_or(octets.len(), |at| at + 1);
+        octets.truncate(end);
+        Ok(octets)
+    });
+    let octets = read.await.map_err(|why| damaged(&why))?;
+    let mut response = Body::from(octets).into_response();
+    as_file(&mut response, "text/plain", &format!("message-{}-header.txt", id.0));
+    Ok(response)
+}
+
+/// What is shown of it, as text; HTML is made text where there is nothing else.
+#[utoipa::path(get, path = "/v1/messages/{id}/text", tag = "mail", params(("id" = i64, Path, description = "Its number")), responses(
+    (status = 200, content_type = "text/plain", body = String), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<502>, ProblemOf<503>))]
+pub(super) async fn text(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let (id, mail) = stored(&shared, &id).await?;
+    let _turn = shared.mail.turn().await?;
+    let read = read_now(shared.mail.bodies(), mail.body(), |mail| derive::shown_text(mail));
+    let text = read.await.map_err(|why| damaged(&why))?;
+    let mut response = Body::from(text).into_response();
+    as_file(&mut response, "text/plain; charset=utf-8", &format!("message-{}.txt", id.0));
+    Ok(response)
+}
+
+/// What is shown of it, as HTML, where it has any. Nothing is taken out of it: it is never to be shown where scripts run.
+#[utoipa::path(get, path = "/v1/messages/{id}/html", tag = "mail", params(("id" = i64, Path, description = "Its number")), responses(
+    (status = 200, content_type = "text/html", body = String), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<502>, ProblemOf<503>))]
+pub(super) async fn html(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let (id, mail) = stored(&shared, &id).await?;
+    let _turn = shared.mail.turn().await?;
+    let read = read_now(shared.mail.bodies(), mail.body(), |mail| derive::shown_html(mail));
+    let html = read.await.map_err(|why| damaged(&why))?;
+    let html = html.ok_or_else(|| Problem::missing("HTML in this message"))?;
+    let mut response = Body::from(html).into_response();
+    as_file(&mut response, "text/html; charset=utf-8", &format!("message-{}.html", id.0));
+    Ok(response)
+}

@@ -1,0 +1,64 @@
+//! What is read of one message for who reads mail: short queries, bounded answers.
+
+use crate::store::read::{Reader, failed};
+use crate::store::sql::mail::{FilesOfMail, MessageOfNumber, PeopleOfMail, PlacesOfMail};
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::StoredBody;
+use postrider_core::mail::id::MessageId;
+
+pub use crate::store::sql::mail::{MailFile, MailPerson, MailPlace, StoredMail};
+
+impl StoredMail {
+    /// Its bytes, and where they lie.
+    #[must_use]
+    pub fn body(&self) -> StoredBody {
+        let Self { hash, pack, offset, length, .. } = *self;
+        StoredBody { hash, pack, offset, length }
+    }
+}
+
+/// Reads what is known of messages.
+#[derive(Clone, Debug)]
+pub struct StoredMails {
+    reader: Reader,
+}
+
+impl StoredMails {
+    /// Reads through this.
+    #[must_use]
+    pub fn new(reader: Reader) -> Self {
+        Self { reader }
+    }
+
+    /// A message by its number.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn message(&self, message: MessageId) -> Result<Option<StoredMail>, Failure> {
+        self.reader.ask_one(MessageOfNumber { message }).await.map_err(failed)
+    }
+
+    /// Where it lies.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn places(&self, message: MessageId) -> Result<Vec<MailPlace>, Failure> {
+        self.reader.ask(PlacesOfMail { message }).await.map_err(failed)
+    }
+
+    /// Its files, as far as they are derived.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn files(&self, message: MessageId) -> Result<Vec<MailFile>, Failure> {
+        self.reader.ask(FilesOfMail { message }).await.map_err(failed)
+    }
+
+    /// Who is named in it, as far as that is derived.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn people(&self, message: MessageId) -> Result<Vec<MailPerson>, Failure> {
+        self.reader.ask(PeopleOfMail { message }).await.map_err(failed)
+    }
+}

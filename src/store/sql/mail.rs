@@ -1,0 +1,111 @@
+//! One message, for who reads mail.
+
+use crate::store::sql::query::{queries, rows};
+use postrider_core::mail::body::BodyHash;
+use postrider_core::mail::id::{FolderId, MessageId};
+use postrider_core::time::Micros;
+
+rows! {
+    /// A message, and what is derived of it so far.
+    pub struct StoredMail {
+        /// Its account's id in the config.
+        pub account: String,
+        /// Its thread, under the number that it has now.
+        pub thread: Option<i64>,
+        /// Subject, decoded.
+        pub subject: Option<String>,
+        /// Message-ID without angle brackets.
+        pub message_id: Option<String>,
+        /// Its Date field.
+        pub date: Option<Micros>,
+        /// When its server received it, or it is said to have been written, or it was stored.
+        pub received_at: Micros,
+        /// Octets.
+        pub size: u64,
+        /// When its server had deleted it.
+        pub deleted_at: Option<Micros>,
+        /// The beginning of its text.
+        pub snippet: Option<String>,
+        /// Who wrote it has one of the account's addresses.
+        pub outgoing: Option<bool>,
+        /// The id of the list that it came by.
+        pub list_id: Option<String>,
+        /// How many people it names beyond those that are kept.
+        pub more_people: Option<u64>,
+        /// How it could be read.
+        pub parse: Option<String>,
+        /// Of the code that read it.
+        pub version: Option<u32>,
+        /// Its account's own addresses, as they are compared: JSON.
+        pub addresses: Option<String>,
+        /// Its bytes.
+        pub hash: BodyHash,
+        /// Where they lie.
+        pub pack: i64,
+        /// Where in it.
+        pub offset: u64,
+        /// How many.
+        pub length: u64,
+    }
+
+    /// Where a message lies.
+    pub struct MailPlace {
+        /// The folder.
+        pub folder: FolderId,
+        /// Its name for people.
+        pub path: String,
+        /// What it is for.
+        pub role: Option<String>,
+        /// The message's UID there.
+        pub uid: u64,
+        /// Its flags.
+        pub flags: String,
+        /// Its keywords.
+        pub keywords: String,
+    }
+
+    /// A file of a message.
+    pub struct MailFile {
+        /// The part's number.
+        pub part: String,
+        /// Its type.
+        pub media_type: String,
+        /// Its name.
+        pub name: Option<String>,
+        /// It is shown in the text.
+        pub inline: bool,
+        /// What the text calls it.
+        pub content_id: Option<String>,
+        /// Its length, decoded.
+        pub size: u64,
+        /// Its SHA-256, decoded.
+        pub sha256: BodyHash,
+        /// How it is encoded.
+        pub encoding: String,
+        /// Where it lies in the body, as it is encoded.
+        pub offset: u64,
+        /// How long it is there.
+        pub octets: u64,
+    }
+
+    /// Somebody in a message.
+    pub struct MailPerson {
+        /// As what.
+        pub role: String,
+        /// The address as the mail writes it.
+        pub address: String,
+        /// What the mail calls them.
+        pub name: Option<String>,
+        /// Where among those of this role.
+        pub position: u64,
+    }
+}
+
+queries! {
+    /// A text about one message.
+    MailText, mail:
+    MessageOfNumber { message: MessageId } -> StoredMail;
+    PlacesOfMail { message: MessageId } -> MailPlace;
+    FilesOfMail { message: MessageId } -> MailFile;
+    PeopleOfMail { message: MessageId } -> MailPerson;
+}
