@@ -280,3 +280,39 @@ async fn gmails_threads_are_gmails() {
     })
     .await;
 }
+
+/// Other mail that lies under our UID says nothing of the thread of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_mail_under_a_uid_tells_nothing_of_ours() {
+    let mailbox = Mailbox::new();
+    let user = User { password: "pw".into(), mailbox: mailbox.clone() };
+    let users = BTreeMap::from([("u".to_owned(), user)]);
+    let server = Server::start_with("OBJECTID", users, |_, _| None).await.unwrap();
+    let postrider = Postrider::new(&config(server.port(), &["u"]));
+    blocking(move || {
+        for own in 1..4 {
+            mailbox.append("INBOX", Mail::new(told(own, 9, Some(70))));
+        }
+        postrider.sync().exits(0);
+        let database = postrider.database();
+        change(&database, "UPDATE message SET thread = NULL");
+        change(&database, "UPDATE folder SET opened_at = opened_at - 86400000000");
+        let other = Mail::new(told(1000, 9, Some(80)));
+        mailbox.lock().get_mut("INBOX").unwrap().mail.insert(2, other);
+        mailbox.touch();
+        let served = postrider.serve(&[]);
+        wait_until("the other mail", || ask(&database, "SELECT count(*) AS x FROM message") == "4");
+        let known =
+            "SELECT message_id || ' ' || COALESCE(thread, '-') AS x FROM message ORDER BY id";
+        let known = rows(&database, known);
+        let want = [
+            "m1@example.org T46",
+            "m2@example.org -",
+            "m3@example.org T46",
+            "m1000@example.org T50",
+        ];
+        assert_eq!(known, want);
+        stop(served);
+    })
+    .await;
+}

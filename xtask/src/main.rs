@@ -171,7 +171,7 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 14] = [
+const ON_BOTH: [&str; 15] = [
     "contacts",
     "sync",
     "serve",
@@ -185,6 +185,7 @@ const ON_BOTH: [&str; 14] = [
     "gmail",
     "grants",
     "migration",
+    "reading",
     "threads",
 ];
 
