@@ -101,7 +101,8 @@ impl Derive {
     #[must_use]
     pub fn again(self, version: u32) -> Self {
         let lone = self.lone.union(&self.left_out);
-        Self { lone, ..Self::new(version) }
+        // What was being read when a process ended is told when the next one begins.
+        Self { lone, asked: self.asked, ..Self::new(version) }
     }
 
     /// The code whose rows there are.
@@ -201,11 +202,11 @@ impl Derive {
     }
 
     /// What has other bytes, or belongs to other mail, than when it was derived: owed again, in the transaction that
-    /// changes it.
+    /// changes it. There is room behind it for what is taken in pieces.
     pub fn put_back(&mut self, numbers: &Numbers) {
         self.left_out = self.left_out.minus(numbers);
         let below = numbers.intersect(&Numbers::range(1, self.upto));
-        self.remaining = coarse(self.remaining.union(&below), RANGES_MOST * 2);
+        self.remaining = coarse(self.remaining.union(&below), RANGES_MOST);
     }
 }
 

@@ -132,7 +132,9 @@ pub(super) async fn tell_threads(
     db.put(TellThreads { rows: Document::of(&rows)? }).await?;
     let row = db.ask_one(DeriveState { account }).await?;
     let Some(mut derive) = row.and_then(|row| stored_derive(row.derive)) else { return Ok(()) };
-    derive.put_back(&untold);
+    // What has ended the process does so again, whatever its thread is.
+    let left_out = derive.left_out().clone();
+    derive.put_back(&untold.minus(&left_out));
     db.put(SaveDerive { account, derive: Document::of(&derive)? }).await?;
     numbers.put_back();
     Ok(())
