@@ -7,7 +7,7 @@ use crate::support::gmail::{follower, well};
 use crate::support::mail::{Mail, Mailbox, blocking, seed, serve};
 use crate::support::served::{head, wait_until};
 use postrider_feedd::{GmailBox, GmailServer};
-use postrider_imapd::{Server, User};
+use postrider_imapd::{Misbehaviour, Server, User};
 use std::collections::BTreeMap;
 
 /// A mail that answers others.
@@ -281,38 +281,44 @@ async fn gmails_threads_are_gmails() {
     .await;
 }
 
-/// Other mail that lies under our UID says nothing of the thread of ours.
+/// Other mail that lies under our UID says nothing of the thread of ours; and it is found where the server does not
+/// know what it has offered.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_mail_under_a_uid_tells_nothing_of_ours() {
-    let mailbox = Mailbox::new();
-    let user = User { password: "pw".into(), mailbox: mailbox.clone() };
-    let users = BTreeMap::from([("u".to_owned(), user)]);
-    let server = Server::start_with("OBJECTID", users, |_, _| None).await.unwrap();
-    let postrider = Postrider::new(&config(server.port(), &["u"]));
-    blocking(move || {
-        for own in 1..4 {
-            mailbox.append("INBOX", Mail::new(told(own, 9, Some(70))));
-        }
-        postrider.sync().exits(0);
-        let database = postrider.database();
-        change(&database, "UPDATE message SET thread = NULL");
-        change(&database, "UPDATE folder SET opened_at = opened_at - 86400000000");
-        let other = Mail::new(told(1000, 9, Some(80)));
-        mailbox.lock().get_mut("INBOX").unwrap().mail.insert(2, other);
-        mailbox.touch();
-        let served = postrider.serve(&[]);
-        wait_until("the other mail", || ask(&database, "SELECT count(*) AS x FROM message") == "4");
-        let known =
-            "SELECT message_id || ' ' || COALESCE(thread, '-') AS x FROM message ORDER BY id";
-        let known = rows(&database, known);
-        let want = [
-            "m1@example.org T46",
-            "m2@example.org -",
-            "m3@example.org T46",
-            "m1000@example.org T50",
-        ];
-        assert_eq!(known, want);
-        stop(served);
-    })
-    .await;
+    for refusal in [None, Some("BAD what?"), Some("NO not now")] {
+        let mailbox = Mailbox::new();
+        let user = User { password: "pw".into(), mailbox: mailbox.clone() };
+        let users = BTreeMap::from([("u".to_owned(), user)]);
+        let script = move |_: &str, command: &str| {
+            let refusal = refusal.filter(|_| command.contains("INTERNALDATE THREADID"));
+            refusal.map(|text| Misbehaviour::Refuse(text.to_owned()))
+        };
+        let server = Server::start_with("OBJECTID", users, script).await.unwrap();
+        let postrider = Postrider::new(&config(server.port(), &["u"]));
+        blocking(move || {
+            for own in 1..4 {
+                mailbox.append("INBOX", Mail::new(told(own, 9, Some(70))));
+            }
+            postrider.sync().exits(0);
+            let database = postrider.database();
+            change(&database, "UPDATE message SET thread = NULL");
+            change(&database, "UPDATE folder SET opened_at = opened_at - 86400000000");
+            let other = Mail::new(told(1000, 9, Some(80)));
+            mailbox.lock().get_mut("INBOX").unwrap().mail.insert(2, other);
+            mailbox.touch();
+            let served = postrider.serve(&[]);
+            let count = "SELECT count(*) AS x FROM message";
+            wait_until("the other mail", || ask(&database, count) == "4");
+            let known =
+                "SELECT message_id || ' ' || COALESCE(thread, '-') AS x FROM message ORDER BY id";
+            let known = rows(&database, known);
+            let of = |own: &str| {
+                known.iter().find_map(|line| line.strip_prefix(&format!("m{own}@example.org ")))
+            };
+            let ours = if refusal.is_some() { Some("-") } else { Some("T46") };
+            assert_eq!((of("1"), of("2"), of("3")), (ours, Some("-"), ours), "{refusal:?}");
+            stop(served);
+        })
+        .await;
+    }
 }

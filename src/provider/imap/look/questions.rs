@@ -245,6 +245,25 @@ pub(in crate::provider::imap) async fn sample(
     names: IdentityKind,
 ) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
+    let told = conn.offered.names_of(names);
+    match sampled_with(conn, remote_id, uids, told).await {
+        // Refused: it does not know what it has offered.
+        Err(Failure { class: Class::Provider | Class::Unknown, .. })
+            if told != IdentityKind::Hash =>
+        {
+            conn.offered.distrust(&["OBJECTID", "X-GM-EXT-1"]);
+            sampled_with(conn, remote_id, uids, IdentityKind::Hash).await
+        }
+        answer => answer,
+    }
+}
+
+async fn sampled_with(
+    conn: &mut Conn,
+    remote_id: &WireName,
+    uids: &UidSet,
+    names: IdentityKind,
+) -> Result<FolderAnswer, Failure> {
     let items = format!("(UID RFC822.SIZE INTERNALDATE{})", item_of_thread(names));
     let (mut rows, mut threads, mut lines) = (BTreeMap::new(), BTreeMap::new(), 0_usize);
     parts::fetch_all(conn, Some(uids), &items, |response| {
