@@ -1,5 +1,6 @@
 //! What is read of one message for who reads mail: short queries, bounded answers.
 
+use crate::store::derive::stored_derive;
 use crate::store::read::{Reader, failed};
 use crate::store::sql::mail::{FilesOfMail, MessageOfNumber, PeopleOfMail, PlacesOfMail};
 use postrider_core::failure::Failure;
@@ -9,6 +10,13 @@ use postrider_core::mail::id::MessageId;
 pub use crate::store::sql::mail::{MailFile, MailPerson, MailPlace, StoredMail};
 
 impl StoredMail {
+    /// Whether the process has ended twice while it read it.
+    #[must_use]
+    pub fn is_left_out(&self, message: MessageId) -> bool {
+        let derive = stored_derive(self.derive.clone());
+        derive.is_some_and(|derive| derive.left_out().contains(message.0))
+    }
+
     /// Its bytes, and where they lie.
     #[must_use]
     pub fn body(&self) -> StoredBody {

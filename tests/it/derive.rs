@@ -246,6 +246,15 @@ async fn who_ends_the_process_twice_is_left_out() {
         wait_until("it is told", || served.running.stderr().contains(&told));
         let status = postrider.run(&["status", "u"]).exits(0).stdout;
         assert!(status.contains("1 left out"), "{status}");
+        // Who asks for it is given its octets, and nobody parses it.
+        let told = served.get(&format!("/v1/messages/{missing}"));
+        assert!(told["damaged"].as_str().unwrap().contains("twice"), "{told}");
+        for (of, status) in
+            [("raw", 200), ("headers", 200), ("text", 502), ("html", 502), ("parts/1", 502)]
+        {
+            let path = format!("/v1/messages/{missing}/{of}");
+            assert_eq!(served.ask("GET", &path).0, status, "{path}");
+        }
         postrider.run(&["reindex", "u", "--wait"]).exits(0);
         assert_eq!(derived(&database), expected(&database, &[&u]));
         assert_eq!(served.account("u")["derived"]["left_out"].to_string(), "[]");

@@ -5,7 +5,7 @@ use crate::support::binary::Postrider;
 use crate::support::check::sha256;
 use crate::support::database::ask;
 use crate::support::mail::{Mail, Mailbox, blocking, serve};
-use crate::support::served::Served;
+use crate::support::served::{Served, request};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -138,7 +138,14 @@ async fn a_message_is_told_whole() {
         let gone = served.get("/v1/messages/1");
         assert!(gone["deleted_at"].is_string() || gone["folders"] == json!([]), "{gone}");
         assert_eq!(gone["unread"], false);
-        for nothing in ["0", "2", "-1", "x", "1.5", "99999999999999999999"] {
+        // Where the header ends with the first line there is none.
+        u.append("INBOX", Mail::new("\r\nno header\r\n\r\nat all"));
+        served.settle(&postrider, "u", &u);
+        let id = ask(&postrider.database(), "SELECT max(id) AS x FROM message");
+        assert_eq!(id, "2");
+        let none = get(&served, "/v1/messages/2/headers", "");
+        assert_eq!((none.status, none.body), (200, Vec::new()));
+        for nothing in ["0", "3", "-1", "x", "1.5", "99999999999999999999"] {
             for of in ["", "/raw", "/headers", "/text", "/html", "/parts/1"] {
                 let path = format!("/v1/messages/{nothing}{of}");
                 assert_eq!(served.ask("GET", &path).0, 404, "{path}");
@@ -204,6 +211,13 @@ async fn octets_are_the_servers() {
                     assert_eq!(part.headers["content-range"], range);
                     assert_eq!(part.headers["repr-digest"], told("repr-digest"), "of the whole");
                 }
+                let ranged = format!(
+                    "HEAD {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nRange: bytes=0-0\r\n",
+                    served.address, served.token
+                );
+                let (status, head, body) = request(&served.address, &ranged, "");
+                assert_eq!((status, body.as_str()), (200, ""), "ranges are of GET alone");
+                assert!(head.to_lowercase().contains(&format!("content-length: {length}")), "{head}");
                 let beyond = get(&served, &path, &format!("Range: bytes={length}-\r\n"));
                 assert_eq!(beyond.status, 416);
                 assert_eq!(beyond.headers["content-range"], format!("bytes */{length}"));

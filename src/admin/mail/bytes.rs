@@ -8,14 +8,16 @@ use crate::derive::read::read_now;
 use crate::store::Reader;
 use crate::store::mail::{MailFile, StoredMail, StoredMails};
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use postrider_core::derive::{self, FoundPart, Octets};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::MessageId;
 use postrider_core::mime::{Encoding, HEADER_LIMIT};
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,6 +72,30 @@ fn damaged(why: &str) -> Problem {
         "its stored bytes cannot be read ({why}); `postrider verify` finds out, what else is known of it is there"
     );
     Problem::new(StatusCode::BAD_GATEWAY, "damaged", text)
+}
+
+/// Whether it is to be parsed in an answer: what has ended the process twice is not.
+pub(super) fn not_left_out(id: MessageId, mail: &StoredMail) -> Result<(), String> {
+    if mail.is_left_out(id) {
+        return Err("the process has ended twice while it read this message".to_owned());
+    }
+    Ok(())
+}
+
+/// What a request says of the octets that it wants.
+pub(super) struct Asked(HeaderMap);
+
+impl<S: Sync> FromRequestParts<S> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let mut headers = parts.headers.clone();
+        // Ranges are of GET alone (RFC 9110 §14.2).
+        if parts.method != Method::GET {
+            headers.remove(header::RANGE);
+        }
+        Ok(Self(headers))
+    }
 }
 
 /// What is handed out.
@@ -179,7 +205,7 @@ fn digest(hash: &BodyHash) -> String {
 pub(super) async fn raw(
     State(shared): State<Shared>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, Problem> {
     let (id, mail) = stored(&shared, &id).await?;
     let (stored, length) = (mail.body(), mail.length);
@@ -187,7 +213,7 @@ pub(super) async fn raw(
     let sent = Sent { body: stored, octets: 0..length, encoding, wanted: 0..length, hash: None };
     let name = format!("message-{}.eml", id.0);
     let media_type = "message/rfc822".to_owned();
-    handed_out(&shared, &headers, File { media_type, name, length, hash: mail.hash, sent }).await
+    handed_out(&shared, &asked.0, File { media_type, name, length, hash: mail.hash, sent }).await
 }
 
 /// A part of a message, decoded, by its number as `attachments` and IMAP have it.
@@ -197,7 +223,7 @@ pub(super) async fn raw(
 pub(super) async fn part(
     State(shared): State<Shared>,
     Path((id, number)): Path<(String, String)>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, Problem> {
     let (id, mail) = stored(&shared, &id).await?;
     let files = shared.mail.rows().files(id).await?;
@@ -205,6 +231,7 @@ pub(super) async fn part(
         Some(file) if mail.version == Some(derive::VERSION) => Some(found(file)),
         // What is no file, or is not derived yet, is looked for.
         _ => {
+            not_left_out(id, &mail).map_err(|why| damaged(&why))?;
             let _turn = shared.mail.turn().await?;
             let wanted = number.clone();
             let found = read_now(shared.mail.bodies(), mail.body(), move |mail| {
@@ -219,7 +246,7 @@ pub(super) async fn part(
     let sent = Sent { body: mail.body(), octets, encoding, wanted: 0..length, hash: None };
     let name = name.unwrap_or_else(|| format!("part-{}-{number}", id.0));
     let hash = BodyHash(sha256);
-    handed_out(&shared, &headers, File { media_type, name, length, hash, sent }).await
+    handed_out(&shared, &asked.0, File { media_type, name, length, hash, sent }).await
 }
 
 fn found(file: MailFile) -> FoundPart {
@@ -249,7 +276,9 @@ pub(super) async fn headers(
             let rest = octets.get(*at..).unwrap_or_default();
             rest.starts_with(b"\n\r\n") || rest.starts_with(b"\n\n")
         };
+        let is_none = octets.starts_with(b"\n") || octets.starts_with(b"\r\n");
         let end = (0..octets.len()).find(blank).map_or(octets.len(), |at| at + 1);
+        let end = if is_none { 0 } else { end };
         octets.truncate(end);
         Ok(octets)
     });
@@ -267,6 +296,7 @@ pub(super) async fn text(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let (id, mail) = stored(&shared, &id).await?;
+    not_left_out(id, &mail).map_err(|why| damaged(&why))?;
     let _turn = shared.mail.turn().await?;
     let read = read_now(shared.mail.bodies(), mail.body(), |mail| derive::shown_text(mail));
     let text = read.await.map_err(|why| damaged(&why))?;
@@ -283,6 +313,7 @@ pub(super) async fn html(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let (id, mail) = stored(&shared, &id).await?;
+    not_left_out(id, &mail).map_err(|why| damaged(&why))?;
     let _turn = shared.mail.turn().await?;
     let read = read_now(shared.mail.bodies(), mail.body(), |mail| derive::shown_html(mail));
     let html = read.await.map_err(|why| damaged(&why))?;

@@ -1,7 +1,7 @@
 //! One message: what its server said of it, where it lies, and what its bytes say.
 
 use crate::admin::Shared;
-use crate::admin::mail::bytes::stored;
+use crate::admin::mail::bytes::{not_left_out, stored};
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::derive::read::read_now;
 use crate::instant::instant;
@@ -12,6 +12,7 @@ use postrider_core::contact::{MessageContact, is_outgoing};
 use postrider_core::derive::{Derived, Octets, Reads, VERSION};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::flags::Flags;
+use postrider_core::mail::id::MessageId;
 use postrider_core::mime::{HEADER_LIMIT, Header, Parse, PersonRole};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -145,11 +146,7 @@ pub(super) async fn message(
             header.map_or_else(|why| (Header::default(), Some(why)), |header| (header, None));
         (Said::of_rows(&mail, people, files, header.in_reply_to), damaged)
     } else {
-        let _turn = shared.mail.turn().await?;
-        let read = read_now(shared.mail.bodies(), mail.body(), |mail| {
-            Derived::read(mail, Reads::WithoutWords)
-        });
-        match read.await {
+        match read_whole(&shared, id, &mail).await? {
             Ok(read) => (Said::of_bytes(&mail, read), None),
             Err(why) => (Said::nothing(), Some(why)),
         }
@@ -196,6 +193,22 @@ pub(super) async fn message(
         deleted_at: mail.deleted_at.map(instant),
         damaged,
     }))
+}
+
+/// What its bytes say, or why they cannot be read.
+async fn read_whole(
+    shared: &Shared,
+    id: MessageId,
+    mail: &StoredMail,
+) -> Result<Result<Derived, String>, Problem> {
+    if let Err(why) = not_left_out(id, mail) {
+        return Ok(Err(why));
+    }
+    let _turn = shared.mail.turn().await?;
+    let read = read_now(shared.mail.bodies(), mail.body(), |mail| {
+        Derived::read(mail, Reads::WithoutWords)
+    });
+    Ok(read.await)
 }
 
 /// Its header, or why its bytes cannot be read.

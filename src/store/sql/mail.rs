@@ -36,6 +36,8 @@ rows! {
         pub parse: Option<String>,
         /// Of the code that read it.
         pub version: Option<u32>,
+        /// Which of its account's messages are still to be derived: JSON.
+        pub derive: Option<String>,
         /// Its account's own addresses, as they are compared: JSON.
         pub addresses: Option<String>,
         /// Its bytes.

@@ -7,7 +7,7 @@ pub(in crate::store::sql) const fn words(text: MailText) -> &'static str {
         MailText::MessageOfNumber => {
             "SELECT a.name AS account, COALESCE(t.thread, d.thread) AS thread, m.subject, m.message_id, m.date, \
              COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.size, m.deleted_at, d.snippet, d.outgoing, d.list_id, \
-             d.more_people, d.parse, d.version, a.addresses, b.hash, b.pack, b.\"offset\", b.length FROM message m JOIN account a ON a.id = \
+             d.more_people, d.parse, d.version, a.derive, a.addresses, b.hash, b.pack, b.\"offset\", b.length FROM message m JOIN account a ON a.id = \
              m.account JOIN body b ON b.id = m.body LEFT JOIN derived d ON d.message = m.id LEFT JOIN thread_alias t ON t.id = \
              d.thread WHERE m.id = $1"
         }
