@@ -142,12 +142,14 @@ fn read_one(reader: &mut BodyReader, leaving: &AtomicBool, mail: &OwedMail) -> D
     let read = read_stored(reader, leaving, body, |stored| {
         crate::fault::pass("derive.reading");
         crate::fault::pass("panic.reading");
-        Derived::read(stored, Reads::WithoutWords)
+        let read = Derived::read(stored, Reads::WithoutWords)?;
+        Ok((MessageContact::all_of(&read.header.people), read.header.more_people, kept(read)))
     });
-    let header = read.as_ref().map_or(Header::default(), |read| read.header.clone());
-    let people = MessageContact::all_of(&header.people);
-    let more_people = header.more_people;
-    DerivedMail { message, received_at, people, more_people, read: read.map(kept) }
+    let (people, more_people, read) = match read {
+        Ok((people, more_people, read)) => (people, more_people, Ok(read)),
+        Err(why) => (Vec::new(), 0, Err(why)),
+    };
+    DerivedMail { message, received_at, people, more_people, read }
 }
 
 /// Reads one; what it panics over is not told.

@@ -141,6 +141,14 @@ pub struct ContactsHeld {
     pub next: i64,
 }
 
+impl ContactsHeld {
+    /// Whether a contact is not what its rows say, as far as can be told without counting them.
+    fn is_amiss(&self, id: i64) -> bool {
+        let known = self.known.iter().find(|one| one.id == id).map(|one| one.rank);
+        known.is_some_and(|rank| self.newest.get(&id).is_some_and(|newest| *newest != rank))
+    }
+}
+
 /// Has the mails of a write meet those who are known.
 #[must_use]
 pub fn meet(mails: &[ContactMail], held: &ContactsHeld) -> Meeting {
@@ -158,9 +166,9 @@ pub fn meet(mails: &[ContactMail], held: &ContactsHeld) -> Meeting {
             // Who reads mail anew has the newest of each counted: whatever was amiss with it is mended.
             let is_unnamed = old.contains_key(key) && now.name.is_none();
             let newest = held.newest.get(&one.id).copied().unwrap_or(one.rank);
-            if held.again.contains(message)
-                && (*rank >= newest || (is_unnamed && *rank == one.name_rank))
-            {
+            let is_newest = old.contains_key(key) && *rank >= newest;
+            let is_ended = is_unnamed && *rank == one.name_rank;
+            if held.again.contains(message) && (is_newest || is_ended || held.is_amiss(one.id)) {
                 meeting.recount.insert(one.id);
             }
             one.counts(*now, 1);
