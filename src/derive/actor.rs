@@ -242,10 +242,13 @@ impl DeriveState {
         let began = self.args.clock.now().mono;
         let (path, state) = (&self.args.path, Activity::Running.as_str());
         self.args.registry.does(path, state, "reads stored mail", None);
-        self.read(work).await?;
+        let done = self.read(work).await;
+        if done.is_err() {
+            self.turns.failed(work);
+        }
         let now = self.args.clock.now().mono;
         self.turns.took(work, now, now.saturating_sub(began));
-        Ok(())
+        done
     }
 
     /// Every account, as it is stored; what has come meanwhile is in the rows, too.

@@ -75,8 +75,10 @@ impl Turns {
         let derive = stored.unwrap_or_else(|| Derive::new(version));
         let begins = derive.version() != version || derive.asked().is_some();
         let derive = derive.begun(version, &Numbers::new());
-        let known = Known { derive, newest, live: Numbers::new(), width: WIDTH, begins };
-        self.accounts.insert(account, known);
+        // What was told and what was learned of it stays where only its row is read again.
+        let before = self.accounts.remove(&account);
+        let (live, width) = before.map_or((Numbers::new(), WIDTH), |it| (it.live, it.width));
+        self.accounts.insert(account, Known { derive, newest, live, width, begins });
         self.sorted(account);
     }
 
@@ -185,6 +187,15 @@ impl Turns {
         }
     }
 
+    /// It could not be done: the others' turns come first, and what was live of it waits for the account's own.
+    pub fn failed(&mut self, work: Work) {
+        self.last = Some(work.account);
+        if let Some(known) = self.accounts.get_mut(&work.account) {
+            known.live = Numbers::new();
+        }
+        self.live.remove(&work.account);
+    }
+
     /// So long something was done that was not live.
     pub fn worked(&mut self, mono: Duration, took: Duration) {
         self.rests_until = mono + took * RESTS;
@@ -242,6 +253,29 @@ mod tests {
         assert_eq!(turns.next(at(9), None), read(A, 2001, 2001, false));
         turns.gone(A);
         assert_eq!(turns.next(at(9), None), Turn::Rest);
+    }
+
+    #[test]
+    fn one_that_fails_keeps_no_other_waiting() {
+        let mut turns = turns();
+        turns.came(A, 2003, &Numbers::range(2002, 2003), VERSION);
+        turns.came(B, 2004, &Numbers::range(2004, 2004), VERSION);
+        let live = Work { account: A, span: Span { low: 2002, high: 2003 }, is_live: true };
+        assert_eq!(turns.next(at(9), None), Turn::Read(live));
+        turns.failed(live);
+        let other = turns.next(at(9), None);
+        assert_eq!(other, read(B, 2004, 2004, true));
+        done(&mut turns, other);
+        let other = turns.next(at(9), None);
+        assert_eq!(other, read(B, 1492, 2003, false), "it comes behind the others");
+        let Turn::Read(work) = other else { panic!("{other:?}") };
+        turns.failed(work);
+        assert_eq!(turns.next(at(9), None), read(A, 1492, 2003, false));
+        // What is read again of its row forgets neither what is live nor how wide a range is.
+        turns.came(A, 2005, &Numbers::range(2005, 2005), VERSION);
+        turns.found_messages(A, MOST + 1);
+        turns.found(A, Some(Derive::new(VERSION)), 2005, VERSION);
+        assert_eq!(turns.next(at(9), None), read(A, 2005, 2005, true));
     }
 
     #[test]
