@@ -142,10 +142,11 @@ pub struct ContactsHeld {
 }
 
 impl ContactsHeld {
-    /// Whether a contact is not what its rows say, as far as can be told without counting them.
-    fn is_amiss(&self, id: i64) -> bool {
-        let known = self.known.iter().find(|one| one.id == id).map(|one| one.rank);
-        known.is_some_and(|rank| self.newest.get(&id).is_some_and(|newest| *newest != rank))
+    /// Who is not what their rows say, as far as can be told without counting those.
+    fn amiss(&self) -> BTreeSet<i64> {
+        let is_amiss =
+            |one: &&Contact| self.newest.get(&one.id).is_some_and(|newest| *newest != one.rank);
+        self.known.iter().filter(is_amiss).map(|one| one.id).collect()
     }
 }
 
@@ -154,7 +155,7 @@ impl ContactsHeld {
 pub fn meet(mails: &[ContactMail], held: &ContactsHeld) -> Meeting {
     let mut all: BTreeMap<&str, Contact> =
         held.known.iter().map(|one| (one.key.as_str(), one.clone())).collect();
-    let mut meeting = Meeting { next: held.next, ..Meeting::default() };
+    let (amiss, mut meeting) = (held.amiss(), Meeting { next: held.next, ..Meeting::default() });
     for ContactMail { message, rank, people } in mails {
         let before = held.named.get(message).map_or(&[][..], Vec::as_slice);
         let (old, new) = (said(before), said(people));
@@ -168,7 +169,7 @@ pub fn meet(mails: &[ContactMail], held: &ContactsHeld) -> Meeting {
             let newest = held.newest.get(&one.id).copied().unwrap_or(one.rank);
             let is_newest = old.contains_key(key) && *rank >= newest;
             let is_ended = is_unnamed && *rank == one.name_rank;
-            if held.again.contains(message) && (is_newest || is_ended || held.is_amiss(one.id)) {
+            if held.again.contains(message) && (is_newest || is_ended || amiss.contains(&one.id)) {
                 meeting.recount.insert(one.id);
             }
             one.counts(*now, 1);
