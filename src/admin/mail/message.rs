@@ -151,18 +151,17 @@ pub(super) async fn message(
             Err(why) => (Said::nothing(), Some(why)),
         }
     };
-    let mut people: [Vec<PersonView>; 5] = Default::default();
+    let (mut from, mut to, mut cc) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bcc, mut reply_to) = (Vec::new(), Vec::new());
     for (role, person) in said.people {
-        let of = match role {
-            PersonRole::From => 0,
-            PersonRole::To => 1,
-            PersonRole::Cc => 2,
-            PersonRole::Bcc => 3,
-            PersonRole::ReplyTo => 4,
-        };
-        people.get_mut(of).map(|people| people.push(person)).unwrap_or_default();
+        match role {
+            PersonRole::From => from.push(person),
+            PersonRole::To => to.push(person),
+            PersonRole::Cc => cc.push(person),
+            PersonRole::Bcc => bcc.push(person),
+            PersonRole::ReplyTo => reply_to.push(person),
+        }
     }
-    let [from, to, cc, bcc, reply_to] = people;
     let folders: Vec<MessagePlaceView> = places.into_iter().map(MessagePlaceView::from).collect();
     // Flags are in their canonical case.
     let has = |place: &MessagePlaceView, flag: &str| place.flags.iter().any(|name| name == flag);
