@@ -6,6 +6,6 @@ mod reading;
 mod turns;
 
 pub use owed::{Derive, Numbers, RANGES_MOST, Span, VERSION, rank};
-pub use parts::{FoundPart, part, shown_html, shown_text};
+pub use parts::{part, shown_html, shown_text};
 pub use reading::{Attachment, Derived, Octets, Reads};
 pub use turns::{MOST, Turn, Turns, Work};

@@ -2,12 +2,16 @@
 
 use crate::store::derive::stored_derive;
 use crate::store::read::{Reader, failed};
-use crate::store::sql::mail::{FilesOfMail, MessageOfNumber, PeopleOfMail, PlacesOfMail};
+use crate::store::sql::mail::{
+    FileColumns, FilesOfMail, MessageOfNumber, PeopleOfMail, PlacesOfMail,
+};
+use postrider_core::derive::Attachment;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::id::MessageId;
+use postrider_core::mime::Encoding;
 
-pub use crate::store::sql::mail::{MailFile, MailPerson, MailPlace, StoredMail};
+pub use crate::store::sql::mail::{MailPerson, MailPlace, StoredMail};
 
 impl StoredMail {
     /// Whether the process has ended twice while it read it.
@@ -22,6 +26,22 @@ impl StoredMail {
     pub fn body(&self) -> StoredBody {
         let Self { hash, pack, offset, length, .. } = *self;
         StoredBody { hash, pack, offset, length }
+    }
+}
+
+impl From<FileColumns> for Attachment {
+    fn from(row: FileColumns) -> Self {
+        Self {
+            number: row.part,
+            media_type: row.media_type,
+            name: row.name,
+            is_inline: row.inline,
+            content_id: row.content_id,
+            encoding: Encoding::named(&row.encoding),
+            octets: row.offset..row.offset.saturating_add(row.octets),
+            size: row.size,
+            sha256: row.sha256.0,
+        }
     }
 }
 
@@ -58,8 +78,9 @@ impl StoredMails {
     ///
     /// # Errors
     /// Class storage.
-    pub async fn files(&self, message: MessageId) -> Result<Vec<MailFile>, Failure> {
-        self.reader.ask(FilesOfMail { message }).await.map_err(failed)
+    pub async fn files(&self, message: MessageId) -> Result<Vec<Attachment>, Failure> {
+        let rows = self.reader.ask(FilesOfMail { message }).await.map_err(failed)?;
+        Ok(rows.into_iter().map(Attachment::from).collect())
     }
 
     /// Who is named in it, as far as that is derived.

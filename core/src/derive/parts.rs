@@ -1,38 +1,17 @@
 //! Parts of a mail, read when somebody asks for them.
 
-use super::reading::{Octets, hashed, scanned, texts};
-use crate::mime::{Encoding, Part, TEXT_MOST, text};
+use super::reading::{Attachment, Octets, attachment, scanned, texts};
+use crate::mime::{Part, TEXT_MOST, text};
 use std::ops::Range;
-
-/// A part, and where it lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundPart {
-    /// Its type.
-    pub media_type: String,
-    /// Its name.
-    pub name: Option<String>,
-    /// How it is encoded.
-    pub encoding: Encoding,
-    /// Where it lies in the mail, as it is encoded.
-    pub octets: Range<u64>,
-    /// Its length, decoded.
-    pub size: u64,
-    /// Its SHA-256, decoded.
-    pub sha256: [u8; 32],
-}
 
 /// The part of a number, as IMAP counts them (RFC 9051, 6.4.5.1).
 ///
 /// # Errors
 /// Its octets cannot be read.
-pub fn part<O: Octets>(mail: &mut O, number: &str) -> Result<Option<FoundPart>, O::Error> {
+pub fn part<O: Octets>(mail: &mut O, number: &str) -> Result<Option<Attachment>, O::Error> {
     let (structure, _) = scanned(mail)?;
-    let found = structure.numbered(number).and_then(|n| structure.parts.get(n));
-    let Some(part) = found else { return Ok(None) };
-    let (size, sha256) = hashed(mail, part)?;
-    let (head, octets) = (part.head.clone(), part.body.clone());
-    let (media_type, name, encoding) = (head.media_type, head.name, head.encoding);
-    Ok(Some(FoundPart { media_type, name, encoding, octets, size, sha256 }))
+    let Some(n) = structure.numbered(number) else { return Ok(None) };
+    structure.parts.get(n).map(|part| attachment(mail, &structure, n, part)).transpose()
 }
 
 /// The text that is shown, as text: the first octets of it, where it is long.

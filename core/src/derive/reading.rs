@@ -134,28 +134,35 @@ fn attachments<O: Octets>(
     mail: &mut O,
     structure: &Structure,
 ) -> Result<Vec<Attachment>, O::Error> {
-    let one = |(n, part): (usize, &Part)| {
-        let (size, sha256) = hashed(mail, part)?;
-        let head = part.head.clone();
-        // What the text calls by an id is shown in it, unless it is said to be a file.
-        let is_called = head.disposition == Disposition::Untold && head.content_id.is_some();
-        Ok(Attachment {
-            number: structure.number(n).unwrap_or_default(),
-            media_type: head.media_type,
-            name: head.name,
-            is_inline: is_called || head.disposition == Disposition::Inline,
-            content_id: head.content_id,
-            encoding: head.encoding,
-            octets: part.body.clone(),
-            size,
-            sha256,
-        })
-    };
-    structure.attachments().map(one).collect()
+    structure.attachments().map(|(n, part)| attachment(mail, structure, n, part)).collect()
+}
+
+/// A part as a file.
+pub(super) fn attachment<O: Octets>(
+    mail: &mut O,
+    structure: &Structure,
+    n: usize,
+    part: &Part,
+) -> Result<Attachment, O::Error> {
+    let (size, sha256) = hashed(mail, part)?;
+    let head = part.head.clone();
+    // What the text calls by an id is shown in it, unless it is said to be a file.
+    let is_called = head.disposition == Disposition::Untold && head.content_id.is_some();
+    Ok(Attachment {
+        number: structure.number(n).unwrap_or_default(),
+        media_type: head.media_type,
+        name: head.name,
+        is_inline: is_called || head.disposition == Disposition::Inline,
+        content_id: head.content_id,
+        encoding: head.encoding,
+        octets: part.body.clone(),
+        size,
+        sha256,
+    })
 }
 
 /// A part's length and SHA-256, decoded.
-pub(super) fn hashed<O: Octets>(mail: &mut O, part: &Part) -> Result<(u64, [u8; 32]), O::Error> {
+fn hashed<O: Octets>(mail: &mut O, part: &Part) -> Result<(u64, [u8; 32]), O::Error> {
     let (mut decoder, mut hash) = (Decoder::of(part.head.encoding), Sha256::new());
     let (mut size, mut out) = (0, Vec::new());
     mail.read(part.body.clone(), &mut |octets| {

@@ -4,21 +4,20 @@ use crate::admin::Shared;
 use crate::admin::mail::range::{Wanted, wanted};
 use crate::admin::mail::stream::{Sent, body};
 use crate::admin::problem::{Problem, ProblemOf};
-use crate::derive::read::read_now;
+use crate::derive::read::{Stored, Unread, read_now};
 use crate::store::Reader;
-use crate::store::mail::{MailFile, StoredMail, StoredMails};
+use crate::store::mail::{StoredMail, StoredMails};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
-use postrider_core::derive::{self, FoundPart, Octets};
+use postrider_core::derive::{self, Attachment, Octets};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::MessageId;
 use postrider_core::mime::{Encoding, HEADER_LIMIT};
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -82,6 +81,13 @@ pub(super) fn not_left_out(id: MessageId, mail: &StoredMail) -> Result<(), Strin
     Ok(())
 }
 
+/// As much of a mail as its header may be long.
+pub(super) fn beginning<O: Octets>(mail: &mut O) -> Result<Vec<u8>, O::Error> {
+    let (mut octets, end) = (Vec::new(), mail.length().min(HEADER_LIMIT as u64));
+    mail.read(0..end, &mut |piece| octets.extend_from_slice(piece))?;
+    Ok(octets)
+}
+
 /// What a request says of the octets that it wants.
 pub(super) struct Asked(HeaderMap);
 
@@ -114,7 +120,7 @@ fn attachment(name: &str) -> String {
         if octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~') {
             told.push(char::from(octet));
         } else {
-            let _ = write!(told, "%{octet:02X}");
+            told.push_str(&format!("%{octet:02X}"));
         }
     }
     told
@@ -227,8 +233,8 @@ pub(super) async fn part(
 ) -> Result<Response, Problem> {
     let (id, mail) = stored(&shared, &id).await?;
     let files = shared.mail.rows().files(id).await?;
-    let found = match files.into_iter().find(|file| file.part == number) {
-        Some(file) if mail.version == Some(derive::VERSION) => Some(found(file)),
+    let found = match files.into_iter().find(|file| file.number == number) {
+        Some(file) if mail.version == Some(derive::VERSION) => Some(file),
         // What is no file, or is not derived yet, is looked for.
         _ => {
             not_left_out(id, &mail).map_err(|why| damaged(&why))?;
@@ -242,22 +248,11 @@ pub(super) async fn part(
         }
     };
     let found = found.ok_or_else(|| Problem::missing("part"))?;
-    let FoundPart { media_type, name, encoding, octets, size: length, sha256 } = found;
+    let Attachment { media_type, name, encoding, octets, size: length, sha256, .. } = found;
     let sent = Sent { body: mail.body(), octets, encoding, wanted: 0..length, hash: None };
     let name = name.unwrap_or_else(|| format!("part-{}-{number}", id.0));
     let hash = BodyHash(sha256);
     handed_out(&shared, &asked.0, File { media_type, name, length, hash, sent }).await
-}
-
-fn found(file: MailFile) -> FoundPart {
-    FoundPart {
-        media_type: file.media_type,
-        name: file.name,
-        encoding: Encoding::named(&file.encoding),
-        octets: file.offset..file.offset.saturating_add(file.octets),
-        size: file.size,
-        sha256: file.sha256.0,
-    }
 }
 
 /// Its header, as it is, to 256 KiB.
@@ -270,15 +265,13 @@ pub(super) async fn headers(
     let (id, mail) = stored(&shared, &id).await?;
     let _turn = shared.mail.turn().await?;
     let read = read_now(shared.mail.bodies(), mail.body(), |mail| {
-        let (mut octets, end) = (Vec::new(), mail.length().min(HEADER_LIMIT as u64));
-        mail.read(0..end, &mut |piece| octets.extend_from_slice(piece))?;
-        let blank = |at: &usize| {
-            let rest = octets.get(*at..).unwrap_or_default();
-            rest.starts_with(b"\n\r\n") || rest.starts_with(b"\n\n")
+        let mut octets = beginning(mail)?;
+        let is_blank = |rest: &[u8]| rest.starts_with(b"\r\n") || rest.starts_with(b"\n");
+        let is_end = |at: &usize| {
+            let begins = at.checked_sub(1).is_none_or(|before| octets.get(before) == Some(&b'\n'));
+            begins && octets.get(*at..).is_some_and(is_blank)
         };
-        let is_none = octets.starts_with(b"\n") || octets.starts_with(b"\r\n");
-        let end = (0..octets.len()).find(blank).map_or(octets.len(), |at| at + 1);
-        let end = if is_none { 0 } else { end };
+        let end = (0..octets.len()).find(is_end).unwrap_or(octets.len());
         octets.truncate(end);
         Ok(octets)
     });
@@ -295,13 +288,10 @@ pub(super) async fn text(
     State(shared): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let (id, mail) = stored(&shared, &id).await?;
-    not_left_out(id, &mail).map_err(|why| damaged(&why))?;
-    let _turn = shared.mail.turn().await?;
-    let read = read_now(shared.mail.bodies(), mail.body(), |mail| derive::shown_text(mail));
-    let text = read.await.map_err(|why| damaged(&why))?;
+    let read = shown(&shared, &id, |mail| derive::shown_text(mail).map(Some)).await?;
+    let text = read.unwrap_or_default();
     let mut response = Body::from(text).into_response();
-    as_file(&mut response, "text/plain; charset=utf-8", &format!("message-{}.txt", id.0));
+    as_file(&mut response, "text/plain; charset=utf-8", &format!("message-{id}.txt"));
     Ok(response)
 }
 
@@ -312,13 +302,22 @@ pub(super) async fn html(
     State(shared): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let (id, mail) = stored(&shared, &id).await?;
+    let read = shown(&shared, &id, |mail| derive::shown_html(mail)).await?;
+    let html = read.ok_or_else(|| Problem::missing("HTML in this message"))?;
+    let mut response = Body::from(html).into_response();
+    as_file(&mut response, "text/html; charset=utf-8", &format!("message-{id}.html"));
+    Ok(response)
+}
+
+/// What is shown of a message, read from its bytes.
+async fn shown(
+    shared: &Shared,
+    id: &str,
+    read: fn(&mut Stored<'_>) -> Result<Option<String>, Unread>,
+) -> Result<Option<String>, Problem> {
+    let (id, mail) = stored(shared, id).await?;
     not_left_out(id, &mail).map_err(|why| damaged(&why))?;
     let _turn = shared.mail.turn().await?;
-    let read = read_now(shared.mail.bodies(), mail.body(), |mail| derive::shown_html(mail));
-    let html = read.await.map_err(|why| damaged(&why))?;
-    let html = html.ok_or_else(|| Problem::missing("HTML in this message"))?;
-    let mut response = Body::from(html).into_response();
-    as_file(&mut response, "text/html; charset=utf-8", &format!("message-{}.html", id.0));
-    Ok(response)
+    let read = read_now(shared.mail.bodies(), mail.body(), read).await;
+    read.map_err(|why| damaged(&why))
 }

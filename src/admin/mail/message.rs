@@ -1,19 +1,19 @@
 //! One message: what its server said of it, where it lies, and what its bytes say.
 
 use crate::admin::Shared;
-use crate::admin::mail::bytes::{not_left_out, stored};
+use crate::admin::mail::bytes::{beginning, not_left_out, stored};
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::derive::read::read_now;
 use crate::instant::instant;
-use crate::store::mail::{MailFile, MailPerson, MailPlace, StoredMail};
+use crate::store::mail::{MailPerson, MailPlace, StoredMail};
 use axum::Json;
 use axum::extract::{Path, State};
 use postrider_core::contact::{MessageContact, is_outgoing};
-use postrider_core::derive::{Derived, Octets, Reads, VERSION};
+use postrider_core::derive::{Attachment, Derived, Reads, VERSION};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::MessageId;
-use postrider_core::mime::{HEADER_LIMIT, Header, Parse, PersonRole};
+use postrider_core::mime::{Header, Parse, Person, PersonRole};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
@@ -213,11 +213,8 @@ async fn read_whole(
 /// Its header, or why its bytes cannot be read.
 async fn header(shared: &Shared, mail: &StoredMail) -> Result<Result<Header, String>, Problem> {
     let _turn = shared.mail.turn().await?;
-    let read = read_now(shared.mail.bodies(), mail.body(), |mail| {
-        let (mut octets, end) = (Vec::new(), mail.length().min(HEADER_LIMIT as u64));
-        mail.read(0..end, &mut |piece| octets.extend_from_slice(piece))?;
-        Ok(Header::read(&octets))
-    });
+    let read =
+        read_now(shared.mail.bodies(), mail.body(), |mail| Ok(Header::read(&beginning(mail)?)));
     Ok(read.await)
 }
 
@@ -230,16 +227,16 @@ impl From<MailPlace> for MessagePlaceView {
     }
 }
 
-impl From<MailFile> for AttachmentView {
-    fn from(file: MailFile) -> Self {
+impl From<Attachment> for AttachmentView {
+    fn from(file: Attachment) -> Self {
         Self {
-            part: file.part,
+            part: file.number,
             content_type: file.media_type,
             filename: file.name,
-            inline: file.inline,
+            inline: file.is_inline,
             content_id: file.content_id,
             size: file.size,
-            sha256: file.sha256.to_string(),
+            sha256: BodyHash(file.sha256).to_string(),
         }
     }
 }
@@ -260,7 +257,7 @@ impl Said {
     fn of_rows(
         mail: &StoredMail,
         people: Vec<MailPerson>,
-        files: Vec<MailFile>,
+        files: Vec<Attachment>,
         in_reply_to: Vec<String>,
     ) -> Self {
         let person = |row: MailPerson| {
@@ -283,23 +280,12 @@ impl Said {
         let own: BTreeSet<String> = own.unwrap_or_default();
         let header = read.header;
         let outgoing = is_outgoing(&own, &MessageContact::all_of(&header.people));
-        let person = |one: postrider_core::mime::Person| {
-            (one.role, PersonView { name: one.name, email: one.address })
-        };
-        let file = |file: postrider_core::derive::Attachment| AttachmentView {
-            part: file.number,
-            content_type: file.media_type,
-            filename: file.name,
-            inline: file.is_inline,
-            content_id: file.content_id,
-            size: file.size,
-            sha256: BodyHash(file.sha256).to_string(),
-        };
+        let person = |one: Person| (one.role, PersonView { name: one.name, email: one.address });
         Self {
             people: header.people.into_iter().map(person).collect(),
             more_people: header.more_people as u64,
             snippet: read.snippet,
-            attachments: read.attachments.into_iter().map(file).collect(),
+            attachments: read.attachments.into_iter().map(AttachmentView::from).collect(),
             in_reply_to: header.in_reply_to,
             list_id: header.list_id,
             outgoing,

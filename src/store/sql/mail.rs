@@ -67,27 +67,17 @@ rows! {
     }
 
     /// A file of a message.
-    pub struct MailFile {
-        /// The part's number.
-        pub part: String,
-        /// Its type.
-        pub media_type: String,
-        /// Its name.
-        pub name: Option<String>,
-        /// It is shown in the text.
-        pub inline: bool,
-        /// What the text calls it.
-        pub content_id: Option<String>,
-        /// Its length, decoded.
-        pub size: u64,
-        /// Its SHA-256, decoded.
-        pub sha256: BodyHash,
-        /// How it is encoded.
-        pub encoding: String,
-        /// Where it lies in the body, as it is encoded.
-        pub offset: u64,
-        /// How long it is there.
-        pub octets: u64,
+    pub(in crate::store) struct FileColumns {
+        pub(in crate::store) part: String,
+        pub(in crate::store) media_type: String,
+        pub(in crate::store) name: Option<String>,
+        pub(in crate::store) inline: bool,
+        pub(in crate::store) content_id: Option<String>,
+        pub(in crate::store) size: u64,
+        pub(in crate::store) sha256: BodyHash,
+        pub(in crate::store) encoding: String,
+        pub(in crate::store) offset: u64,
+        pub(in crate::store) octets: u64,
     }
 
     /// Somebody in a message.
@@ -108,6 +98,6 @@ queries! {
     MailText, mail:
     MessageOfNumber { message: MessageId } -> StoredMail;
     PlacesOfMail { message: MessageId } -> MailPlace;
-    FilesOfMail { message: MessageId } -> MailFile;
+    FilesOfMail { message: MessageId } -> FileColumns;
     PeopleOfMail { message: MessageId } -> MailPerson;
 }
