@@ -63,7 +63,7 @@ pub(super) async fn keep_people(
         let rows: Vec<_> = met.contacts.iter().map(row).collect();
         db.put(PutContacts { account, rows: Document::of(&rows)? }).await?;
     }
-    if is_again {
+    if is_again && !met.mails.is_empty() {
         db.put(DropNamed { mails: Document::of(&met.mails)? }).await?;
     }
     if !met.rows.is_empty() {

@@ -128,6 +128,9 @@ pub(super) async fn tell_threads(
     let there = db.ask(MessagesThere { account, messages: Document::of(&messages)? }).await?;
     let untold = there.into_iter().filter(|row| row.thread.is_none());
     let untold: derive::Numbers = untold.map(|row| row.id.0).collect();
+    if untold.is_empty() {
+        return Ok(());
+    }
     let rows: Vec<_> = told.iter().filter(|(message, _)| untold.contains(message.0)).collect();
     db.put(TellThreads { rows: Document::of(&rows)? }).await?;
     let row = db.ask_one(DeriveState { account }).await?;

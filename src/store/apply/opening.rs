@@ -65,7 +65,6 @@ pub(in crate::store) async fn open_account(
         return Ok(Err(failure));
     }
     let is_known = || found.as_ref().is_some_and(|found| found.is_as_known);
-    let own = Document::of(&open.addresses)?;
     // Which mail it has sent is derived.
     let had = found.as_ref().map(|found| found.addresses.clone());
     let mut puts_back = false;
@@ -81,7 +80,7 @@ pub(in crate::store) async fn open_account(
             starting: Standing::Starting,
             removed: Standing::Removed,
             owner: open.owner.clone(),
-            addresses: own.clone(),
+            addresses: Document::of(&open.addresses)?,
         };
         db.put(handed_out).await?;
         found = self::found(db, open).await?;
