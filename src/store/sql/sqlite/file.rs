@@ -141,9 +141,13 @@ impl SqliteFile {
         writer: &DatabaseConnection,
         pending: &[String],
     ) -> Result<(), DbErr> {
+        let steps = match pending {
+            [first, .., last] => format!("{first}-to-{last}"),
+            few => few.concat(),
+        };
         let name = |n: u32| match n {
-            0 => format!("before-{}.db", pending.join("-")),
-            n => format!("before-{}.{n}.db", pending.join("-")),
+            0 => format!("before-{steps}.db"),
+            n => format!("before-{steps}.{n}.db"),
         };
         let copies = (0..100).map(|n| self.path.with_extension(name(n)));
         match copies.into_iter().find(|copy| !copy.exists()) {
