@@ -8,8 +8,8 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
             "SELECT derive, (feed IS NOT NULL OR identity_kind <> 'hash') AS tells_threads, addresses FROM account WHERE id = $1"
         }
         DeriveText::MessagesThere => {
-            "SELECT m.id, m.thread, d.message IS NOT NULL OR EXISTS (SELECT 1 FROM message_contact c \
-             WHERE c.message = m.id) AS was_derived FROM jsonb_array_elements_text($2::jsonb) j (value) CROSS JOIN LATERAL (SELECT * FROM message WHERE id \
+            "SELECT m.id, m.thread, d.message IS NOT NULL OR (SELECT TRUE FROM message_contact c WHERE \
+             c.message = m.id LIMIT 1) IS NOT NULL AS was_derived FROM jsonb_array_elements_text($2::jsonb) j (value) CROSS JOIN LATERAL (SELECT * FROM message WHERE id \
              = j.value::bigint OFFSET 0) m LEFT JOIN LATERAL (SELECT message FROM derived WHERE message = m.id OFFSET 0) d ON TRUE WHERE \
              m.account = $1"
         }
