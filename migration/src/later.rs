@@ -49,6 +49,24 @@ pub const LATER: &[Later] = &[
         down: "DROP TABLE message_contact; DROP TABLE contact; ALTER TABLE derived DROP COLUMN more_people; \
            ALTER TABLE derived DROP COLUMN outgoing; ALTER TABLE account DROP COLUMN addresses;",
     },
+    Later {
+        name: "m0016_lists",
+        // Here a row has no number of its own that ends an index.
+        up: "CREATE INDEX derived_account ON derived (account, rank, message); \
+         DROP INDEX derived_thread; CREATE INDEX derived_thread ON derived (thread, rank, message); \
+         DROP INDEX message_contact_contact; \
+         CREATE INDEX message_contact_contact ON message_contact (contact, rank, message); \
+         CREATE INDEX thread_account ON thread (account, rank, id); \
+         CREATE INDEX contact_account ON contact (account, rank, id); \
+         CREATE INDEX location_dates ON location (folder, COALESCE(internal_date, 0), uid) WHERE ended_at IS NULL; \
+         CREATE INDEX location_unseen ON location (folder, COALESCE(internal_date, 0), uid) \
+         WHERE ended_at IS NULL AND strpos(' ' || flags || ' ', ' \\Seen ') = 0; \
+         CREATE INDEX event_message ON event (message, seq) WHERE message IS NOT NULL;",
+        down: "DROP INDEX event_message; DROP INDEX location_unseen; DROP INDEX location_dates; DROP INDEX contact_account; \
+           DROP INDEX thread_account; DROP INDEX derived_account; \
+           DROP INDEX derived_thread; CREATE INDEX derived_thread ON derived (thread, rank); \
+           DROP INDEX message_contact_contact; CREATE INDEX message_contact_contact ON message_contact (contact, rank);",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

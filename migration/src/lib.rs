@@ -24,6 +24,7 @@ mod m0012_bodies;
 mod m0013_refused;
 mod m0014_derived;
 mod m0015_contacts;
+mod m0016_lists;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_refused::Migration),
             Box::new(m0014_derived::Migration),
             Box::new(m0015_contacts::Migration),
+            Box::new(m0016_lists::Migration),
         ]
     }
 }

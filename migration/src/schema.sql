@@ -131,3 +131,11 @@ CREATE TABLE message_contact (message BIGINT NOT NULL, role TEXT NOT NULL, posit
     contact BIGINT NOT NULL, rank BIGINT NOT NULL, address TEXT, name TEXT,
     PRIMARY KEY (message, role, position)) WITHOUT ROWID;
 CREATE INDEX message_contact_contact ON message_contact (contact, rank);
+
+CREATE INDEX derived_account ON derived (account, rank);
+CREATE INDEX thread_account ON thread (account, rank);
+CREATE INDEX contact_account ON contact (account, rank);
+CREATE INDEX location_dates ON location (folder, COALESCE(internal_date, 0), uid) WHERE ended_at IS NULL;
+CREATE INDEX location_unseen ON location (folder, COALESCE(internal_date, 0),
+    uid) WHERE ended_at IS NULL AND instr(' ' || flags || ' ', ' \Seen ') = 0;
+CREATE INDEX event_message ON event (message, seq) WHERE message IS NOT NULL;
