@@ -17,6 +17,7 @@ pub mod endpoint;
 pub mod failure;
 pub mod haste;
 pub mod invariant;
+pub mod list;
 pub mod mail;
 pub mod mime;
 pub mod oauth;

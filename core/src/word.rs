@@ -119,8 +119,9 @@ fn each_word(text: &str, put: &mut impl FnMut(&str) -> bool) {
     }
 }
 
-/// In one form.
-fn folded(text: &str) -> String {
+/// A text in one form: however it was written, it is found.
+#[must_use]
+pub fn folded(text: &str) -> String {
     let plain = text.nfkd().filter(|c| !is_accent(*c));
     let lower = plain.flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c });
     lower.nfc().collect()
