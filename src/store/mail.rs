@@ -1,31 +1,39 @@
-//! What is read of one message for who reads mail: short queries, bounded answers.
+//! What is read of messages for who reads mail: short queries, bounded answers.
 
 use crate::store::derive::stored_derive;
+use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
 use crate::store::sql::mail::{
-    FileColumns, FilesOfMail, MessageOfNumber, PeopleOfMail, PlacesOfMail,
+    FileColumns, FilesOfMails, HistoryOfMail, ListedMails, MessageOfNumber, PeopleOfMails,
+    PlacesOfMails,
 };
+use crate::store::sql::query::Document;
+use crate::store::sql::shown::StoredEvent;
 use postrider_core::derive::Attachment;
 use postrider_core::failure::Failure;
+use postrider_core::list::{Facts, Filter, Lying, Met, Position, Source};
 use postrider_core::mail::body::StoredBody;
+use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::MessageId;
-use postrider_core::mime::Encoding;
+use postrider_core::mime::{Encoding, PersonRole};
+use postrider_core::time::Micros;
+use std::collections::BTreeMap;
 
-pub use crate::store::sql::mail::{MailPerson, MailPlace, StoredMail};
+pub use crate::store::sql::mail::{ListedMail, MailPerson, MailPlace, StoredMail};
 
 impl StoredMail {
     /// Whether the process has ended twice while it read it.
     #[must_use]
-    pub fn is_left_out(&self, message: MessageId) -> bool {
+    pub fn is_left_out(&self) -> bool {
         let derive = stored_derive(self.derive.clone());
-        derive.is_some_and(|derive| derive.left_out().contains(message.0))
+        derive.is_some_and(|derive| derive.left_out().contains(self.mail.message.0))
     }
 
     /// Its bytes, and where they lie.
     #[must_use]
     pub fn body(&self) -> StoredBody {
-        let Self { hash, pack, offset, length, .. } = *self;
-        StoredBody { hash, pack, offset, length }
+        let Self { pack, offset, length, .. } = *self;
+        StoredBody { hash: self.mail.hash, pack, offset, length }
     }
 }
 
@@ -43,6 +51,72 @@ impl From<FileColumns> for Attachment {
             sha256: row.sha256.0,
         }
     }
+}
+
+/// A message of a list, with what is around it.
+#[derive(Debug)]
+pub struct ListedMessage {
+    /// The message.
+    pub mail: ListedMail,
+    /// Where it lies.
+    pub places: Vec<MailPlace>,
+    /// Who is named in it.
+    pub people: Vec<MailPerson>,
+    /// The files in it.
+    pub files: Vec<Attachment>,
+}
+
+/// A message, as far as a filter asks.
+#[derive(Debug)]
+pub(super) struct KnownMail {
+    mail: ListedMail,
+    places: Vec<Lying>,
+    people: Vec<Met>,
+}
+
+impl KnownMail {
+    /// Whether it is in a list, if it was found there.
+    pub(super) fn is_in(&self, filter: &Filter, found: Position) -> bool {
+        let Self { mail, places, people } = self;
+        let received_at = match filter.source() {
+            Source::Folders | Source::Unseen => Micros(found.at),
+            Source::Accounts | Source::Threads | Source::Contacts => mail.received_at,
+        };
+        let facts = Facts {
+            is_deleted: mail.deleted_at.is_some(),
+            thread: mail.thread,
+            received_at,
+            size: mail.size,
+            attachments: mail.attachments.unwrap_or(0),
+            subject: mail.subject.as_deref(),
+            message_id: mail.message_id.as_deref(),
+            places,
+            people,
+        };
+        filter.has(found, &facts)
+    }
+}
+
+fn lying(place: &MailPlace) -> Lying {
+    let uid = i64::try_from(place.uid).unwrap_or(i64::MAX);
+    let flags = Flags::from_columns(&place.flags, &place.keywords);
+    Lying { folder: place.folder, at: place.at, uid, flags }
+}
+
+fn met(person: MailPerson) -> Option<Met> {
+    let role = PersonRole::of(&person.role)?;
+    Some(Met { role, contact: person.contact, key: person.key })
+}
+
+/// Rows by their message.
+fn by_message<T>(rows: impl IntoIterator<Item = (MessageId, T)>) -> RowsOf<T> {
+    let mut of: RowsOf<T> = BTreeMap::new();
+    rows.into_iter().for_each(|(message, row)| of.entry(message).or_default().push(row));
+    of
+}
+
+fn numbers(messages: &[MessageId]) -> Result<Document, Trouble> {
+    Document::of(&messages.iter().map(|message| message.0).collect::<Vec<_>>())
 }
 
 /// Reads what is known of messages.
@@ -66,12 +140,67 @@ impl StoredMails {
         self.reader.ask_one(MessageOfNumber { message }).await.map_err(failed)
     }
 
-    /// Where it lies.
+    /// A message with what is around it, as far as that is derived.
     ///
     /// # Errors
     /// Class storage.
-    pub async fn places(&self, message: MessageId) -> Result<Vec<MailPlace>, Failure> {
-        self.reader.ask(PlacesOfMail { message }).await.map_err(failed)
+    pub async fn around(&self, mail: ListedMail) -> Result<ListedMessage, Failure> {
+        let mut around = self.around_all(&[mail.message]).await.map_err(failed)?;
+        Ok(around.of(mail))
+    }
+
+    /// What is told of it, behind a number, so many.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn history(
+        &self,
+        message: MessageId,
+        after: i64,
+        most: u32,
+    ) -> Result<Vec<StoredEvent>, Failure> {
+        self.reader.ask(HistoryOfMail { message, after, most }).await.map_err(failed)
+    }
+
+    /// Messages with what is around them. Those that are gone meanwhile are missing.
+    pub(super) async fn whole(
+        &self,
+        messages: &[MessageId],
+    ) -> Result<BTreeMap<MessageId, ListedMessage>, Trouble> {
+        if messages.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mails = self.reader.ask(ListedMails { mails: numbers(messages)? }).await?;
+        let mut around = self.around_all(messages).await?;
+        Ok(mails.into_iter().map(|mail| (mail.message, around.of(mail))).collect())
+    }
+
+    /// Messages, as far as a filter asks.
+    pub(super) async fn known(
+        &self,
+        messages: &[MessageId],
+        filter: &Filter,
+    ) -> Result<BTreeMap<MessageId, KnownMail>, Trouble> {
+        if messages.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mails = self.reader.ask(ListedMails { mails: numbers(messages)? }).await?;
+        let mut places = match filter.needs_places() {
+            true => self.places(messages).await?,
+            false => BTreeMap::new(),
+        };
+        let mut people = match filter.needs_people() {
+            true => self.people(messages).await?,
+            false => BTreeMap::new(),
+        };
+        let known = |mail: ListedMail| {
+            let places = places.remove(&mail.message).unwrap_or_default();
+            let people = people.remove(&mail.message).unwrap_or_default();
+            let places = places.iter().map(lying).collect();
+            let people = people.into_iter().filter_map(met).collect();
+            (mail.message, KnownMail { mail, places, people })
+        };
+        Ok(mails.into_iter().map(known).collect())
     }
 
     /// Its files, as far as they are derived.
@@ -79,15 +208,48 @@ impl StoredMails {
     /// # Errors
     /// Class storage.
     pub async fn files(&self, message: MessageId) -> Result<Vec<Attachment>, Failure> {
-        let rows = self.reader.ask(FilesOfMail { message }).await.map_err(failed)?;
-        Ok(rows.into_iter().map(Attachment::from).collect())
+        let mut files = self.files_of(&[message]).await.map_err(failed)?;
+        Ok(files.remove(&message).unwrap_or_default())
     }
 
-    /// Who is named in it, as far as that is derived.
-    ///
-    /// # Errors
-    /// Class storage.
-    pub async fn people(&self, message: MessageId) -> Result<Vec<MailPerson>, Failure> {
-        self.reader.ask(PeopleOfMail { message }).await.map_err(failed)
+    async fn files_of(&self, messages: &[MessageId]) -> Result<RowsOf<Attachment>, Trouble> {
+        let rows = self.reader.ask(FilesOfMails { mails: numbers(messages)? }).await?;
+        Ok(by_message(rows.into_iter().map(|row| (row.message, Attachment::from(row)))))
+    }
+
+    async fn around_all(&self, messages: &[MessageId]) -> Result<Around, Trouble> {
+        let (places, people) = (self.places(messages).await?, self.people(messages).await?);
+        Ok(Around { places, people, files: self.files_of(messages).await? })
+    }
+
+    async fn places(&self, messages: &[MessageId]) -> Result<RowsOf<MailPlace>, Trouble> {
+        let rows = self.reader.ask(PlacesOfMails { mails: numbers(messages)? }).await?;
+        Ok(by_message(rows.into_iter().map(|row| (row.message, row))))
+    }
+
+    async fn people(&self, messages: &[MessageId]) -> Result<RowsOf<MailPerson>, Trouble> {
+        let rows = self.reader.ask(PeopleOfMails { mails: numbers(messages)? }).await?;
+        Ok(by_message(rows.into_iter().map(|row| (row.message, row))))
+    }
+}
+
+type RowsOf<T> = BTreeMap<MessageId, Vec<T>>;
+
+/// What is around messages.
+struct Around {
+    places: RowsOf<MailPlace>,
+    people: RowsOf<MailPerson>,
+    files: RowsOf<Attachment>,
+}
+
+impl Around {
+    fn of(&mut self, mail: ListedMail) -> ListedMessage {
+        let of = mail.message;
+        ListedMessage {
+            mail,
+            places: self.places.remove(&of).unwrap_or_default(),
+            people: self.people.remove(&of).unwrap_or_default(),
+            files: self.files.remove(&of).unwrap_or_default(),
+        }
     }
 }

@@ -11,6 +11,7 @@ pub(super) mod derive;
 pub(super) mod feeds;
 pub(super) mod held;
 pub(super) mod inserts;
+pub(super) mod list;
 pub(super) mod mail;
 mod numbers;
 pub(super) mod opening;

@@ -1,13 +1,16 @@
-//! One message, for who reads mail.
+//! Messages, for who reads mail.
 
-use crate::store::sql::query::{queries, rows};
+use crate::store::sql::query::{Document, queries, rows};
+use crate::store::sql::shown::StoredEvent;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{FolderId, MessageId};
 use postrider_core::time::Micros;
 
 rows! {
     /// A message, and what is derived of it so far.
-    pub struct StoredMail {
+    pub struct ListedMail {
+        /// The message.
+        pub message: MessageId,
         /// Its account's id in the config.
         pub account: String,
         /// Its thread, under the number that it has now.
@@ -32,6 +35,16 @@ rows! {
         pub list_id: Option<String>,
         /// How many people it names beyond those that are kept.
         pub more_people: Option<u64>,
+        /// Files in it.
+        pub attachments: Option<u64>,
+        /// Its bytes.
+        pub hash: BodyHash,
+    }
+
+    /// A message, what is derived of it, and where its bytes are.
+    pub struct StoredMail {
+        /// The message.
+        pub mail: ListedMail,
         /// How it could be read.
         pub parse: Option<String>,
         /// Of the code that read it.
@@ -40,9 +53,7 @@ rows! {
         pub derive: Option<String>,
         /// Its account's own addresses, as they are compared: JSON.
         pub addresses: Option<String>,
-        /// Its bytes.
-        pub hash: BodyHash,
-        /// Where they lie.
+        /// Where its bytes lie.
         pub pack: i64,
         /// Where in it.
         pub offset: u64,
@@ -52,6 +63,8 @@ rows! {
 
     /// Where a message lies.
     pub struct MailPlace {
+        /// The message.
+        pub message: MessageId,
         /// The folder.
         pub folder: FolderId,
         /// Its name for people.
@@ -60,6 +73,8 @@ rows! {
         pub role: Option<String>,
         /// The message's UID there.
         pub uid: u64,
+        /// Its date there, where it has one.
+        pub at: i64,
         /// Its flags.
         pub flags: String,
         /// Its keywords.
@@ -68,6 +83,7 @@ rows! {
 
     /// A file of a message.
     pub(in crate::store) struct FileColumns {
+        pub(in crate::store) message: MessageId,
         pub(in crate::store) part: String,
         pub(in crate::store) media_type: String,
         pub(in crate::store) name: Option<String>,
@@ -82,6 +98,8 @@ rows! {
 
     /// Somebody in a message.
     pub struct MailPerson {
+        /// The message.
+        pub message: MessageId,
         /// As what.
         pub role: String,
         /// The address as the mail writes it.
@@ -90,14 +108,21 @@ rows! {
         pub name: Option<String>,
         /// Where among those of this role.
         pub position: u64,
+        /// Who it is.
+        pub contact: i64,
+        /// The address as it is compared.
+        pub key: String,
     }
 }
 
 queries! {
-    /// A text about one message.
+    /// A text about messages.
     MailText, mail:
     MessageOfNumber { message: MessageId } -> StoredMail;
-    PlacesOfMail { message: MessageId } -> MailPlace;
-    FilesOfMail { message: MessageId } -> FileColumns;
-    PeopleOfMail { message: MessageId } -> MailPerson;
+    ListedMails { mails: Document } -> ListedMail;
+    PlacesOfMails { mails: Document } -> MailPlace;
+    FilesOfMails { mails: Document } -> FileColumns;
+    PeopleOfMails { mails: Document } -> MailPerson;
+    /// Behind this number, so many.
+    HistoryOfMail { message: MessageId, after: i64, most: u32 } -> StoredEvent;
 }

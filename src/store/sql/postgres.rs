@@ -67,6 +67,7 @@ pub(super) mod feeds;
 mod given;
 pub(super) mod held;
 pub(super) mod inserts;
+pub(super) mod list;
 mod lock;
 mod login;
 pub(super) mod mail;

@@ -54,6 +54,7 @@ pub(in crate::store) mod fold;
 pub(in crate::store) mod gathered;
 pub(super) mod held;
 pub(super) mod inserts;
+pub(super) mod list;
 pub(super) mod mail;
 pub(super) mod opening;
 pub(super) mod quiet;

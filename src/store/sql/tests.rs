@@ -7,6 +7,8 @@ use super::counts::CountText;
 use super::feeds::FeedText;
 use super::held::HeldText;
 use super::inserts::Message;
+use super::list::ListText;
+use super::mail::MailText;
 use super::points::PointText;
 use super::query::{Dialect, Named, Shape};
 use super::reading::ReadText;
@@ -38,6 +40,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         setting::shapes(),
         shown::shapes(),
         contacts::shapes(),
+        list::shapes(),
         mail::shapes(),
         threads::shapes(),
     ]
@@ -116,10 +119,42 @@ async fn folders_that_are_left_out_are_found_by_their_account() {
     assert!(plan.first().is_some_and(by_account), "{plan:?}");
 }
 
+/// Each list, and the index that it is read by.
+pub(super) const READ_BY: [(ListText, &str); 7] = [
+    (ListText::NewestOfAccounts, "derived_account"),
+    (ListText::NewestOfThreads, "derived_thread"),
+    (ListText::NewestOfContacts, "message_contact_contact"),
+    (ListText::NewestOfFolders, "location_dates"),
+    (ListText::UnseenOfFolders, "location_unseen"),
+    (ListText::ThreadsOfAccounts, "thread_account"),
+    (ListText::ContactsOfAccounts, "contact_account"),
+];
+
+/// However long a list is, a page of it costs that page.
+#[tokio::test]
+async fn lists_are_read_from_where_they_go_on() {
+    for (text, index) in READ_BY {
+        let plan = plan_of(text).await;
+        let by_index: Vec<&String> =
+            plan.iter().filter(|line| line.contains(&format!(" {index} ("))).collect();
+        assert!(by_index.iter().all(|line| line.contains('<')) && !by_index.is_empty(), "{plan:?}");
+        let sorted = plan.iter().filter(|line| line.contains("TEMP B-TREE")).count();
+        // Two pieces are merged.
+        let pieces = if index.starts_with("location") { 2 } else { 0 };
+        assert!(sorted <= pieces, "{text:?}: {plan:?}");
+    }
+    let plan = plan_of(MailText::HistoryOfMail).await;
+    assert!(
+        plan.iter().any(|line| line.contains("event_message (message=? AND seq>?)")),
+        "{plan:?}"
+    );
+}
+
 /// Texts that are about all folders of an account: where each of them is meant.
 const OF_ALL_FOLDERS: &[&str] = &[
     "DatesAhead",
     "ExcludeFolders",
+    "FoldersOfAccounts",
     "LimboMayBeOver",
     "ManifestFolders",
     "NewestDate",

@@ -15,6 +15,11 @@ const START: Duration = Duration::from_millis(1500);
 /// Behind a connection that was lost, the server has ended what it had open by then.
 const LOST: Duration = Duration::from_secs(10);
 
+/// Of a session that only reads: lists are long, and what is wanted of them is their beginning, in the order of an
+/// index.
+pub(super) const ONLY_READS: &str =
+    "; SET default_transaction_read_only = on; SET enable_bitmapscan = off";
+
 /// Who writes, as it has signed.
 const SIGNED: &str = "SELECT COALESCE((SELECT value FROM setting WHERE name = 'writer'), '')";
 
@@ -159,7 +164,7 @@ impl PostgresServer {
 
     /// A connection that only reads.
     pub(super) async fn reader(&self) -> Result<PgConnection, Trouble> {
-        self.connect("; SET default_transaction_read_only = on").await
+        self.connect(ONLY_READS).await
     }
 }
 

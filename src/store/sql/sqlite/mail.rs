@@ -1,27 +1,55 @@
-//! SQLite's words for one message.
+//! SQLite's words for messages.
 
 use crate::store::sql::mail::MailText;
 
+/// What is known of a message `m`.
+macro_rules! listed {
+    () => {
+        "m.id AS message, a.name AS account, COALESCE(t.thread, d.thread) AS thread, m.subject, m.message_id, m.date, \
+         COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.size, m.deleted_at, d.snippet, d.outgoing, \
+         d.list_id, d.more_people, d.attachments, b.hash"
+    };
+}
+
+/// From where.
+macro_rules! of_message {
+    () => {
+        " JOIN account a ON a.id = m.account JOIN body b ON b.id = m.body LEFT JOIN derived d ON d.message = m.id LEFT JOIN \
+         thread_alias t ON t.id = d.thread"
+    };
+}
+
 pub(in crate::store::sql) const fn words(text: MailText) -> &'static str {
     match text {
-        MailText::MessageOfNumber => {
-            "SELECT a.name AS account, COALESCE(t.thread, d.thread) AS thread, m.subject, m.message_id, m.date, \
-             COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.size, m.deleted_at, d.snippet, d.outgoing, d.list_id, \
-             d.more_people, d.parse, d.version, a.derive, a.addresses, b.hash, b.pack, b.\"offset\", b.length FROM message m JOIN account a ON a.id = \
-             m.account JOIN body b ON b.id = m.body LEFT JOIN derived d ON d.message = m.id LEFT JOIN thread_alias t ON t.id = \
-             d.thread WHERE m.id = ?1"
+        MailText::MessageOfNumber => concat!(
+            "SELECT ",
+            listed!(),
+            ", d.parse, d.version, a.derive, a.addresses, b.pack, b.\"offset\", b.length FROM message m",
+            of_message!(),
+            " WHERE m.id = ?1"
+        ),
+        MailText::ListedMails => concat!(
+            "SELECT ",
+            listed!(),
+            " FROM json_each(?1) j CROSS JOIN message m ON m.id = j.value",
+            of_message!()
+        ),
+        MailText::PlacesOfMails => {
+            "SELECT l.message, f.id AS folder, f.path, f.role, l.uid, COALESCE(l.internal_date, 0) AS at, l.flags, l.keywords FROM \
+             json_each(?1) j CROSS JOIN location l ON l.message = j.value AND l.ended_at IS NULL JOIN folder f ON f.id = l.folder \
+             WHERE f.deleted_at IS NULL ORDER BY f.path, l.uid"
         }
-        MailText::PlacesOfMail => {
-            "SELECT f.id AS folder, f.path, f.role, l.uid, l.flags, l.keywords FROM location l JOIN folder f ON f.id = l.folder WHERE \
-             l.message = ?1 AND l.ended_at IS NULL AND f.deleted_at IS NULL ORDER BY f.path, l.uid"
+        MailText::FilesOfMails => {
+            "SELECT t.message, t.part, t.type AS media_type, t.name, t.inline, t.content_id, t.size, t.sha256, t.encoding, t.\"offset\", \
+             t.octets FROM json_each(?1) j CROSS JOIN attachment t ON t.message = j.value ORDER BY t.\"offset\""
         }
-        MailText::FilesOfMail => {
-            "SELECT part, type AS media_type, name, inline, content_id, size, sha256, encoding, \"offset\", octets FROM attachment WHERE message = ?1 \
-             ORDER BY \"offset\""
+        MailText::PeopleOfMails => {
+            "SELECT c.message, c.role, COALESCE(c.address, k.key) AS address, c.name, c.position, c.contact, k.key FROM json_each(?1) j \
+             CROSS JOIN message_contact c ON c.message = j.value CROSS JOIN contact k ON k.id = c.contact ORDER BY c.role, c.position"
         }
-        MailText::PeopleOfMail => {
-            "SELECT c.role, COALESCE(c.address, k.key) AS address, c.name, c.position FROM message_contact c JOIN contact k ON k.id = c.contact WHERE \
-             c.message = ?1 ORDER BY c.role, c.position"
+        MailText::HistoryOfMail => {
+            "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, e.folder, e.message, e.backfill, e.data FROM event e LEFT JOIN account a \
+             ON a.id = e.account WHERE e.message = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"
         }
     }
 }
