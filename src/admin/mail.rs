@@ -1,11 +1,15 @@
-//! Reading mail: one message, its bytes and its parts. What is content has the right `mail`.
+//! Reading mail: lists of it, one message, its bytes and its parts. What is content has the right `mail`.
 
 mod bytes;
+mod lists;
 mod message;
+mod query;
 mod range;
 mod stream;
+mod views;
 
 pub use bytes::StoredBytes;
+pub(crate) use query::of_messages;
 
 use crate::admin::Shared;
 use utoipa_axum::router::OpenApiRouter;
@@ -20,4 +24,11 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(bytes::text))
         .routes(routes!(bytes::html))
         .routes(routes!(bytes::part))
+        .routes(routes!(lists::messages))
+        .routes(routes!(lists::history))
+        .routes(routes!(lists::threads))
+        .routes(routes!(lists::thread))
+        .routes(routes!(lists::contacts))
+        .routes(routes!(lists::contact))
+        .routes(routes!(lists::attachments))
 }

@@ -49,6 +49,13 @@ const ROUTES: &[Route] = &[
     route("GET", "/v1/messages/{id}/text", Access::Admin),
     route("GET", "/v1/messages/{id}/html", Access::Admin),
     route("GET", "/v1/messages/{id}/parts/{number}", Access::Admin),
+    route("GET", "/v1/messages", Access::Admin),
+    route("GET", "/v1/messages/{id}/history", Access::Admin),
+    route("GET", "/v1/threads", Access::Admin),
+    route("GET", "/v1/threads/{id}", Access::Admin),
+    route("GET", "/v1/contacts", Access::Admin),
+    route("GET", "/v1/contacts/{id}", Access::Admin),
+    route("GET", "/v1/attachments", Access::Admin),
     route("POST", "/v1/accounts/{id}/purge", Access::Admin),
     route("POST", "/v1/accounts/{id}/reindex", Access::Operate),
     route("POST", "/v1/accounts/{id}/credential", Access::Admin),
@@ -76,8 +83,15 @@ mod tests {
     /// What mail says is for nobody who may only look or command.
     #[test]
     fn content_is_not_for_who_looks() {
-        let of_mail = routes().into_iter().filter(|route| route.path.starts_with("/v1/messages"));
-        let roles: Vec<Access> = of_mail.map(|route| route.role).collect();
-        assert!(roles.len() >= 6 && roles.iter().all(|role| *role == Access::Admin), "{roles:?}");
+        let of_mail = ["messages", "threads", "contacts", "attachments"];
+        let is_of_mail = |route: &Route| {
+            route
+                .path
+                .strip_prefix("/v1/")
+                .is_some_and(|path| of_mail.iter().any(|list| path.starts_with(list)))
+        };
+        let roles: Vec<Access> =
+            routes().into_iter().filter(is_of_mail).map(|route| route.role).collect();
+        assert!(roles.len() >= 13 && roles.iter().all(|role| *role == Access::Admin), "{roles:?}");
     }
 }

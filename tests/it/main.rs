@@ -34,6 +34,7 @@ mod grants_away;
 mod helping;
 mod hostile;
 mod interface;
+mod lists;
 mod logins;
 mod longest;
 mod migration;

@@ -15,9 +15,8 @@ const WIDE: &[&str] = &[
     "Config",
     "FolderColumns",
     "FolderRow",
-    "MessageView",
+    "MailView",
     "StoredAccount",
-    "StoredMail",
 ];
 /// Others.
 const TOO_WIDE: usize = 0;

@@ -171,7 +171,7 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 15] = [
+const ON_BOTH: [&str; 16] = [
     "contacts",
     "sync",
     "serve",
@@ -184,6 +184,7 @@ const ON_BOTH: [&str; 15] = [
     "storm",
     "gmail",
     "grants",
+    "lists",
     "migration",
     "reading",
     "threads",

@@ -6,6 +6,7 @@ use crate::admin::mail::stream::{Sent, body};
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::derive::read::{Stored, Unread, read_now};
 use crate::store::Reader;
+use crate::store::list::MailLists;
 use crate::store::mail::{StoredMail, StoredMails};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
@@ -29,6 +30,7 @@ const READS: usize = 8;
 #[derive(Clone, Debug)]
 pub struct StoredBytes {
     rows: StoredMails,
+    lists: MailLists,
     bodies: PathBuf,
     reads: Arc<Semaphore>,
 }
@@ -37,13 +39,18 @@ impl StoredBytes {
     /// Of these rows, and the packs in this folder.
     #[must_use]
     pub fn new(reader: &Reader, bodies: PathBuf) -> Self {
-        let rows = StoredMails::new(reader.clone());
-        Self { rows, bodies, reads: Arc::new(Semaphore::new(READS)) }
+        let (rows, lists) = (StoredMails::new(reader.clone()), MailLists::new(reader.clone()));
+        Self { rows, lists, bodies, reads: Arc::new(Semaphore::new(READS)) }
     }
 
     /// What is known of messages.
     pub(super) fn rows(&self) -> &StoredMails {
         &self.rows
+    }
+
+    /// Lists of them.
+    pub(super) fn lists(&self) -> &MailLists {
+        &self.lists
     }
 
     /// Where their bytes are.
@@ -58,11 +65,10 @@ impl StoredBytes {
 }
 
 /// A message by its number, as the path has it.
-pub(super) async fn stored(shared: &Shared, id: &str) -> Result<(MessageId, StoredMail), Problem> {
+pub(super) async fn stored(shared: &Shared, id: &str) -> Result<StoredMail, Problem> {
     let missing = || Problem::missing("message");
     let id = id.parse().map(MessageId).map_err(|_| missing())?;
-    let mail = shared.mail.rows().message(id).await?.ok_or_else(missing)?;
-    Ok((id, mail))
+    shared.mail.rows().message(id).await?.ok_or_else(missing)
 }
 
 /// Its bytes are not what they were.
@@ -74,8 +80,8 @@ fn damaged(why: &str) -> Problem {
 }
 
 /// Whether it is to be parsed in an answer: what has ended the process twice is not.
-pub(super) fn not_left_out(id: MessageId, mail: &StoredMail) -> Result<(), String> {
-    if mail.is_left_out(id) {
+pub(super) fn not_left_out(mail: &StoredMail) -> Result<(), String> {
+    if mail.is_left_out() {
         return Err("the process has ended twice while it read this message".to_owned());
     }
     Ok(())
@@ -213,13 +219,14 @@ pub(super) async fn raw(
     Path(id): Path<String>,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let (id, mail) = stored(&shared, &id).await?;
+    let mail = stored(&shared, &id).await?;
     let (stored, length) = (mail.body(), mail.length);
     let encoding = Encoding::Identity;
     let sent = Sent { body: stored, octets: 0..length, encoding, wanted: 0..length, hash: None };
-    let name = format!("message-{}.eml", id.0);
+    let name = format!("message-{id}.eml");
     let media_type = "message/rfc822".to_owned();
-    handed_out(&shared, &asked.0, File { media_type, name, length, hash: mail.hash, sent }).await
+    handed_out(&shared, &asked.0, File { media_type, name, length, hash: mail.mail.hash, sent })
+        .await
 }
 
 /// A part of a message, decoded, by its number as `attachments` and IMAP have it.
@@ -231,13 +238,13 @@ pub(super) async fn part(
     Path((id, number)): Path<(String, String)>,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let (id, mail) = stored(&shared, &id).await?;
-    let files = shared.mail.rows().files(id).await?;
+    let mail = stored(&shared, &id).await?;
+    let files = shared.mail.rows().files(mail.mail.message).await?;
     let found = match files.into_iter().find(|file| file.number == number) {
         Some(file) if mail.version == Some(derive::VERSION) => Some(file),
         // What is no file, or is not derived yet, is looked for.
         _ => {
-            not_left_out(id, &mail).map_err(|why| damaged(&why))?;
+            not_left_out(&mail).map_err(|why| damaged(&why))?;
             let _turn = shared.mail.turn().await?;
             let wanted = number.clone();
             let found = read_now(shared.mail.bodies(), mail.body(), move |mail| {
@@ -250,7 +257,7 @@ pub(super) async fn part(
     let found = found.ok_or_else(|| Problem::missing("part"))?;
     let Attachment { media_type, name, encoding, octets, size: length, sha256, .. } = found;
     let sent = Sent { body: mail.body(), octets, encoding, wanted: 0..length, hash: None };
-    let name = name.unwrap_or_else(|| format!("part-{}-{number}", id.0));
+    let name = name.unwrap_or_else(|| format!("part-{id}-{number}"));
     let hash = BodyHash(sha256);
     handed_out(&shared, &asked.0, File { media_type, name, length, hash, sent }).await
 }
@@ -262,7 +269,7 @@ pub(super) async fn headers(
     State(shared): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let (id, mail) = stored(&shared, &id).await?;
+    let mail = stored(&shared, &id).await?;
     let _turn = shared.mail.turn().await?;
     let read = read_now(shared.mail.bodies(), mail.body(), |mail| {
         let mut octets = beginning(mail)?;
@@ -277,7 +284,7 @@ pub(super) async fn headers(
     });
     let octets = read.await.map_err(|why| damaged(&why))?;
     let mut response = Body::from(octets).into_response();
-    as_file(&mut response, "text/plain", &format!("message-{}-header.txt", id.0));
+    as_file(&mut response, "text/plain", &format!("message-{id}-header.txt"));
     Ok(response)
 }
 
@@ -315,8 +322,8 @@ async fn shown(
     id: &str,
     read: fn(&mut Stored<'_>) -> Result<Option<String>, Unread>,
 ) -> Result<Option<String>, Problem> {
-    let (id, mail) = stored(shared, id).await?;
-    not_left_out(id, &mail).map_err(|why| damaged(&why))?;
+    let mail = stored(shared, id).await?;
+    not_left_out(&mail).map_err(|why| damaged(&why))?;
     let _turn = shared.mail.turn().await?;
     let read = read_now(shared.mail.bodies(), mail.body(), read).await;
     read.map_err(|why| damaged(&why))

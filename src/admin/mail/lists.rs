@@ -1,0 +1,206 @@
+//! Lists of mail: messages, files, threads, contacts, and what was told of a message.
+
+use crate::admin::Shared;
+use crate::admin::mail::bytes::stored;
+use crate::admin::mail::query::{Contacts, Files, History, Messages, Threads, Wanted};
+use crate::admin::mail::views::{
+    AttachmentView, ContactView, FileView, MailPage, MailView, ThreadView,
+};
+use crate::admin::problem::{Problem, ProblemOf};
+use crate::admin::view::Page;
+use crate::feed::EventView;
+use crate::store::list::{Listed, NoPage, Part};
+use crate::store::mail::ListedMessage;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use postrider_core::list::Position;
+use postrider_core::word::folded;
+use std::time::Duration;
+
+/// No list is read for longer.
+const TIME: Duration = Duration::from_secs(5);
+
+impl From<NoPage> for Problem {
+    fn from(why: NoPage) -> Self {
+        match why {
+            NoPage::Missing(what) => Self::missing(what),
+            NoPage::TooMany(lists) => Self::bad(format!(
+                "so much mail is not read as one ({lists} accounts or folders, of 5000 at most); name an `account`, an `owner` or a `folder`"
+            )),
+            NoPage::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+/// A list, within its time.
+async fn in_time<T>(page: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let late = |_| {
+        let text = "it was looked for longer than 5 s; narrow it: name an `account`, a `folder`, or a span by `received_after` and `received_before`";
+        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "slow", text))
+    };
+    tokio::time::timeout(TIME, page).await.unwrap_or_else(late)
+}
+
+/// Messages, newest first. A page may be short, even empty, and go on all the same.
+#[utoipa::path(get, path = "/v1/messages", tag = "mail", params(Messages), responses(
+    (status = 200, body = MailPage<MailView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+pub(super) async fn messages(
+    State(shared): State<Shared>,
+    wanted: Wanted<Messages>,
+) -> Result<Json<MailPage<MailView>>, Problem> {
+    in_time(async {
+        let lists = shared.mail.lists();
+        let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
+        let listed = lists.messages(&scope, &wanted.filter, wanted.part()).await?;
+        let items = listed.items.into_iter().map(|(_, message)| MailView::of(message)).collect();
+        let next = wanted.next(listed.next, 0);
+        Ok(Json(MailPage { items, next, complete: scope.is_complete }))
+    })
+    .await
+}
+
+/// Files in messages, those of the newest message first. A page may be short, even empty, and go on all the same.
+#[utoipa::path(get, path = "/v1/attachments", tag = "mail", params(Files), responses(
+    (status = 200, body = MailPage<FileView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+pub(super) async fn attachments(
+    State(shared): State<Shared>,
+    wanted: Wanted<Files>,
+) -> Result<Json<MailPage<FileView>>, Problem> {
+    in_time(async {
+        let lists = shared.mail.lists();
+        let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
+        let mut filter = wanted.filter.clone();
+        filter.has_attachment = Some(true);
+        // A message of which only some files were told is read again.
+        let behind = wanted.behind().map(|(position, told)| match told {
+            0 => position,
+            _ => Position { list: position.list.saturating_add(1), ..position },
+        });
+        let part = Part { behind, limit: wanted.limit };
+        let Listed { items, next } = lists.messages(&scope, &filter, part).await?;
+        let begun = wanted.behind().filter(|(_, told)| *told > 0);
+        let (mut files, mut next) = (Vec::new(), (next, 0));
+        for (position, message) in items {
+            let told = match begun {
+                Some((begun, told)) if begun == position => told as usize,
+                _ => 0,
+            };
+            let room = wanted.limit - files.len();
+            let all = of_message(message, wanted.filename.as_deref());
+            let is_cut = all.len().saturating_sub(told) > room;
+            files.extend(all.into_iter().skip(told).take(room));
+            if is_cut {
+                next = (Some(position), u32::try_from(told + room).unwrap_or(u32::MAX));
+                break;
+            }
+            if files.len() == wanted.limit {
+                next = (Some(position), 0);
+                break;
+            }
+        }
+        let next = wanted.next(next.0, next.1);
+        Ok(Json(MailPage { items: files, next, complete: scope.is_complete }))
+    })
+    .await
+}
+
+/// The files of a message in whose names this stands.
+fn of_message(message: ListedMessage, filename: Option<&str>) -> Vec<FileView> {
+    let ListedMessage { mail, files, .. } = message;
+    let wanted = filename.map(folded);
+    let is_named = |file: &AttachmentView| {
+        let Some(wanted) = &wanted else { return true };
+        file.filename.as_deref().is_some_and(|name| folded(name).contains(wanted))
+    };
+    let files = files.into_iter().map(AttachmentView::from).filter(is_named);
+    files.map(|file| FileView::of(&mail, file)).collect()
+}
+
+/// Threads, the one with the newest message first.
+#[utoipa::path(get, path = "/v1/threads", tag = "mail", params(Threads), responses(
+    (status = 200, body = MailPage<ThreadView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+pub(super) async fn threads(
+    State(shared): State<Shared>,
+    wanted: Wanted<Threads>,
+) -> Result<Json<MailPage<ThreadView>>, Problem> {
+    in_time(async {
+        let lists = shared.mail.lists();
+        let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
+        let listed = lists.threads(&scope, wanted.part()).await?;
+        let items = listed.items.into_iter().map(|(_, thread)| ThreadView::of(thread)).collect();
+        let next = wanted.next(listed.next, 0);
+        Ok(Json(MailPage { items, next, complete: scope.is_complete }))
+    })
+    .await
+}
+
+/// A thread, by any number that it had.
+#[utoipa::path(get, path = "/v1/threads/{id}", tag = "mail", params(("id" = i64, Path, description = "Its number")), responses(
+    (status = 200, body = ThreadView), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+pub(super) async fn thread(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<ThreadView>, Problem> {
+    let id = id.parse().map_err(|_| Problem::missing("thread"))?;
+    in_time(async {
+        let lists = shared.mail.lists();
+        let scope = lists.scope(None, None).await?;
+        Ok(Json(ThreadView::of(lists.thread(&scope, id).await?)))
+    })
+    .await
+}
+
+/// Contacts: who is named in mail, whom the newest one names first.
+#[utoipa::path(get, path = "/v1/contacts", tag = "mail", params(Contacts), responses(
+    (status = 200, body = MailPage<ContactView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+pub(super) async fn contacts(
+    State(shared): State<Shared>,
+    wanted: Wanted<Contacts>,
+) -> Result<Json<MailPage<ContactView>>, Problem> {
+    in_time(async {
+        let lists = shared.mail.lists();
+        let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
+        let listed = lists.contacts(&scope, wanted.email.clone(), wanted.part()).await?;
+        let items = listed.items.into_iter().map(|(_, row)| ContactView::from(row)).collect();
+        let next = wanted.next(listed.next, 0);
+        Ok(Json(MailPage { items, next, complete: scope.is_complete }))
+    })
+    .await
+}
+
+/// A contact.
+#[utoipa::path(get, path = "/v1/contacts/{id}", tag = "mail", params(("id" = i64, Path, description = "Its number")), responses(
+    (status = 200, body = ContactView), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+pub(super) async fn contact(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<ContactView>, Problem> {
+    let id = id.parse().map_err(|_| Problem::missing("contact"))?;
+    in_time(async {
+        let lists = shared.mail.lists();
+        let scope = lists.scope(None, None).await?;
+        Ok(Json(lists.contact(&scope, id).await?.into()))
+    })
+    .await
+}
+
+/// What was told of a message, oldest first: its events.
+#[utoipa::path(get, path = "/v1/messages/{id}/history", tag = "mail", params(("id" = i64, Path, description = "Its number"), History), responses(
+    (status = 200, body = Page<EventView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+pub(super) async fn history(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    wanted: Wanted<History>,
+) -> Result<Json<Page<EventView>>, Problem> {
+    in_time(async {
+        let message = stored(&shared, &id).await?.mail.message;
+        let after = wanted.behind().map_or(0, |(position, _)| position.id);
+        let most = u32::try_from(wanted.limit).unwrap_or(u32::MAX);
+        let rows = shared.mail.rows().history(message, after, most).await?;
+        let last = rows.last().map(|row| Position { at: 0, id: row.seq, list: 0 });
+        let next = wanted.next(last.filter(|_| rows.len() == wanted.limit), 0);
+        Ok(Json(Page { items: rows.iter().map(EventView::from).collect(), next }))
+    })
+    .await
+}

@@ -1,0 +1,359 @@
+//! What lists of mail are asked by: each parameter is in one table, which the document shows, too.
+
+use crate::admin::problem::Problem;
+use crate::store::list::Part;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use postrider_core::contact::key;
+use postrider_core::list::{Asked, Cursor, Filter, Named, NamedAs, NoCursor, Position, Who};
+use postrider_core::mail::id::FolderId;
+use postrider_core::time::Micros;
+use time::format_description::well_known::Rfc3339;
+use time::{Date, OffsetDateTime, format_description::well_known::Iso8601};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+/// Items of a page, if nothing else is asked.
+const LIMIT: usize = 50;
+/// And at most.
+const LIMIT_MOST: usize = 200;
+
+/// A parameter: its name, an example, what it is.
+pub(crate) type Row = (&'static str, &'static str, &'static str);
+
+const PAGE: [Row; 4] = [
+    ("account", "work", "Only of this account (its id in the config)."),
+    ("owner", "ada", "Only of this owner's accounts."),
+    ("limit", "50", "Items at most (50; at most 200)."),
+    ("cursor", "…", "`next` of the page before."),
+];
+
+const MESSAGES: [Row; 16] = [
+    ("folder", "12", "Only in this folder, by its date there; flags are those that it has there."),
+    ("thread", "34", "Only of this thread."),
+    ("contact", "56", "Only those that name this contact."),
+    ("from", "ada@example.org", "Only from this address."),
+    ("to", "ada@example.org", "Only to this address, or with a copy for it."),
+    ("any_email", "ada@example.org", "Only those that name this address."),
+    ("subject", "invoice", "This stands in the subject, in any case, with any accents."),
+    ("message_id", "one@example.org", "Only with this Message-ID."),
+    ("unread", "true", "Only unread ones, or only read ones."),
+    ("starred", "true", "Only flagged ones, or only others."),
+    ("has_attachment", "true", "Only with files, or only without."),
+    (
+        "received_after",
+        "2026-01-31T00:00:00Z",
+        "Received then or later (or a day, or a Unix time).",
+    ),
+    ("received_before", "2026-01-31T00:00:00Z", "Received before (or a day, or a Unix time)."),
+    ("larger", "1000000", "Of more octets."),
+    ("deleted", "true", "Those that their server has deleted, instead of those that it has."),
+    // What follows is of files.
+    ("filename", "invoice", "This stands in the file's name, in any case, with any accents."),
+];
+
+/// A list, and which parameters it takes.
+pub(super) trait List {
+    /// Its name.
+    const NAME: &'static str;
+
+    /// Its parameters.
+    fn rows() -> Vec<Row>;
+}
+
+/// What messages are asked by.
+pub(crate) fn of_messages() -> Vec<Row> {
+    Messages::rows()
+}
+
+/// Declares lists.
+macro_rules! lists {
+    ($($(#[$doc:meta])* $name:ident, $word:literal, $rows:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(super) struct $name;
+
+        impl List for $name {
+            const NAME: &'static str = $word;
+
+            fn rows() -> Vec<Row> {
+                $rows
+            }
+        }
+
+        impl IntoParams for $name {
+            fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+                Self::rows().into_iter().map(described).collect()
+            }
+        }
+    )*};
+}
+
+lists! {
+    /// Of messages.
+    Messages, "messages", PAGE.into_iter().chain(MESSAGES.into_iter().take(15)).collect();
+    /// Of files in messages.
+    Files, "attachments", PAGE.into_iter().chain(MESSAGES).filter(|row| row.0 != "has_attachment").collect();
+    /// Of threads.
+    Threads, "threads", PAGE.to_vec();
+    /// Of contacts.
+    Contacts, "contacts", PAGE.into_iter().chain([("email", "ada@example.org", "Only with this address.")]).collect();
+    /// Of what was told of a message.
+    History, "history", PAGE.into_iter().skip(2).collect();
+}
+
+/// As the document has it.
+fn described((name, example, text): Row) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .description(Some(text))
+        .example(Some(example.into()))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) struct Wanted<L> {
+    /// Of which account.
+    pub(super) account: Option<String>,
+    /// Of whose.
+    pub(super) owner: Option<String>,
+    /// Which of its messages.
+    pub(super) filter: Filter,
+    /// With which address, as it is compared.
+    pub(super) email: Option<String>,
+    /// What stands in the file's name.
+    pub(super) filename: Option<String>,
+    /// Items at most.
+    pub(super) limit: usize,
+    behind: Option<Cursor>,
+    asked: Asked,
+    list: std::marker::PhantomData<L>,
+}
+
+impl<L: List, S: Send + Sync> FromRequestParts<S> for Wanted<L> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // Whatever is a query is a list of names and values.
+        let pairs = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        let Query(pairs) = pairs.map_err(|e| Problem::bad(e.body_text()))?;
+        Self::read(parts.uri.path(), pairs)
+    }
+}
+
+impl<L: List> Wanted<L> {
+    /// Reads what is asked of the list at a path.
+    fn read(path: &str, mut pairs: Vec<(String, String)>) -> Result<Self, Problem> {
+        let rows = L::rows();
+        for (n, (name, _)) in pairs.iter().enumerate() {
+            if !rows.iter().any(|row| row.0 == name) {
+                let names: Vec<&str> = rows.iter().map(|row| row.0).collect();
+                let (list, names) = (L::NAME, names.join(", "));
+                return Err(Problem::bad(format!(
+                    "{list} are not asked by `{name}`; write one of: {names}"
+                )));
+            }
+            if pairs.iter().take(n).any(|(before, _)| before == name) {
+                return Err(Problem::bad(format!("{name}: write it once")));
+            }
+        }
+        let page = |name: &str| matches!(name, "limit" | "cursor");
+        let (of_page, asked): (Vec<_>, Vec<_>) = pairs.drain(..).partition(|(name, _)| page(name));
+        let mut wanted = Self {
+            account: None,
+            owner: None,
+            filter: Filter::default(),
+            email: None,
+            filename: None,
+            limit: LIMIT,
+            behind: None,
+            // The path says of which message, too.
+            asked: Asked::of(path, &asked),
+            list: std::marker::PhantomData,
+        };
+        for (name, value) in of_page.into_iter().chain(asked) {
+            wanted.set(&name, value).map_err(|why| {
+                let example = rows.iter().find(|row| row.0 == name).map_or("", |row| row.1);
+                Problem::bad(match name.as_str() {
+                    "cursor" => format!("cursor: {why}"),
+                    _ => format!("{name}: {why}, for example {name}={example}"),
+                })
+            })?;
+        }
+        Ok(wanted)
+    }
+
+    fn set(&mut self, name: &str, value: String) -> Result<(), &'static str> {
+        let filter = &mut self.filter;
+        match name {
+            "account" => self.account = Some(text(value)?),
+            "owner" => self.owner = Some(text(value)?),
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MOST).contains(limit));
+                self.limit = limit.ok_or("write a number from 1 to 200")?;
+            }
+            "cursor" => {
+                let read = Cursor::read(&value, self.asked);
+                self.behind = Some(read.map_err(|why| match why {
+                    NoCursor::Unreadable => "write the `next` of a page before",
+                    NoCursor::Another => "it is of a page of other parameters; ask as for that one",
+                })?);
+            }
+            "folder" => filter.folder = Some(FolderId(number(&value)?)),
+            "thread" => filter.thread = Some(number(&value)?),
+            "contact" => filter.people.push(named(Who::Contact(number(&value)?), NamedAs::Any)),
+            "from" => filter.people.push(named(address(value)?, NamedAs::From)),
+            "to" => filter.people.push(named(address(value)?, NamedAs::To)),
+            "any_email" => filter.people.push(named(address(value)?, NamedAs::Any)),
+            "email" => self.email = Some(key(&text(value)?)),
+            "subject" => filter.subject = Some(text(value)?),
+            "message_id" => {
+                let id = text(value)?;
+                let bare = id.strip_prefix('<').and_then(|id| id.strip_suffix('>'));
+                filter.message_id = Some(bare.map_or_else(|| id.clone(), str::to_owned));
+            }
+            "unread" => filter.unread = Some(flag(&value)?),
+            "starred" => filter.starred = Some(flag(&value)?),
+            "has_attachment" => filter.has_attachment = Some(flag(&value)?),
+            "deleted" => filter.deleted = flag(&value)?,
+            "received_after" => filter.received_after = Some(instant(&value)?),
+            "received_before" => filter.received_before = Some(instant(&value)?),
+            "larger" => {
+                filter.larger = Some(value.parse().map_err(|_| "write a number of octets")?)
+            }
+            "filename" => self.filename = Some(text(value)?),
+            _ => return Err("it is not asked for"),
+        }
+        Ok(())
+    }
+
+    /// Which part of the list.
+    pub(super) fn part(&self) -> Part {
+        Part { behind: self.behind.map(|cursor| cursor.behind), limit: self.limit }
+    }
+
+    /// Behind what, and how much of that was told.
+    pub(super) fn behind(&self) -> Option<(Position, u32)> {
+        self.behind.map(|cursor| (cursor.behind, cursor.told))
+    }
+
+    /// The cursor of the page that follows: behind this, of which so much was told.
+    pub(super) fn next(&self, behind: Option<Position>, told: u32) -> Option<String> {
+        Some(Cursor { asked: self.asked, behind: behind?, told }.to_string())
+    }
+}
+
+fn named(who: Who, role: NamedAs) -> Named {
+    Named { who, role }
+}
+
+fn text(value: String) -> Result<String, &'static str> {
+    if value.is_empty() { Err("write something") } else { Ok(value) }
+}
+
+fn address(value: String) -> Result<Who, &'static str> {
+    Ok(Who::Key(key(&text(value)?)))
+}
+
+fn number(value: &str) -> Result<i64, &'static str> {
+    value.parse().ok().filter(|number| *number > 0).ok_or("write its number")
+}
+
+fn flag(value: &str) -> Result<bool, &'static str> {
+    value.parse().map_err(|_| "write true or false")
+}
+
+/// An instant: RFC 3339, a day (its beginning in UTC), or seconds since 1970.
+fn instant(value: &str) -> Result<Micros, &'static str> {
+    if let Ok(seconds) = value.parse() {
+        return Ok(Micros::from_seconds(seconds));
+    }
+    let day = |value| Date::parse(value, &Iso8601::DATE).map(|day| day.midnight().assume_utc());
+    // A `+` that was not escaped is a blank.
+    let value = value.replacen(' ', "+", usize::from(value.contains('T')));
+    let at = OffsetDateTime::parse(&value, &Rfc3339).or_else(|_| day(&value));
+    let at = at.map_err(|_| "write an instant")?;
+    i64::try_from(at.unix_timestamp_nanos() / 1000).map(Micros).map_err(|_| "write an instant")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<L: List>(query: &[(&str, &str)]) -> Result<Wanted<L>, String> {
+        let pairs = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Wanted::read("/v1/x", pairs.collect()).map_err(|problem| problem.detail)
+    }
+
+    /// Each parameter is read, its example too, and what is none says how it is written.
+    #[test]
+    fn each_says_how_it_is_written() {
+        for (name, example, _) in Files::rows().into_iter().chain(Messages::rows()) {
+            if name == "cursor" {
+                continue;
+            }
+            let is_messages = name == "has_attachment";
+            let of = |value: &str| match is_messages {
+                true => read::<Messages>(&[(name, value)]).map(|_| ()),
+                false => read::<Files>(&[(name, value)]).map(|_| ()),
+            };
+            assert_eq!(of(example), Ok(()), "{name}");
+            let why = of("").unwrap_err();
+            let shown = format!("for example {name}={example}");
+            assert!(why.starts_with(&format!("{name}: write")) && why.ends_with(&shown), "{why}");
+        }
+        for (name, value) in [
+            ("limit", "0"),
+            ("limit", "201"),
+            ("limit", "-1"),
+            ("folder", "0"),
+            ("folder", "INBOX"),
+            ("thread", "-1"),
+            ("unread", "yes"),
+            ("received_after", "yesterday"),
+            ("received_before", "2026-02-30"),
+            ("larger", "-1"),
+            ("cursor", "x"),
+            ("deleted", "1"),
+        ] {
+            let why = read::<Messages>(&[(name, value)]).unwrap_err();
+            assert!(why.starts_with(&format!("{name}: write")), "{why}");
+        }
+        let why = read::<Messages>(&[("filename", "x")]).unwrap_err();
+        assert!(why.contains("`filename`") && why.contains("received_after"), "{why}");
+        let why = read::<Threads>(&[("from", "x")]).unwrap_err();
+        assert!(why.contains("`from`") && why.ends_with("account, owner, limit, cursor"), "{why}");
+        let why = read::<Messages>(&[("from", "x"), ("from", "y")]).unwrap_err();
+        assert_eq!(why, "from: write it once");
+    }
+
+    #[test]
+    fn a_cursor_goes_on_with_what_it_is_of() {
+        let first = read::<Messages>(&[("from", "a@x.y"), ("limit", "10")]).unwrap();
+        let behind = Position { at: 1, id: 2, list: 3 };
+        let next = first.next(Some(behind), 4).unwrap();
+        let same = read::<Messages>(&[("cursor", &next), ("limit", "20"), ("from", "a@x.y")]);
+        assert_eq!(same.unwrap().behind(), Some((behind, 4)));
+        let why = read::<Messages>(&[("cursor", &next), ("from", "b@x.y")]).unwrap_err();
+        assert!(why.starts_with("cursor: it is of a page of other parameters"), "{why}");
+        assert_eq!(first.next(None, 0), None);
+    }
+
+    #[test]
+    fn instants_are_written_in_three_ways() {
+        let at = Micros(1_769_817_600_000_000);
+        for text in [
+            "2026-01-31T00:00:00Z",
+            "2026-01-31",
+            "1769817600",
+            "2026-01-31T01:00:00+01:00",
+            "2026-01-31T01:00:00 01:00",
+        ] {
+            assert_eq!(instant(text), Ok(at), "{text}");
+        }
+    }
+}
