@@ -14,7 +14,9 @@ mod patience;
 mod progress;
 mod purge;
 mod reindex;
+mod search;
 pub(crate) mod serve;
+mod show;
 mod status;
 pub(crate) mod sync;
 pub(crate) mod table;
@@ -39,6 +41,8 @@ pub async fn run(demo: impl AsyncFnOnce(args::DemoArgs) -> Exit) -> Exit {
             Verb::Accounts(args) => status::accounts(args).await,
             Verb::Ask(asked) => verbs::run(asked.verb.name, asked.args).await,
             Verb::SyncNow(args) => verbs::sync_now(args).await,
+            Verb::Search(args) => search::run(args).await,
+            Verb::Show(args) => show::run(args).await,
             Verb::Reindex(args) => reindex::run(args).await,
             Verb::Failures(args) => verbs::failures(args).await,
             Verb::Events(args) => events::run(args).await,

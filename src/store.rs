@@ -12,6 +12,7 @@ mod feed;
 mod held;
 mod in_hand;
 mod instance;
+pub mod list;
 mod living;
 pub mod mail;
 pub mod message;

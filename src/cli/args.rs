@@ -1,5 +1,11 @@
 //! What can be written behind `postrider`.
 
+mod mail;
+mod server;
+
+pub use mail::{SearchArgs, ShowArgs};
+pub use server::ClientArgs;
+
 use crate::admin::verbs::{VERBS, VerbRow, verb_named};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -38,6 +44,10 @@ pub enum Verb {
     /// The one that can be waited for.
     #[command(about = verb_named("sync-now").map(|verb| verb.help), long_about = None)]
     SyncNow(SyncNowArgs),
+    /// Find stored messages, newest first
+    Search(SearchArgs),
+    /// Show a message
+    Show(ShowArgs),
     /// Read stored mail anew into tables: snippets, attachments, threads
     Reindex(ReindexArgs),
     /// Show what could not be done, why, and when it is tried again.
@@ -79,20 +89,6 @@ pub struct ServeArgs {
     /// Write every command that is sent, secrets cut.
     #[arg(long, value_name = "FILE")]
     pub wire_log: Option<PathBuf>,
-}
-
-/// Which server is spoken to.
-#[derive(Clone, Debug, Args)]
-pub struct ClientArgs {
-    /// The config file of the server.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The data folder of the server, without a config (default: data).
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    pub data: Option<PathBuf>,
-    /// Print the API's own JSON.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `status`

@@ -11,6 +11,7 @@ use crate::http;
 use reqwest::{Certificate, Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
+use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 /// Longest wait for a connection.
@@ -137,6 +138,33 @@ impl Client {
         waited(&"the server's answer", self.ask(method, path, query))
             .await
             .map_err(|(status, text)| Self::refused(&self.url, status, &text))
+    }
+
+    /// Writes what is at a path, as it comes: octets are as they are told, whole or with an error.
+    pub(super) async fn copy(&self, path: &str, out: &mut impl Write) -> Result<(), CallError> {
+        let request = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let cut = |e: reqwest::Error| Self::refused(&self.url, None, &format!("{e:#}"));
+        let mut response = request.send().await.map_err(cut)?;
+        let status = response.status();
+        if !status.is_success() {
+            let told: Value = response.json().await.unwrap_or_default();
+            let detail = told.get("detail").and_then(Value::as_str);
+            let detail = detail.unwrap_or("no reason was given");
+            return Err(Self::refused(&self.url, Some(status), detail));
+        }
+        while let Some(piece) = response.chunk().await.map_err(cut)? {
+            match out.write_all(&piece) {
+                Ok(()) => {}
+                // Who reads has enough.
+                Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),
+                Err(e) => return Err(said(&format!("stdout: {e}"), Exit::Storage)),
+            }
+        }
+        let done = out.flush();
+        done.or_else(|e| match e.kind() {
+            ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(said(&format!("stdout: {e}"), Exit::Storage)),
+        })
     }
 
     /// Posts a document.

@@ -1,0 +1,18 @@
+//! Which server a command speaks to.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// Which server is spoken to.
+#[derive(Clone, Debug, Args)]
+pub struct ClientArgs {
+    /// The config file of the server.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data folder of the server, without a config (default: data).
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub data: Option<PathBuf>,
+    /// Print the API's own JSON.
+    #[arg(long)]
+    pub json: bool,
+}

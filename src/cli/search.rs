@@ -1,0 +1,97 @@
+//! `search`: stored messages, newest first.
+
+use crate::cli::args::SearchArgs;
+use crate::cli::client::{CallError, Client, exit_of, seen_by};
+use crate::cli::exit::Exit;
+use crate::cli::out::{say, say_line};
+use crate::cli::table::lay_out;
+use crate::cli::verbs::text;
+use reqwest::Method;
+use serde_json::Value;
+
+/// Messages of a page.
+const PAGE: u64 = 200;
+/// Signs of a subject, and of who wrote it.
+const SUBJECT: usize = 60;
+const FROM: usize = 30;
+
+/// Runs the command.
+pub(super) async fn run(args: SearchArgs) -> Exit {
+    let config = match seen_by(&args.client) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let found = match Client::of(&config) {
+        Ok(client) => found(&args, &client).await,
+        Err(trouble) => Err(trouble),
+    };
+    found.map_or_else(|trouble| exit_of(trouble, &config), |()| Exit::Success)
+}
+
+/// Tells page after page as it comes: a search of much mail takes its time.
+async fn found(args: &SearchArgs, client: &Client) -> Result<(), CallError> {
+    let (mut left, mut cursor, mut is_complete) = (args.limit, None, true);
+    let mut rows = vec![["ID", "RECEIVED", "FROM", "SUBJECT", ""].map(str::to_owned).to_vec()];
+    while left > 0 {
+        let mut query: Vec<(&str, String)> = args.asked.clone();
+        query.push(("limit", left.min(PAGE).to_string()));
+        query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
+        let page = client.call(Method::GET, "/v1/messages", &query).await?;
+        let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        is_complete = page.get("complete") != Some(&Value::Bool(false));
+        left = left.saturating_sub(items.len() as u64);
+        match args.client.json {
+            true => items.iter().for_each(|item| say_line(&item.to_string())),
+            false => rows.extend(items.iter().map(row)),
+        }
+        match page.get("next").and_then(Value::as_str) {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    if !args.client.json {
+        say(&lay_out(&rows));
+        if cursor.is_some() {
+            say_line(&format!("… and more: --limit says how many ({})", args.limit));
+        }
+    }
+    if !is_complete {
+        eprintln!(
+            "mail is still to be derived: some may be missing (`postrider status ACCOUNT` says how much)"
+        );
+    }
+    Ok(())
+}
+
+fn row(item: &Value) -> Vec<String> {
+    let is = |field: &str| item.get(field) == Some(&Value::Bool(true));
+    let has_files =
+        item.get("attachments").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+    let marks = [("unread", is("unread")), ("starred", is("starred")), ("files", has_files)];
+    let marks: Vec<&str> = marks.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark).collect();
+    let received = text(item, "received_at").chars().take(16).collect::<String>().replace('T', " ");
+    vec![
+        text(item, "id"),
+        received,
+        cut(&people(item, "from"), FROM),
+        cut(&text(item, "subject"), SUBJECT),
+        marks.join(" "),
+    ]
+}
+
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// Who is named in a field, by name where they have one.
+fn people(item: &Value, field: &str) -> String {
+    let people = item.get(field).and_then(Value::as_array).into_iter().flatten();
+    let named = |one: &Value| match one.get("name").and_then(Value::as_str) {
+        Some(name) => name.to_owned(),
+        None => text(one, "email"),
+    };
+    people.map(named).collect::<Vec<_>>().join(", ")
+}
