@@ -4,13 +4,11 @@
 //! Numbers are of a space that accounts share. A range is owed whoever's numbers lie in it: those of others, and
 //! of messages that are gone, are passed over.
 
+use crate::derive::made::{Made, Reads};
 use crate::mail::id::MessageId;
 use crate::mail::range_set::RangeSet;
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
-
-/// Of the code that derives: raised with whatever it makes otherwise, and everything is derived anew.
-pub const VERSION: u32 = 2;
 
 /// A set of message numbers.
 pub type Numbers = RangeSet<i64>;
@@ -53,6 +51,9 @@ impl Span {
 pub struct Derive {
     /// Of the code that made the rows.
     version: u32,
+    /// Which words it has kept.
+    #[serde(default)]
+    words: Reads,
     /// Every number above is owed.
     upto: i64,
     /// So are these, none of which is above.
@@ -68,9 +69,10 @@ pub struct Derive {
 impl Derive {
     /// An account of which nothing was derived.
     #[must_use]
-    pub fn new(version: u32) -> Self {
+    pub fn new(made: Made) -> Self {
         Self {
-            version,
+            version: made.version,
+            words: made.words,
             upto: 0,
             remaining: Numbers::new(),
             asked: None,
@@ -83,9 +85,9 @@ impl Derive {
     /// is told to end asks for nothing before) is asked number by number, as far as those are messages of the account,
     /// and one that was asked so is left out.
     #[must_use]
-    pub fn begun(mut self, version: u32, messages: &Numbers) -> Self {
-        if self.version != version {
-            return Self::new(version);
+    pub fn begun(mut self, made: Made, messages: &Numbers) -> Self {
+        if self.made() != made {
+            return Self::new(made);
         }
         let Some(asked) = self.asked.take() else { return self };
         if asked.is_one() && self.lone.contains(asked.low) {
@@ -99,16 +101,16 @@ impl Derive {
 
     /// All of it is owed anew, what was left out too. What has once ended the process goes alone.
     #[must_use]
-    pub fn again(self, version: u32) -> Self {
+    pub fn again(self, made: Made) -> Self {
         let lone = self.lone.union(&self.left_out);
         // What was being read when a process ended is told when the next one begins.
-        Self { lone, asked: self.asked, ..Self::new(version) }
+        Self { lone, asked: self.asked, ..Self::new(made) }
     }
 
     /// The code whose rows there are.
     #[must_use]
-    pub fn version(&self) -> u32 {
-        self.version
+    pub fn made(&self) -> Made {
+        Made { version: self.version, words: self.words }
     }
 
     /// What is passed over.

@@ -1,12 +1,13 @@
 //! What is derived of one mail, read from its octets in passes: each of them streams, and none keeps more than a
 //! part's text.
 
+use crate::derive::made::Reads;
 use crate::mime::{
     Decoder, Disposition, Encoding, HEADER_LIMIT, Header, Part, Scanner, Structure, TEXT_MOST,
     header_facts, snippet, text, text_of_html,
 };
 use crate::thread::{ThreadKey, keys};
-use crate::word::{Field, Word, Words};
+use crate::word::{Field, WordText, Words};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 
@@ -62,19 +63,10 @@ pub struct Derived {
     pub snippet: String,
     /// What lies in it beside its text.
     pub attachments: Vec<Attachment>,
-    /// Its words.
-    pub words: Vec<Word>,
+    /// Its words, if they are read.
+    pub words: Option<WordText>,
     /// It is not as it should be: what was read stands.
     pub is_lenient: bool,
-}
-
-/// Whether the words of a mail are read, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reads {
-    /// They are.
-    WithWords,
-    /// Nobody looks for them.
-    WithoutWords,
 }
 
 impl Derived {
@@ -88,9 +80,11 @@ impl Derived {
         let header = Header::read(own.and_then(|end| begin.get(..end)).unwrap_or(&begin));
         let attachments = attachments(mail, &structure)?;
         let texts = texts(mail, &structure)?;
+        let words = |texts| words(&begin, &header, &attachments, texts);
         let words = match reads {
-            Reads::WithWords => words(&begin, &header, &attachments, &texts),
-            Reads::WithoutWords => Vec::new(),
+            Reads::Full => Some(words(&texts)),
+            Reads::Head => Some(words(&[])),
+            Reads::Off => None,
         };
         let mut snippets = texts.iter().map(|text| snippet(text));
         Ok(Self {
@@ -105,7 +99,7 @@ impl Derived {
 }
 
 /// The words of its subject, of who is named, of its files' names and of its texts.
-fn words(begin: &[u8], header: &Header, attachments: &[Attachment], texts: &[String]) -> Vec<Word> {
+fn words(begin: &[u8], header: &Header, attachments: &[Attachment], texts: &[String]) -> WordText {
     let mut words = Words::default();
     words.add(Field::Subject, &header_facts(begin).subject.unwrap_or_default());
     for person in &header.people {
@@ -226,7 +220,7 @@ mod tests {
 
     fn derived(raw: &str, piece: usize) -> (Derived, u64) {
         let mut mail = Pieces { raw: raw.as_bytes(), piece, read: 0 };
-        let derived = Derived::read(&mut mail, Reads::WithWords).unwrap();
+        let derived = Derived::read(&mut mail, Reads::Full).unwrap();
         (derived, mail.read)
     }
 
@@ -257,7 +251,7 @@ mod tests {
         assert_eq!(all.snippet, "Hello world");
         assert_eq!(all.keys.len(), 2);
         let words: Vec<_> =
-            all.words.iter().map(|w| (w.field, w.text.as_deref().unwrap())).collect();
+            all.words.as_ref().unwrap().words().map(|(field, _, word)| (field, word)).collect();
         assert_eq!(
             words,
             [
@@ -287,7 +281,7 @@ mod tests {
             part.repeat(40)
         );
         let (all, read) = derived(&raw, 4096);
-        assert!(all.words.len() <= crate::word::WORDS_MOST);
+        assert!(all.words.unwrap().words().count() <= crate::word::WORDS_MOST);
         assert!(read <= raw.len() as u64 + ALL_TEXT_MOST as u64, "{read} of {}", raw.len());
         let nested = format!(
             "{}x\r\n{}",
@@ -318,6 +312,6 @@ mod tests {
                 Err("damaged")
             }
         }
-        assert_eq!(Derived::read(&mut Damaged, Reads::WithoutWords), Err("damaged"));
+        assert_eq!(Derived::read(&mut Damaged, Reads::Off), Err("damaged"));
     }
 }

@@ -1,6 +1,7 @@
 //! Whose mail is derived next, and when: what has just come goes first, then what is owed of each account in turn;
 //! and that rests while history comes in, but for a tenth of the time. Pure.
 
+use super::made::Made;
 use super::owed::{Derive, Numbers, Span};
 use crate::mail::id::AccountId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,10 +72,10 @@ impl Known {
 
 impl Turns {
     /// An account as it is stored. One whose last process was killed while it read, or was of other code, begins anew.
-    pub fn found(&mut self, account: AccountId, stored: Option<Derive>, newest: i64, version: u32) {
-        let derive = stored.unwrap_or_else(|| Derive::new(version));
-        let begins = derive.version() != version || derive.asked().is_some();
-        let derive = derive.begun(version, &Numbers::new());
+    pub fn found(&mut self, account: AccountId, stored: Option<Derive>, newest: i64, made: Made) {
+        let derive = stored.unwrap_or_else(|| Derive::new(made));
+        let begins = derive.made() != made || derive.asked().is_some();
+        let derive = derive.begun(made, &Numbers::new());
         // What was told and what was learned of it stays where only its row is read again.
         let before = self.accounts.remove(&account);
         let (live, width) = before.map_or((Numbers::new(), WIDTH), |it| (it.live, it.width));
@@ -83,9 +84,9 @@ impl Turns {
     }
 
     /// There is more mail of it, up to this number; of that, these have just come.
-    pub fn came(&mut self, account: AccountId, newest: i64, live: &Numbers, version: u32) {
+    pub fn came(&mut self, account: AccountId, newest: i64, live: &Numbers, made: Made) {
         if !self.accounts.contains_key(&account) {
-            self.found(account, None, newest, version);
+            self.found(account, None, newest, made);
         }
         if let Some(known) = self.accounts.get_mut(&account) {
             known.newest = known.newest.max(newest);
@@ -205,8 +206,9 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::derive::made::Reads;
 
-    const VERSION: u32 = 3;
+    const VERSION: Made = Made { version: 3, words: Reads::Off };
     const A: AccountId = AccountId(4);
     const B: AccountId = AccountId(9);
 
@@ -314,7 +316,7 @@ mod tests {
         for (stored, begins) in [
             (None, false),
             (Some(Derive::new(VERSION)), false),
-            (Some(Derive::new(VERSION - 1)), true),
+            (Some(Derive::new(Made { version: 2, ..VERSION })), true),
             (Some(asks), true),
         ] {
             turns.found(A, stored, 5, VERSION);

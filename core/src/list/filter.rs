@@ -6,7 +6,8 @@ use crate::mail::flags::Flags;
 use crate::mail::id::{FolderId, MessageId};
 use crate::mime::PersonRole;
 use crate::time::Micros;
-use crate::word::folded;
+use crate::word::{PersonTerm, Query, folded};
+use std::collections::BTreeSet;
 
 /// As what somebody is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,11 +65,17 @@ pub struct Filter {
     pub subject: Option<String>,
     /// They have this Message-ID.
     pub message_id: Option<String>,
+    /// What is looked for in words.
+    pub query: Option<Query>,
+    /// They lie in one of these folders, each time; or (true) in none of them.
+    pub among: Vec<(BTreeSet<FolderId>, bool)>,
 }
 
 /// Which rows lead to the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
+    /// The index of words.
+    Words,
     /// What is derived of an account.
     Accounts,
     /// What is derived of a thread.
@@ -103,6 +110,10 @@ pub struct Met {
     pub contact: i64,
     /// Its address, as it is compared.
     pub key: String,
+    /// Its address, as it is written.
+    pub address: String,
+    /// What it is called.
+    pub name: Option<String>,
 }
 
 /// What is known of a message.
@@ -169,6 +180,7 @@ impl Filter {
     #[must_use]
     pub fn source(&self) -> Source {
         match self {
+            Self { query: Some(query), .. } if query.leads() => Source::Words,
             Self { thread: Some(_), .. } => Source::Threads,
             Self { people, .. } if !people.is_empty() => Source::Contacts,
             Self { unread: Some(true), deleted: false, .. } => Source::Unseen,
@@ -183,23 +195,35 @@ impl Filter {
         self.people.iter().min_by_key(|named| named.role)
     }
 
+    /// It was received before this, too.
+    pub fn before(&mut self, at: Micros) {
+        self.received_before = Some(self.received_before.map_or(at, |before| before.min(at)));
+    }
+
     /// Whether it asks for flags or folders.
     #[must_use]
     pub fn needs_places(&self) -> bool {
-        let by_place = matches!(self.source(), Source::Folders | Source::Unseen);
-        by_place || self.folder.is_some() || self.unread.is_some() || self.starred.is_some()
+        let by_place = self.is_by_place();
+        let by_flag = self.unread.is_some() || self.starred.is_some();
+        by_place || by_flag || self.folder.is_some() || !self.among.is_empty()
     }
 
     /// Whether it asks who is named.
     #[must_use]
     pub fn needs_people(&self) -> bool {
-        !self.people.is_empty()
+        !self.people.is_empty() || self.query.as_ref().is_some_and(|query| !query.people.is_empty())
+    }
+
+    /// Whether it goes by places, not by rank.
+    #[must_use]
+    pub fn is_by_place(&self) -> bool {
+        matches!(self.source(), Source::Folders | Source::Unseen)
     }
 
     /// All of the list stands below the first (rank or date, and number), and at the second or above.
     #[must_use]
     pub fn bounds(&self) -> ((i64, i64), i64) {
-        let by_date = matches!(self.source(), Source::Folders | Source::Unseen);
+        let by_date = self.is_by_place();
         let second = |at: Micros| rank(at, MessageId(0));
         let before = self.received_before.map(|before| match by_date {
             true => before.0,
@@ -213,11 +237,8 @@ impl Filter {
     /// comes first.
     #[must_use]
     pub fn has(&self, found: Position, facts: &Facts<'_>) -> bool {
-        let by_place = match self.source() {
-            Source::Folders | Source::Unseen => self.first_place(facts) == Some(found),
-            Source::Accounts | Source::Threads | Source::Contacts => true,
-        };
-        by_place && self.has_it(facts) && self.lies(facts.places)
+        let by_place = !self.is_by_place() || self.first_place(facts) == Some(found);
+        by_place && self.has_it(facts) && self.lies(facts.places) && self.answers(facts)
     }
 
     /// Of its places those that are meant.
@@ -244,9 +265,28 @@ impl Filter {
             && self.starred.is_none_or(|wanted| wanted == starred)
     }
 
+    /// What the index of words does not say.
+    fn answers(&self, facts: &Facts<'_>) -> bool {
+        let Some(query) = &self.query else { return true };
+        let is_named = |wanted: &PersonTerm| {
+            let role = if wanted.is_from { NamedAs::From } else { NamedAs::To };
+            let mut people = facts.people.iter().filter(|met| role.is(met.role));
+            people.any(|met| wanted.names(met.name.as_deref(), &met.address))
+        };
+        let lies = |folders: &BTreeSet<FolderId>| {
+            facts.places.iter().any(|place| folders.contains(&place.folder))
+        };
+        query.people.iter().all(|wanted| is_named(wanted) != wanted.term.is_not)
+            && self.among.iter().all(|(folders, is_not)| lies(folders) != *is_not)
+            && query.has_attachment.is_none_or(|wanted| wanted == (facts.attachments > 0))
+    }
+
     fn has_it(&self, facts: &Facts<'_>) -> bool {
         self.deleted == facts.is_deleted
-            && self.thread.is_none_or(|thread| facts.thread == Some(thread))
+            // What was found in its lists is of the thread, whatever number that has meanwhile.
+            && self.thread.is_none_or(|thread| {
+                self.source() == Source::Threads || facts.thread == Some(thread)
+            })
             && self.has_attachment.is_none_or(|wanted| wanted == (facts.attachments > 0))
             && self.received_after.is_none_or(|after| facts.received_at >= after)
             && self.received_before.is_none_or(|before| facts.received_at < before)
@@ -302,13 +342,26 @@ mod tests {
         let starred = Filter { starred: Some(true), ..Filter::default() };
         assert!(starred.has(found(7, 1, 1), &facts));
         assert!(!Filter { starred: Some(false), ..Filter::default() }.has(found(7, 1, 1), &facts));
+        let among = |folders: &[i64], is_not| {
+            let among = vec![(folders.iter().copied().map(FolderId).collect(), is_not)];
+            let query = Query::read("in:x").ok();
+            Filter { among, query, ..Filter::default() }.has(found(7, 1, 1), &facts)
+        };
+        assert!(among(&[2, 9], false) && !among(&[9], false) && !among(&[2, 9], true));
+        assert!(among(&[], true) && !among(&[], false));
         let both = Filter { folder: Some(FolderId(9)), thread: Some(1), ..Filter::default() };
         assert!(!both.has(found(1, 1, 1), &Facts { thread: Some(1), ..facts.clone() }));
     }
 
     #[test]
     fn who_is_named_as_what() {
-        let met = |role, contact: i64| Met { role, contact, key: format!("k{contact}") };
+        let met = |role, contact: i64| Met {
+            role,
+            contact,
+            key: format!("k{contact}"),
+            address: format!("K{contact}"),
+            name: Some(format!("Ann {contact}")),
+        };
         let people =
             [met(PersonRole::From, 1), met(PersonRole::Cc, 2), met(PersonRole::ReplyTo, 3)];
         let facts = Facts { people: &people, ..Facts::default() };
@@ -328,6 +381,20 @@ mod tests {
             let more = named(Who::Contact(1), NamedAs::Any);
             let filter = Filter { people: vec![one.clone(), more], ..Filter::default() };
             assert_eq!(filter.has(found(1, 1, 1), &facts), is_there, "{one:?} and another");
+        }
+        for (text, is_there) in [
+            ("from:ann", true),
+            ("from:\"ann 1\"", true),
+            ("from:k1", true),
+            ("from:k2", false),
+            ("to:k2", true),
+            ("to:k3", false),
+            ("x -to:k3", true),
+            ("x -from:ann", false),
+            ("x -to:\"ann 2\"", false),
+        ] {
+            let filter = Filter { query: Query::read(text).ok(), ..Filter::default() };
+            assert_eq!(filter.has(found(1, 1, 1), &facts), is_there, "{text}");
         }
         let all = [NamedAs::To, NamedAs::Any, NamedAs::From];
         let people = all.map(|role| named(Who::Contact(1), role)).into();
@@ -372,6 +439,7 @@ mod tests {
             ..Facts::default()
         };
         let none = Filter::default;
+        let words = Query::read("something").ok();
         for (filter, is_there) in [
             (none(), true),
             (Filter { deleted: true, ..none() }, false),
@@ -384,7 +452,10 @@ mod tests {
             (Filter { has_attachment: Some(true), ..none() }, true),
             (Filter { has_attachment: Some(false), ..none() }, false),
             (Filter { thread: Some(3), ..none() }, true),
-            (Filter { thread: Some(4), ..none() }, false),
+            (Filter { thread: Some(4), query: words.clone(), ..none() }, false),
+            (Filter { thread: Some(3), query: words.clone(), ..none() }, true),
+            (Filter { query: Query::read("has:attachment").ok(), ..none() }, true),
+            (Filter { query: Query::read("-has:attachment").ok(), ..none() }, false),
             (Filter { unread: Some(true), ..none() }, false),
             (Filter { unread: Some(false), ..none() }, true),
             (Filter { folder: Some(FolderId(1)), ..none() }, false),

@@ -4,7 +4,11 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-const VERSION: u32 = 7;
+const VERSION: Made = made(7);
+
+const fn made(version: u32) -> Made {
+    Made { version, words: Reads::Off }
+}
 
 fn numbers(text: &str) -> Numbers {
     Numbers::parse(text).unwrap()
@@ -119,7 +123,9 @@ fn who_ends_the_process_twice_is_left_out() {
     let few = asks(Derive::new(VERSION), span(1, 10)).begun(VERSION, &numbers("3,7,50"));
     assert_eq!((few.asked, few.lone), (None, numbers("3,7")));
     // Other code, and other bytes, are tried.
-    assert_eq!(again.clone().begun(VERSION + 1, &all()), Derive::new(VERSION + 1));
+    assert_eq!(again.clone().begun(made(8), &all()), Derive::new(made(8)));
+    let words = Made { words: Reads::Full, ..VERSION };
+    assert_eq!(again.clone().begun(words, &all()), Derive::new(words));
     let mut other = again;
     other.put_back(&numbers("10"));
     assert_eq!(other.left_out, Numbers::new());
@@ -188,13 +194,13 @@ struct World {
 impl World {
     fn state(&mut self) -> &mut Derive {
         let version = self.version;
-        self.state.get_or_insert_with(|| Derive::new(version))
+        self.state.get_or_insert_with(|| Derive::new(made(version)))
     }
 
     fn restart(&mut self, ended_well: bool) {
         let version = self.version;
         let state = self.state().clone();
-        let state = if ended_well { state.asks(None) } else { state }.begun(version, &all());
+        let state = if ended_well { state.asks(None) } else { state }.begun(made(version), &all());
         self.state = Some(state);
         self.live = Numbers::new();
     }
@@ -283,7 +289,7 @@ proptest! {
         deadly in prop::collection::vec(1_i64..200, 0..3),
         most in 1_i64..20,
     ) {
-        let mut world = World { version: VERSION, deadly, ..World::default() };
+        let mut world = World { version: VERSION.version, deadly, ..World::default() };
         for step in &steps {
             world.step(step);
         }
