@@ -67,6 +67,18 @@ pub const LATER: &[Later] = &[
            DROP INDEX derived_thread; CREATE INDEX derived_thread ON derived (thread, rank); \
            DROP INDEX message_contact_contact; CREATE INDEX message_contact_contact ON message_contact (contact, rank);",
     },
+    Later {
+        name: "m0017_words",
+        // Which way is quicker depends on how many messages have the words: the server knows that when it is told the
+        // words themselves.
+        up: "CREATE TABLE word (id bigint PRIMARY KEY, message bigint NOT NULL, account bigint NOT NULL, words tsvector NOT NULL); \
+         CREATE INDEX word_words ON word USING gin (words); \
+         CREATE FUNCTION find_words(asked text, behind bigint, most bigint) RETURNS TABLE (id bigint, message bigint) \
+         LANGUAGE plpgsql STABLE SET enable_bitmapscan = on SET plan_cache_mode = force_custom_plan AS $$ \
+         DECLARE wanted tsquery := asked::tsquery; BEGIN RETURN QUERY SELECT w.id, w.message FROM word w \
+         WHERE w.words @@ wanted AND w.id > behind ORDER BY w.id LIMIT most; END $$;",
+        down: "DROP FUNCTION find_words; DROP TABLE word;",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

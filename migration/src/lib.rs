@@ -25,6 +25,7 @@ mod m0013_refused;
 mod m0014_derived;
 mod m0015_contacts;
 mod m0016_lists;
+mod m0017_words;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_derived::Migration),
             Box::new(m0015_contacts::Migration),
             Box::new(m0016_lists::Migration),
+            Box::new(m0017_words::Migration),
         ]
     }
 }

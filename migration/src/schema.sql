@@ -139,3 +139,7 @@ CREATE INDEX location_dates ON location (folder, COALESCE(internal_date, 0), uid
 CREATE INDEX location_unseen ON location (folder, COALESCE(internal_date, 0),
     uid) WHERE ended_at IS NULL AND instr(' ' || flags || ' ', ' \Seen ') = 0;
 CREATE INDEX event_message ON event (message, seq) WHERE message IS NOT NULL;
+
+CREATE TABLE word_row (id INTEGER NOT NULL PRIMARY KEY, message BIGINT NOT NULL);
+CREATE VIRTUAL TABLE word USING fts5(account, subject, people, file, text, content = '',
+    contentless_delete = 1, tokenize = "ascii tokenchars '@.-_+=/'''");

@@ -33,6 +33,7 @@ use crate::supervision::root::{Root, RootArgs, RootMsg};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
 use postrider_core::account::follow::Rules;
+use postrider_core::derive::Made;
 use postrider_core::failure::Failure;
 use postrider_core::provider::server::Server;
 use postrider_core::recovery::decide::Policy;
@@ -251,6 +252,7 @@ impl Engine {
             arrivals: self.arrivals.clone(),
             bodies: config.bodies.clone(),
             bytes: config.derive_bytes,
+            made: Made::now(config.search_index),
             leaving: Arc::default(),
             has_begun: Arc::default(),
             clock: self.registry.clock(),

@@ -10,6 +10,7 @@ use crate::config::store;
 use crate::config::taker::{Taker, shown};
 use crate::telemetry::log::Format;
 use postrider_core::account::schedule::Mode;
+use postrider_core::derive::Reads;
 use postrider_core::pool::Limits;
 use postrider_core::provider::server::Timeouts;
 use postrider_core::run::settings::Settings;
@@ -49,6 +50,8 @@ pub struct Config {
     pub inflight_bytes: u64,
     /// Octets that are in use while stored mail is read; none: nothing is derived.
     pub derive_bytes: u64,
+    /// Which words of mail are searched.
+    pub search_index: Reads,
     /// Sessions and logins.
     pub limits: Limits,
     /// Deadlines.
@@ -102,6 +105,7 @@ const SETTINGS: &[&str] = &[
     "sync.confirm_after",
     "limits.inflight_bytes",
     "limits.derive_bytes",
+    "search.index",
     "limits.message_max",
     "limits.sessions_per_account",
     "limits.sessions_per_endpoint",
@@ -280,6 +284,8 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
             t.wrong(item.place, key, "it is not supported yet, and would do nothing; leave it out");
         }
     }
+    let indexes: Vec<(&str, Reads)> =
+        Reads::ALL.iter().map(|reads| (reads.as_str(), *reads)).collect();
     let keep = t.choice("sync.deletions", &[("mirror", false), ("keep", true)], false);
     let log = log(&mut t);
     let (seconds, run) = (Duration::from_secs, Settings::default());
@@ -298,6 +304,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         confirm_after: t.duration("sync.confirm_after", run.confirm_after),
         inflight_bytes: t.size_from("limits.inflight_bytes", 64 << 20, 1 << 20),
         derive_bytes: t.size_or_off("limits.derive_bytes", 32 << 20, 16 << 20),
+        search_index: t.choice("search.index", &indexes, Reads::Full),
         message_max: t.size_from("limits.message_max", 1 << 30, 1 << 20),
         limits: Limits {
             per_account: small(t.number("limits.sessions_per_account", 2, 1, 100)),

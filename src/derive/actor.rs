@@ -15,7 +15,7 @@ use crate::store::message::{StoreMsg, StoreRequest};
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::batch::PieceSize;
-use postrider_core::derive::{MOST, Numbers, Span, Turn, Turns, VERSION, Work};
+use postrider_core::derive::{MOST, Made, Numbers, Span, Turn, Turns, Work};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Activity;
@@ -86,6 +86,8 @@ pub struct DeriveArgs {
     pub bodies: PathBuf,
     /// Octets that may be in use at a time.
     pub bytes: u64,
+    /// What rows are to be made by.
+    pub made: Made,
     /// Time.
     pub clock: Clock,
     /// The process ends: what is being read is given up.
@@ -136,7 +138,7 @@ impl Actor for DeriveActor {
         args.arrivals.wakes(move || drop(woken.cast(DeriveMsg::Woken)));
         me.cast(DeriveMsg::Woken)?;
         Ok(DeriveState {
-            mails: MailReader::new(&args.bodies, Arc::clone(&args.leaving)),
+            mails: MailReader::new(&args.bodies, args.made.words, Arc::clone(&args.leaving)),
             args,
             turns: Turns::default(),
             is_loaded: false,
@@ -213,7 +215,7 @@ impl DeriveState {
         }
         for (account, newest) in arrived.more {
             let live = arrived.live.get(&account).cloned().unwrap_or_default();
-            self.turns.came(account, newest, &live, VERSION);
+            self.turns.came(account, newest, &live, self.args.made);
         }
         let (turn, rests) =
             (self.turns.next(mono, arrived.history_at), self.turns.rests(mono, arrived.history_at));
@@ -262,7 +264,7 @@ impl DeriveState {
             } else {
                 derive
             };
-            self.turns.found(id, derive, newest, VERSION);
+            self.turns.found(id, derive, newest, self.args.made);
             if moves {
                 self.moving.insert(id);
             }
@@ -404,7 +406,7 @@ impl DeriveState {
         } else {
             self.asking.remove(&account);
         }
-        let is_other = derive.version() != VERSION;
+        let is_other = derive.made() != self.args.made;
         self.turns.stands(account, derive, is_other);
         !is_refused
     }
@@ -416,7 +418,8 @@ impl DeriveState {
     ) -> Result<Option<DeriveStands>, Failure> {
         let (done, answer) = oneshot::channel();
         let reply = ReplyTo::new(move |answer: Option<DeriveAnswer>| drop(done.send(answer)));
-        self.args.store.send(StoreRequest::Derive(DeriveOrder { account, change }, reply));
+        let order = DeriveOrder { account, made: self.args.made, change };
+        self.args.store.send(StoreRequest::Derive(order, reply));
         let ended = || Failure::storage("the store ended before it answered");
         answer.await.ok().flatten().unwrap_or_else(|| Err(ended()))
     }

@@ -96,14 +96,15 @@ pub(crate) enum Unread {
 #[derive(Debug)]
 pub(super) struct MailReader {
     bodies: PathBuf,
+    reads: Reads,
     leaving: Arc<AtomicBool>,
 }
 
 impl MailReader {
     /// Of the packs in this folder; it gives up when the process ends, and then what it has read is to be thrown away.
-    pub(super) fn new(bodies: &Path, leaving: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(bodies: &Path, reads: Reads, leaving: Arc<AtomicBool>) -> Self {
         keep_quiet();
-        Self { bodies: bodies.to_owned(), leaving }
+        Self { bodies: bodies.to_owned(), reads, leaving }
     }
 
     /// What each of them says: of the first ones, where these have many files.
@@ -112,6 +113,7 @@ impl MailReader {
     /// Class storage: the packs cannot be read now. Class bug: the runtime ends.
     pub(super) async fn read(&self, mails: Vec<OwedMail>) -> Result<Vec<DerivedMail>, Failure> {
         let (bodies, leaving) = (self.bodies.clone(), Arc::clone(&self.leaving));
+        let reads = self.reads;
         let read = tokio::task::spawn_blocking(move || {
             let mut reader = BodyReader::new(&bodies);
             let (mut rows, mut parts) = (Vec::with_capacity(mails.len()), 0);
@@ -119,7 +121,7 @@ impl MailReader {
                 if leaving.load(Ordering::Relaxed) || parts > ROWS_MOST {
                     break;
                 }
-                let row = read_one(&mut reader, &leaving, &mail);
+                let row = read_one(&mut reader, reads, &leaving, &mail);
                 // Where nothing of the folder can be read, that is no mail's fault.
                 if row.read.is_err() {
                     std::fs::read_dir(&bodies)?;
@@ -136,13 +138,18 @@ impl MailReader {
     }
 }
 
-fn read_one(reader: &mut BodyReader, leaving: &AtomicBool, mail: &OwedMail) -> DerivedMail {
+fn read_one(
+    reader: &mut BodyReader,
+    reads: Reads,
+    leaving: &AtomicBool,
+    mail: &OwedMail,
+) -> DerivedMail {
     let OwedMail { message, received_at, hash, pack, offset, length, .. } = *mail;
     let body = StoredBody { hash, pack, offset, length };
     let read = read_stored(reader, leaving, body, |stored| {
         crate::fault::pass("derive.reading");
         crate::fault::pass("panic.reading");
-        let read = Derived::read(stored, Reads::WithoutWords)?;
+        let read = Derived::read(stored, reads)?;
         Ok((MessageContact::all_of(&read.header.people), read.header.more_people, kept(read)))
     });
     let (people, more_people, read) = match read {

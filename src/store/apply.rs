@@ -8,6 +8,7 @@ mod control;
 mod derive;
 mod feed;
 mod guards;
+mod indexed;
 mod messages;
 mod numbers;
 mod opening;

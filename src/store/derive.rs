@@ -5,7 +5,7 @@ use crate::store::read::{Reader, failed};
 use crate::store::sql::derive::{DerivedAccount, DerivedAccounts, OwedMails, OwedMessages};
 use crate::store::sql::query::Document;
 use postrider_core::contact::MessageContact;
-use postrider_core::derive::{Derive, Derived, Span, VERSION};
+use postrider_core::derive::{Derive, Derived, Made, Reads, Span, VERSION};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::mime::Parse;
@@ -81,6 +81,8 @@ pub enum DeriveChange {
 pub struct DeriveOrder {
     /// The account.
     pub account: AccountId,
+    /// What rows are to be made by.
+    pub made: Made,
     /// What happens.
     pub change: DeriveChange,
 }
@@ -175,8 +177,8 @@ impl OwedReader {
         for row in self.reader.ask(DerivedAccounts { account }).await? {
             // What other code has derived is derived anew.
             let derive = stored_derive(row.derive);
-            let derive = derive.filter(|derive| derive.version() == VERSION);
-            let derive = derive.unwrap_or_else(|| Derive::new(VERSION));
+            let derive = derive.filter(|derive| derive.made().version == VERSION);
+            let derive = derive.unwrap_or_else(|| Derive::new(Made::now(Reads::Off)));
             let owed = derive.owed(row.newest.unwrap_or(0));
             let behind = if owed.is_empty() {
                 0

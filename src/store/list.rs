@@ -1,110 +1,55 @@
-//! Lists of mail, in pages: each is read in pieces, and looks at a bounded number of rows.
+//! Lists of messages, in pages: each is read in pieces, and looks at a bounded number of rows.
 
 use crate::store::derive::stored_derive;
 use crate::store::failure::Trouble;
-use crate::store::mail::{ListedMessage, StoredMails};
-use crate::store::read::{Reader, failed};
+use crate::store::mail::{AroundWhat, ListedMessage, StoredMails};
+use crate::store::page::{few, pieces, taken, wanted};
+use crate::store::read::Reader;
 use crate::store::sql::list::{
-    AccountOfContact, AccountOfFolder, ContactsOfAccounts, ContactsOfAddress, FolderOfAccount,
-    FoldersOfAccounts, ListedContacts, ListedThreads, NewestOfAccounts, NewestOfContacts,
-    NewestOfFolders, NewestOfThreads, Number, NumbersOfThread, NumbersThatMove, Piece, ReadAccount,
-    ReadAccounts, ThreadsOfAccounts, UnseenOfFolders,
+    AccountOfContact, AccountOfFolder, ContactsOfAddress, FolderOfAccount, FoldersOfAccounts,
+    NamedFolder, NewestOfAccounts, NewestOfContacts, NewestOfFolders, NewestOfThreads, Number,
+    NumbersOfThread, ReadAccount, ReadAccounts, UnseenOfFolders,
 };
-use crate::store::sql::query::{Asks, Document};
-use postrider_core::derive::VERSION;
-use postrider_core::failure::Failure;
+use crate::store::sql::words::{FindWords, asked, number};
+use postrider_core::derive::{Reads, VERSION};
 use postrider_core::list::{Below, Filter, LOOKED_AT_MOST, Merge, Position, Source, Who};
-use postrider_core::mail::id::{AccountId, MessageId};
-use std::collections::{BTreeMap, BTreeSet};
+use postrider_core::mail::folder::Role;
+use postrider_core::mail::id::{FolderId, MessageId};
+use postrider_core::word::folded;
+use std::collections::BTreeSet;
 
-pub use crate::store::sql::list::{ListedContact, ListedThread};
+pub use crate::store::page::{Listed, NoPage, Part, Scope};
 
-/// Lists that are read as one, at most: an account each, or a folder.
-const LISTS_MOST: usize = 5000;
-
-/// Messages that are looked at in one go, at most.
+/// Messages that are looked at in one go, at most; and where it is looked who is named in them.
 const BATCH_MOST: usize = 1000;
+const PEOPLE_BATCH: usize = 100;
+/// Accounts that one question names to the index of words, at most.
+const NAMED_MOST: usize = 200;
 
-/// Messages of a thread that are looked at, the newest ones.
-pub const OF_THREAD: usize = 200;
-
-/// Why there is no page.
-#[derive(Debug)]
-pub enum NoPage {
-    /// There is no such account, folder, thread, contact.
-    Missing(&'static str),
-    /// So many accounts, or folders of them, are too many to be read as one.
-    TooMany(usize),
-    /// The database.
-    Failed(Failure),
-}
-
-impl From<Failure> for NoPage {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-impl From<Trouble> for NoPage {
-    fn from(why: Trouble) -> Self {
-        Self::Failed(failed(why))
-    }
-}
-
-/// Whose mail is read.
-#[derive(Clone, Debug)]
-pub struct Scope {
-    accounts: Vec<AccountId>,
-    /// Nothing of it is still to be derived.
-    pub is_complete: bool,
-}
-
-impl Scope {
-    fn has(&self, account: AccountId) -> bool {
-        self.accounts.contains(&account)
-    }
-
-    fn document(&self) -> Result<Document, Trouble> {
-        Document::of(&self.accounts.iter().map(|account| account.0).collect::<Vec<_>>())
-    }
-
-    fn lists(&self) -> Vec<i64> {
-        self.accounts.iter().map(|account| account.0).collect()
-    }
-}
-
-/// From where a page goes on, and how long it may be.
-#[derive(Clone, Copy, Debug)]
-pub struct Part {
-    /// Behind this.
-    pub behind: Option<Position>,
-    /// So many.
-    pub limit: usize,
-}
-
-/// Part of a list.
-#[derive(Debug)]
-pub struct Listed<T> {
-    /// What is in it, and where it stands.
-    pub items: Vec<(Position, T)>,
-    /// Behind which it goes on; nothing at the end.
-    pub next: Option<Position>,
-}
-
-/// A thread, and the newest of its messages that their server still has.
-#[derive(Debug)]
-pub struct ShownThread {
-    /// The thread.
-    pub thread: ListedThread,
-    /// Newest first.
-    pub messages: Vec<ListedMessage>,
+/// What is read around the messages of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum With {
+    /// Who is named, and what lies in them.
+    Everything,
+    /// What lies in them.
+    Files,
 }
 
 /// Reads lists.
 #[derive(Clone, Debug)]
 pub struct MailLists {
-    reader: Reader,
-    mails: StoredMails,
+    pub(super) reader: Reader,
+    pub(super) mails: StoredMails,
+}
+
+/// What leads to messages.
+struct Leads {
+    /// With the numbers that things have now.
+    filter: Filter,
+    /// The lists that are read as one.
+    lists: Vec<i64>,
+    /// What the index of words is asked.
+    words: Option<String>,
 }
 
 impl MailLists {
@@ -126,19 +71,21 @@ impl MailLists {
             (true, None, Some(_)) => return Err(NoPage::Missing("owner")),
             _ => {}
         }
-        let is_complete = |row: &ReadAccount| {
-            let newest = row.newest.unwrap_or(0);
-            let derive = stored_derive(row.derive.clone());
+        let (mut is_complete, mut has_words) = (true, false);
+        for ReadAccount { derive, newest, .. } in &rows {
+            let (derive, newest) = (stored_derive(derive.clone()), newest.unwrap_or(0));
+            has_words |= derive.as_ref().is_some_and(|derive| derive.made().words != Reads::Off);
             let is_read = derive.is_some_and(|derive| {
-                derive.version() == VERSION && derive.owed(newest).is_empty()
+                derive.made().version == VERSION && derive.owed(newest).is_empty()
             });
-            newest == 0 || is_read
-        };
-        let is_complete = rows.iter().all(is_complete);
-        Ok(Scope { accounts: rows.into_iter().map(|row| row.id).collect(), is_complete })
+            is_complete &= newest == 0 || is_read;
+        }
+        let accounts = rows.into_iter().map(|row| row.id).collect();
+        let is_all = name.is_none() && owner.is_none();
+        Ok(Scope { accounts, is_all, has_words, is_complete })
     }
 
-    /// A page of messages.
+    /// A page of messages. By rank all of them are of one list, whichever they were found in.
     ///
     /// # Errors
     /// [`NoPage`], by variant.
@@ -147,39 +94,56 @@ impl MailLists {
         scope: &Scope,
         filter: &Filter,
         part: Part,
+        with: With,
     ) -> Result<Listed<ListedMessage>, NoPage> {
-        let (filter, lists) = self.resolved(scope, filter.clone()).await?;
-        let (below, least) = filter.bounds();
-        let mut merge = Merge::new(&lists, below, part.behind, part.limit + 1);
-        let (mut ids, mut last, mut batch) = (Vec::new(), part.behind, part.limit);
+        let leads = self.resolved(scope, filter.clone()).await?;
+        let filter = &leads.filter;
+        let most = if filter.needs_people() { PEOPLE_BATCH } else { BATCH_MOST };
+        let mut merge = Merge::new(&leads.lists, filter.bounds(), part.behind, part.limit + 1);
+        let (mut found, mut last, mut batch) = (Vec::new(), part.behind, part.limit.min(most));
         let next = loop {
-            let taken = taken(&mut merge, batch, least);
-            let judged = self.judged(&filter, &taken).await?;
-            let room = part.limit - ids.len();
+            let taken = taken(&mut merge, batch);
+            let judged = self.judged(filter, &taken).await?;
+            let room = part.limit - found.len();
             let is_full = judged.len() >= room;
-            ids.extend(judged.into_iter().take(room));
+            found.extend(judged.into_iter().take(room));
             if is_full {
-                break ids.last().map(|(position, _)| *position);
+                break found.last().map(|(position, _)| *position);
             }
             last = taken.last().map(|(position, _)| *position).or(last);
-            if taken.len() < batch && !self.refilled(&mut merge, &filter).await? {
-                // Either all of it was looked at, or as much as a request may.
-                break last.filter(|last| !merge.is_over() && last.at >= least);
+            if taken.len() < batch {
+                if merge.is_over() {
+                    break None;
+                }
+                if merge.looked_at() >= LOOKED_AT_MOST {
+                    break last;
+                }
+                self.refill(&mut merge, &leads).await?;
             }
-            batch = (2 * batch).min(BATCH_MOST);
+            batch = (2 * batch).min(most);
         };
-        let messages: Vec<MessageId> = ids.iter().map(|(_, message)| *message).collect();
-        let mut whole = self.mails.whole(&messages).await?;
-        let found = |(position, message)| Some((position, whole.remove(&message)?));
-        Ok(Listed { items: ids.into_iter().filter_map(found).collect(), next })
+        let mut messages: Vec<MessageId> = found.iter().map(|(_, message)| *message).collect();
+        // A page may be short: what is around its messages has its bound, too.
+        let fits = self.mails.fitting(&messages).await?;
+        let next = match found.len() > fits {
+            true => found.get(fits - 1).map(|(position, _)| *position),
+            false => next,
+        };
+        messages.truncate(fits);
+        let people = if with == With::Everything { i64::MAX } else { 0 };
+        let mut whole = self.mails.whole(&messages, AroundWhat { people, files: true }).await?;
+        let of_list = |position: Position| match filter.is_by_place() {
+            true => position,
+            // It may go from one to another while it is read.
+            false => Position { list: 0, ..position },
+        };
+        let item = |(position, message)| Some((of_list(position), whole.remove(&message)?));
+        let items = found.into_iter().take(fits).filter_map(item).collect();
+        Ok(Listed { items, next: next.map(of_list) })
     }
 
-    /// What leads to the messages: the filter with the numbers that things have now, and the lists that are read.
-    async fn resolved(
-        &self,
-        scope: &Scope,
-        mut filter: Filter,
-    ) -> Result<(Filter, Vec<i64>), NoPage> {
+    /// What leads to the messages.
+    async fn resolved(&self, scope: &Scope, mut filter: Filter) -> Result<Leads, NoPage> {
         if let Some(folder) = filter.folder {
             let of = self.reader.ask_one(AccountOfFolder { folder }).await?;
             let is_there = |of: &FolderOfAccount| scope.has(of.account) && of.deleted_at.is_none();
@@ -191,69 +155,122 @@ impl MailLists {
                 of.filter(|of| scope.has(of.account)).ok_or(NoPage::Missing("contact"))?;
             }
         }
-        let mut lists = Vec::new();
+        let mut numbers = Vec::new();
         if let Some(thread) = filter.thread {
-            let numbers = self.reader.ask(NumbersOfThread { thread }).await?;
-            let first = numbers.first().filter(|first| scope.has(first.account));
+            let rows = self.reader.ask(NumbersOfThread { thread }).await?;
+            let first = rows.first().filter(|first| scope.has(first.account));
             let now = first.ok_or(NoPage::Missing("thread"))?.id;
             filter.thread = Some(now);
-            lists = std::iter::once(now).chain(numbers.iter().filter_map(|n| n.moves)).collect();
+            numbers = std::iter::once(now).chain(rows.iter().filter_map(|n| n.moves)).collect();
         }
+        self.find_folders(scope, &mut filter).await?;
+        let mut words = None;
+        let ids = |rows: Vec<Number>| rows.into_iter().map(|row| row.id).collect();
         let accounts = scope.document()?;
-        let ids = |rows: Vec<Number>| rows.into_iter().map(|row| row.id);
-        match (filter.source(), filter.folder, filter.leading()) {
-            (Source::Threads, ..) => {}
+        let lists = match (filter.source(), filter.folder, filter.leading()) {
+            (Source::Words, ..) => {
+                words = Some(self.asked(scope, &filter)?);
+                vec![0]
+            }
+            (Source::Threads, ..) => numbers,
             (Source::Contacts, _, Some(leading)) => match &leading.who {
-                Who::Contact(contact) => lists = vec![*contact],
+                Who::Contact(contact) => vec![*contact],
                 Who::Key(key) => {
                     let of = ContactsOfAddress { accounts, key: key.clone() };
-                    lists = ids(self.reader.ask(of).await?).collect();
+                    ids(self.reader.ask(of).await?)
                 }
             },
-            (Source::Folders | Source::Unseen, Some(folder), _) => lists = vec![folder.0],
+            (Source::Folders | Source::Unseen, Some(folder), _) => vec![folder.0],
             (Source::Unseen, None, _) => {
-                lists = ids(self.reader.ask(FoldersOfAccounts { accounts }).await?).collect();
+                self.folders_of(scope).await?.iter().map(|row| row.id.0).collect()
             }
-            _ => lists = scope.lists(),
-        }
-        match lists.len() {
-            0..=LISTS_MOST => Ok((filter, lists)),
-            many => Err(NoPage::TooMany(many)),
-        }
-    }
-
-    /// Reads on where something is lacking; not where a request has looked at enough.
-    async fn refilled(
-        &self,
-        merge: &mut Merge<MessageId>,
-        filter: &Filter,
-    ) -> Result<bool, NoPage> {
-        if merge.is_over() || merge.looked_at() >= LOOKED_AT_MOST {
-            return Ok(false);
-        }
-        let (below, most) = merge.wants();
-        let (lists, most) = pieces(&below, most)?;
-        let rows = match filter.source() {
-            Source::Accounts => self.pieces(NewestOfAccounts { lists, most }).await?,
-            Source::Threads => self.pieces(NewestOfThreads { lists, most }).await?,
-            Source::Contacts => self.pieces(NewestOfContacts { lists, most }).await?,
-            Source::Folders => self.pieces(NewestOfFolders { lists, most }).await?,
-            Source::Unseen => self.pieces(UnseenOfFolders { lists, most }).await?,
+            _ => scope.lists()?,
         };
-        merge.found(rows.into_iter().map(|(position, of)| (position, MessageId(of))));
-        Ok(true)
+        Ok(Leads { filter, lists: few(lists)?, words })
     }
 
-    async fn pieces<Q: Asks<Row = Piece>>(&self, query: Q) -> Result<Vec<(Position, i64)>, NoPage> {
-        let mut all = Vec::new();
-        for Piece { list, found } in self.reader.ask(query).await? {
-            let rows = found.map_or_else(Vec::new, |found| found.0);
-            let rows = rows.into_iter().map(|(at, id, of)| (Position { at, id, list }, of));
-            all.extend(rows);
+    async fn folders_of(&self, scope: &Scope) -> Result<Vec<NamedFolder>, NoPage> {
+        Ok(self.reader.ask(FoldersOfAccounts { accounts: scope.document()? }).await?)
+    }
+
+    /// The folders that a question names: by their path, its last part, or what they are for.
+    async fn find_folders(&self, scope: &Scope, filter: &mut Filter) -> Result<(), NoPage> {
+        let named = filter.query.as_ref().map(|query| query.folders.clone()).unwrap_or_default();
+        if named.is_empty() {
+            return Ok(());
         }
-        // A database says of no list in which order its texts were put together.
-        all.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(all)
+        let folders = self.folders_of(scope).await?;
+        for (name, is_not) in named {
+            let is_called = |folder: &&NamedFolder| {
+                let path = folded(&folder.path);
+                let delimiter = folder.delimiter.as_deref().filter(|one| !one.is_empty());
+                let leaf = delimiter.and_then(|one| path.rsplit(one).next());
+                let role = folder.role.as_deref();
+                path == name || leaf == Some(name.as_str()) || role == Some(name.as_str())
+            };
+            let found: BTreeSet<FolderId> =
+                folders.iter().filter(is_called).map(|folder| folder.id).collect();
+            // A name that nothing has is likely another's.
+            if found.is_empty() && !is_not && Role::from_word(&name).is_none() {
+                return Err(NoPage::Missing("folder"));
+            }
+            filter.among.push((found, is_not));
+        }
+        Ok(())
+    }
+
+    fn asked(&self, scope: &Scope, filter: &Filter) -> Result<String, NoPage> {
+        let Some(query) = &filter.query else { return Err(NoPage::NoWords) };
+        if !scope.has_words {
+            return Err(NoPage::NoWords);
+        }
+        if !scope.is_all && scope.accounts.len() > NAMED_MOST {
+            return Err(NoPage::TooMany(scope.accounts.len()));
+        }
+        let accounts = (!scope.is_all).then_some(scope.accounts.as_slice());
+        Ok(asked(self.reader.dialect(), accounts, query))
+    }
+
+    /// Reads on where something is lacking.
+    async fn refill(&self, merge: &mut Merge<MessageId>, leads: &Leads) -> Result<(), NoPage> {
+        let (below, most) = merge.wants();
+        let rows = if let (Some(asked), Some(below)) = (&leads.words, below.first()) {
+            self.with_words(asked, *below, most).await?
+        } else {
+            let (lists, count) = wanted(&below, most)?;
+            let (reader, most) = (&self.reader, count);
+            match leads.filter.source() {
+                Source::Threads => pieces(reader, NewestOfThreads { lists, most }).await?,
+                Source::Contacts => pieces(reader, NewestOfContacts { lists, most }).await?,
+                Source::Folders => pieces(reader, NewestOfFolders { lists, most }).await?,
+                Source::Unseen => pieces(reader, UnseenOfFolders { lists, most }).await?,
+                Source::Accounts | Source::Words => {
+                    pieces(reader, NewestOfAccounts { lists, most }).await?
+                }
+            }
+        };
+        merge.found(rows.into_iter().map(|(position, of)| (position, MessageId(of))), most);
+        Ok(())
+    }
+
+    /// What has the words.
+    async fn with_words(
+        &self,
+        asked: &str,
+        below: Below,
+        most: usize,
+    ) -> Result<Vec<(Position, i64)>, Trouble> {
+        let Below { list, at, id } = below;
+        let behind = number(at).saturating_sub(1);
+        // One more: that with which it goes on may be there.
+        let count = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+        let query = FindWords { asked: asked.to_owned(), behind, most: count };
+        let rows = self.reader.ask(query).await?.into_iter();
+        let rows = rows.map(|row| {
+            let message = row.message.0;
+            (Position { at: number(row.id), id: message, list }, message)
+        });
+        Ok(rows.filter(|(position, _)| (position.at, position.id) < (at, id)).take(most).collect())
     }
 
     /// Those of them that are in the list, in their order.
@@ -270,167 +287,4 @@ impl MailLists {
         };
         Ok(taken.iter().filter(is_in).copied().collect())
     }
-
-    /// A page of threads: those of which a message is among the newest that its server still has.
-    ///
-    /// # Errors
-    /// [`NoPage`], by variant.
-    pub async fn threads(&self, scope: &Scope, part: Part) -> Result<Listed<ShownThread>, NoPage> {
-        let lists = scope.lists();
-        if lists.len() > LISTS_MOST {
-            return Err(NoPage::TooMany(lists.len()));
-        }
-        let mut merge = Merge::new(&lists, (i64::MAX, i64::MAX), part.behind, part.limit);
-        let (mut items, mut last, mut looked_at) = (Vec::new(), part.behind, 0);
-        let next = loop {
-            let taken = taken(&mut merge, part.limit - items.len(), i64::MIN);
-            let ids: Vec<i64> = taken.iter().map(|(_, thread)| *thread).collect();
-            let (mut shown, looked) = self.shown_threads(&ids).await?;
-            looked_at += looked;
-            let found = taken.iter().filter_map(|(position, id)| {
-                let thread = shown.remove(id).filter(|thread| !thread.messages.is_empty())?;
-                Some((*position, thread))
-            });
-            items.extend(found);
-            last = taken.last().map(|(position, _)| *position).or(last);
-            if items.len() >= part.limit || looked_at >= LOOKED_AT_MOST {
-                break last.filter(|_| !merge.is_over());
-            }
-            if merge.is_over() {
-                break None;
-            }
-            if taken.is_empty() {
-                let (below, most) = merge.wants();
-                let (lists, most) = pieces(&below, most)?;
-                merge.found(self.pieces(ThreadsOfAccounts { lists, most }).await?);
-            }
-        };
-        Ok(Listed { items, next })
-    }
-
-    /// A thread by any number that it had.
-    ///
-    /// # Errors
-    /// [`NoPage`], by variant.
-    pub async fn thread(&self, scope: &Scope, id: i64) -> Result<ShownThread, NoPage> {
-        let numbers = self.reader.ask(NumbersOfThread { thread: id }).await?;
-        let first = numbers.first().filter(|first| scope.has(first.account));
-        let now = first.ok_or(NoPage::Missing("thread"))?.id;
-        let (mut shown, _) = self.shown_threads(&[now]).await?;
-        shown.remove(&now).ok_or(NoPage::Missing("thread"))
-    }
-
-    /// Threads under the numbers that they have now, and how many messages were looked at.
-    async fn shown_threads(
-        &self,
-        ids: &[i64],
-    ) -> Result<(BTreeMap<i64, ShownThread>, usize), NoPage> {
-        if ids.is_empty() {
-            return Ok((BTreeMap::new(), 0));
-        }
-        let moving = self.reader.ask(NumbersThatMove { threads: Document::of(&ids)? }).await?;
-        let mut now: BTreeMap<i64, i64> = ids.iter().map(|id| (*id, *id)).collect();
-        now.extend(moving.iter().filter_map(|number| Some((number.moves?, number.id))));
-        let all: Vec<Below> =
-            now.keys().map(|id| Below { list: *id, at: i64::MAX, id: i64::MAX }).collect();
-        let (lists, most) = pieces(&all, OF_THREAD)?;
-        let mut of: BTreeMap<i64, Vec<MessageId>> = BTreeMap::new();
-        for (position, message) in self.pieces(NewestOfThreads { lists, most }).await? {
-            let Some(thread) = now.get(&position.list) else { continue };
-            let messages = of.entry(*thread).or_default();
-            if messages.len() < OF_THREAD {
-                messages.push(MessageId(message));
-            }
-        }
-        let messages: Vec<MessageId> = of.values().flatten().copied().collect();
-        let mut whole = self.mails.whole(&messages).await?;
-        let mut shown = BTreeMap::new();
-        for thread in self.reader.ask(ListedThreads { threads: Document::of(&ids)? }).await? {
-            let messages = of.remove(&thread.id).unwrap_or_default();
-            let living = messages
-                .iter()
-                .filter_map(|message| whole.remove(message))
-                .filter(|message| message.mail.deleted_at.is_none());
-            shown.insert(thread.id, ShownThread { messages: living.collect(), thread });
-        }
-        Ok((shown, messages.len()))
-    }
-
-    /// A page of contacts; or those that have this address, as it is compared.
-    ///
-    /// # Errors
-    /// [`NoPage`], by variant.
-    pub async fn contacts(
-        &self,
-        scope: &Scope,
-        key: Option<String>,
-        part: Part,
-    ) -> Result<Listed<ListedContact>, NoPage> {
-        let lists = scope.lists();
-        if lists.len() > LISTS_MOST {
-            return Err(NoPage::TooMany(lists.len()));
-        }
-        let (found, is_over) = match key {
-            Some(key) => {
-                let of = ContactsOfAddress { accounts: scope.document()?, key };
-                let ids = self.reader.ask(of).await?.into_iter().map(|row| row.id);
-                let of = |id| (Position { at: 0, id, list: 0 }, id);
-                let behind = |(position, _): &(Position, i64)| {
-                    part.behind.is_none_or(|behind| *position < behind)
-                };
-                let mut all: Vec<(Position, i64)> = ids.map(of).filter(behind).collect();
-                all.sort_unstable_by(|a, b| b.cmp(a));
-                let is_over = all.len() <= part.limit;
-                all.truncate(part.limit);
-                (all, is_over)
-            }
-            None => {
-                let mut merge =
-                    Merge::new(&lists, (i64::MAX, i64::MAX), part.behind, part.limit + 1);
-                let mut all = Vec::new();
-                while all.len() < part.limit && !merge.is_over() {
-                    let more = taken(&mut merge, part.limit - all.len(), i64::MIN);
-                    if more.is_empty() {
-                        let (below, most) = merge.wants();
-                        let (lists, most) = pieces(&below, most)?;
-                        merge.found(self.pieces(ContactsOfAccounts { lists, most }).await?);
-                    }
-                    all.extend(more);
-                }
-                (all, merge.is_over())
-            }
-        };
-        let next = found.last().map(|(position, _)| *position).filter(|_| !is_over);
-        let mut rows = self.listed_contacts(found.iter().map(|(_, id)| *id).collect()).await?;
-        let row = |(position, id)| Some((position, rows.remove(&id)?));
-        Ok(Listed { items: found.into_iter().filter_map(row).collect(), next })
-    }
-
-    /// A contact.
-    ///
-    /// # Errors
-    /// [`NoPage`], by variant.
-    pub async fn contact(&self, scope: &Scope, id: i64) -> Result<ListedContact, NoPage> {
-        let of = self.reader.ask_one(AccountOfContact { contact: id }).await?;
-        of.filter(|of| scope.has(of.account)).ok_or(NoPage::Missing("contact"))?;
-        self.listed_contacts(vec![id]).await?.remove(&id).ok_or(NoPage::Missing("contact"))
-    }
-
-    async fn listed_contacts(&self, ids: Vec<i64>) -> Result<BTreeMap<i64, ListedContact>, NoPage> {
-        let rows = self.reader.ask(ListedContacts { contacts: Document::of(&ids)? }).await?;
-        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
-    }
-}
-
-/// The next ones, so many at most, as far as they do not stand below the least.
-fn taken<T>(merge: &mut Merge<T>, most: usize, least: i64) -> Vec<(Position, T)> {
-    let next = std::iter::from_fn(|| merge.take());
-    next.take(most).take_while(|(position, _)| position.at >= least).collect()
-}
-
-/// As the texts take them.
-fn pieces(below: &[Below], most: usize) -> Result<(Document, i64), Trouble> {
-    let lists: Vec<(i64, i64, i64)> =
-        below.iter().map(|below| (below.list, below.at, below.id)).collect();
-    Ok((Document::of(&lists)?, i64::try_from(most).unwrap_or(i64::MAX)))
 }

@@ -5,13 +5,13 @@ use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
 use crate::store::sql::mail::{
     FileColumns, FilesOfMails, HistoryOfMail, ListedMails, MessageOfNumber, PeopleOfMails,
-    PlacesOfMails,
+    PlacesOfMails, RowsAround,
 };
 use crate::store::sql::query::Document;
 use crate::store::sql::shown::StoredEvent;
 use postrider_core::derive::Attachment;
 use postrider_core::failure::Failure;
-use postrider_core::list::{Facts, Filter, Lying, Met, Position, Source};
+use postrider_core::list::{Facts, Filter, Lying, Met, Position};
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::MessageId;
@@ -78,10 +78,7 @@ impl KnownMail {
     /// Whether it is in a list, if it was found there.
     pub(super) fn is_in(&self, filter: &Filter, found: Position) -> bool {
         let Self { mail, places, people } = self;
-        let received_at = match filter.source() {
-            Source::Folders | Source::Unseen => Micros(found.at),
-            Source::Accounts | Source::Threads | Source::Contacts => mail.received_at,
-        };
+        let received_at = if filter.is_by_place() { Micros(found.at) } else { mail.received_at };
         let facts = Facts {
             is_deleted: mail.deleted_at.is_some(),
             thread: mail.thread,
@@ -105,7 +102,8 @@ fn lying(place: &MailPlace) -> Lying {
 
 fn met(person: MailPerson) -> Option<Met> {
     let role = PersonRole::of(&person.role)?;
-    Some(Met { role, contact: person.contact, key: person.key })
+    let MailPerson { contact, key, address, name, .. } = person;
+    Some(Met { role, contact, key, address, name })
 }
 
 /// Rows by their message.
@@ -145,7 +143,7 @@ impl StoredMails {
     /// # Errors
     /// Class storage.
     pub async fn around(&self, mail: ListedMail) -> Result<ListedMessage, Failure> {
-        let mut around = self.around_all(&[mail.message]).await.map_err(failed)?;
+        let mut around = self.around_all(&[mail.message], Around::ALL).await.map_err(failed)?;
         Ok(around.of(mail))
     }
 
@@ -166,13 +164,31 @@ impl StoredMails {
     pub(super) async fn whole(
         &self,
         messages: &[MessageId],
+        around: AroundWhat,
     ) -> Result<BTreeMap<MessageId, ListedMessage>, Trouble> {
         if messages.is_empty() {
             return Ok(BTreeMap::new());
         }
         let mails = self.reader.ask(ListedMails { mails: numbers(messages)? }).await?;
-        let mut around = self.around_all(messages).await?;
+        let mut around = self.around_all(messages, around).await?;
         Ok(mails.into_iter().map(|mail| (mail.message, around.of(mail))).collect())
+    }
+
+    /// How many of these messages are told at a time: of the first ones, in whose order they are, so many that what is
+    /// around them is no more than a request may take; one at least.
+    pub(super) async fn fitting(&self, messages: &[MessageId]) -> Result<usize, Trouble> {
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        let rows = self.reader.ask(RowsAround { mails: numbers(messages)? }).await?;
+        let of: BTreeMap<MessageId, u64> =
+            rows.into_iter().map(|row| (row.message, row.count)).collect();
+        let mut sum = 0;
+        let fits = messages.iter().take_while(|message| {
+            sum += 1 + of.get(message).copied().unwrap_or(0);
+            sum <= AROUND_MOST
+        });
+        Ok(fits.count().max(1))
     }
 
     /// Messages, as far as a filter asks.
@@ -190,7 +206,7 @@ impl StoredMails {
             false => BTreeMap::new(),
         };
         let mut people = match filter.needs_people() {
-            true => self.people(messages).await?,
+            true => self.people(messages, i64::MAX).await?,
             false => BTreeMap::new(),
         };
         let known = |mail: ListedMail| {
@@ -214,26 +230,63 @@ impl StoredMails {
 
     async fn files_of(&self, messages: &[MessageId]) -> Result<RowsOf<Attachment>, Trouble> {
         let rows = self.reader.ask(FilesOfMails { mails: numbers(messages)? }).await?;
-        Ok(by_message(rows.into_iter().map(|row| (row.message, Attachment::from(row)))))
+        let mut of = by_message(rows.into_iter().map(|row| (row.message, Attachment::from(row))));
+        of.values_mut().for_each(|files| files.sort_by_key(|file| file.octets.start));
+        Ok(of)
     }
 
-    async fn around_all(&self, messages: &[MessageId]) -> Result<Around, Trouble> {
-        let (places, people) = (self.places(messages).await?, self.people(messages).await?);
-        Ok(Around { places, people, files: self.files_of(messages).await? })
+    async fn around_all(
+        &self,
+        messages: &[MessageId],
+        what: AroundWhat,
+    ) -> Result<Around, Trouble> {
+        let places = self.places(messages).await?;
+        let people = match what.people {
+            0 => BTreeMap::new(),
+            most => self.people(messages, most).await?,
+        };
+        let files = match what.files {
+            true => self.files_of(messages).await?,
+            false => BTreeMap::new(),
+        };
+        Ok(Around { places, people, files })
+    }
+
+    /// The first so many of each role.
+    pub(super) async fn people(
+        &self,
+        messages: &[MessageId],
+        most: i64,
+    ) -> Result<RowsOf<MailPerson>, Trouble> {
+        let rows = self.reader.ask(PeopleOfMails { mails: numbers(messages)?, most }).await?;
+        let mut of = by_message(rows.into_iter().map(|row| (row.message, row)));
+        let order = |person: &MailPerson| (person.role.clone(), person.position);
+        of.values_mut().for_each(|people| people.sort_by_cached_key(order));
+        Ok(of)
     }
 
     async fn places(&self, messages: &[MessageId]) -> Result<RowsOf<MailPlace>, Trouble> {
         let rows = self.reader.ask(PlacesOfMails { mails: numbers(messages)? }).await?;
-        Ok(by_message(rows.into_iter().map(|row| (row.message, row))))
-    }
-
-    async fn people(&self, messages: &[MessageId]) -> Result<RowsOf<MailPerson>, Trouble> {
-        let rows = self.reader.ask(PeopleOfMails { mails: numbers(messages)? }).await?;
-        Ok(by_message(rows.into_iter().map(|row| (row.message, row))))
+        let mut of = by_message(rows.into_iter().map(|row| (row.message, row)));
+        let order = |a: &MailPlace, b: &MailPlace| (&a.path, a.uid).cmp(&(&b.path, b.uid));
+        of.values_mut().for_each(|places| places.sort_by(order));
+        Ok(of)
     }
 }
 
-type RowsOf<T> = BTreeMap<MessageId, Vec<T>>;
+pub(super) type RowsOf<T> = BTreeMap<MessageId, Vec<T>>;
+
+/// Rows around the messages of a page, at most: files in them, and people who are named.
+const AROUND_MOST: u64 = 10_000;
+
+/// What is read around messages, beside where they lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AroundWhat {
+    /// Of each role so many people.
+    pub(super) people: i64,
+    /// Their files.
+    pub(super) files: bool,
+}
 
 /// What is around messages.
 struct Around {
@@ -243,6 +296,8 @@ struct Around {
 }
 
 impl Around {
+    const ALL: AroundWhat = AroundWhat { people: i64::MAX, files: true };
+
     fn of(&mut self, mail: ListedMail) -> ListedMessage {
         let of = mail.message;
         ListedMessage {

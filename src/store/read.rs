@@ -8,7 +8,7 @@ use crate::store::rows::{self, credential, guarded};
 use crate::store::sql::commit::AllFolders;
 use crate::store::sql::counts::{Miscount, Miscounts};
 use crate::store::sql::credential::{Credentials, Spent, SpentInHour};
-use crate::store::sql::query::Asks;
+use crate::store::sql::query::{Asks, Dialect};
 use crate::store::sql::reading::{
     AccountInfo, Accounts, AllManifestFolders, DeletedManifest, EstimatesSizes, EventGaps,
     LimboCount, Manifest, ManifestColumns, ManifestFolder, ManifestFolders, Sample, SampleColumns,
@@ -74,6 +74,14 @@ impl Reader {
     #[must_use]
     pub fn new(db: &Database) -> Self {
         Self { db: db.readers.clone(), place: db.place() }
+    }
+
+    /// What its database speaks.
+    pub(super) fn dialect(&self) -> Dialect {
+        match self.place {
+            Place::File(_) => Dialect::Sqlite,
+            Place::Server(_) => Dialect::Postgres,
+        }
     }
 
     pub(super) async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {

@@ -26,6 +26,7 @@ pub(super) mod setting;
 pub(super) mod shown;
 pub(super) mod sqlite;
 pub(super) mod threads;
+pub(super) mod words;
 
 use sea_orm::Value;
 

@@ -99,7 +99,8 @@ impl Transaction {
         }
     }
 
-    fn dialect(&self) -> Dialect {
+    /// What its database speaks.
+    pub(super) fn dialect(&self) -> Dialect {
         match &self.inner {
             Inner::Sqlite(_) => Dialect::Sqlite,
             Inner::Postgres(_) => Dialect::Postgres,

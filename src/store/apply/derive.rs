@@ -1,6 +1,7 @@
 //! What is derived of messages, and what is still owed: a constant number of statements, whatever there is of it.
 
 use super::contacts::keep_people;
+use super::indexed::keep_words;
 use super::numbers::Numbers;
 use super::threads::{join_threads, move_some, moves};
 use crate::store::derive::{DeriveChange, DeriveOrder, DeriveStands, DerivedMail, stored_derive};
@@ -29,7 +30,7 @@ pub(in crate::store) async fn derive(
 ) -> Result<(Option<DeriveStands>, bool), Trouble> {
     let account = order.account;
     let Some(row) = db.ask_one(DeriveState { account }).await? else { return Ok((None, false)) };
-    let stored = stored_derive(row.derive).unwrap_or_else(|| Derive::new(VERSION));
+    let stored = stored_derive(row.derive).unwrap_or_else(|| Derive::new(order.made));
     let before = stored.clone();
     let mut has_moved = false;
     let next = match &order.change {
@@ -37,17 +38,17 @@ pub(in crate::store) async fn derive(
             let asked = stored.asked().unwrap_or(Span { low: 1, high: 0 });
             let Span { low, high } = asked;
             let mails = db.ask(OwedMails { account, low, high, most: MOST + 1 }).await?;
-            stored.begun(VERSION, &mails.iter().map(|mail| mail.message.0).collect())
+            stored.begun(order.made, &mails.iter().map(|mail| mail.message.0).collect())
         }
         DeriveChange::Ask(span) => stored.asks(*span),
-        DeriveChange::Again => stored.again(VERSION),
+        DeriveChange::Again => stored.again(order.made),
         DeriveChange::Move => {
             has_moved = move_some(db, account).await?;
             stored
         }
         DeriveChange::Take { span, seen, rows, next } => {
             // Rows of other code than the account's are not mixed with its.
-            let is_ours = stored.version() == VERSION;
+            let is_ours = stored.made() == order.made;
             let taken = stored.clone().taken(*span, *seen).filter(|_| is_ours);
             let Some(taken) = taken else {
                 let stands = DeriveStands { derive: stored, is_refused: true, moves: false };
@@ -94,6 +95,7 @@ async fn write(
     let derived: Vec<_> = rows().map(|mail| derived_row(mail, thread(mail), own)).collect();
     db.put(PutDerived { account, rows: Document::of(&derived)? }).await?;
     keep_people(db, account, &rows().collect::<Vec<_>>(), &again).await?;
+    keep_words(db, account, &rows().collect::<Vec<_>>()).await?;
     let read = rows().filter_map(|mail| Some((mail.message, mail.read.as_ref().ok()?)));
     let files = read.flat_map(|(message, read)| {
         read.attachments.iter().map(move |file| attachment_row(message, file))
@@ -114,7 +116,8 @@ fn own_addresses(stored: Option<&str>) -> BTreeSet<String> {
 pub(super) async fn owe_all(db: &impl Sql, account: AccountId) -> Result<(), Trouble> {
     let row = db.ask_one(DeriveState { account }).await?;
     let Some(derive) = row.and_then(|row| stored_derive(row.derive)) else { return Ok(()) };
-    db.put(SaveDerive { account, derive: Document::of(&derive.again(VERSION))? }).await
+    let made = derive.made();
+    db.put(SaveDerive { account, derive: Document::of(&derive.again(made))? }).await
 }
 
 /// What servers call the threads of messages that were stored without: what is derived of those is owed anew.
@@ -196,6 +199,7 @@ fn attachment_row(message: MessageId, file: &Attachment) -> impl Serialize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postrider_core::derive::{Made, Reads};
     use postrider_core::mime::Header;
     use postrider_core::time::Micros;
 
@@ -206,7 +210,7 @@ mod tests {
             keys,
             snippet: String::new(),
             attachments: Vec::new(),
-            words: Vec::new(),
+            words: None,
             is_lenient: false,
         };
         let (message, received_at) = (MessageId(message), Micros(0));
@@ -229,7 +233,7 @@ mod tests {
         let (span, rows) = (Span { low: 1, high: 3 }, [1, 2, 3].map(mail).into());
         let change = DeriveChange::Take { span, seen: 3, rows, next: None };
         let tx = db.begin().await.unwrap();
-        let order = DeriveOrder { account: AccountId(1), change };
+        let order = DeriveOrder { account: AccountId(1), made: Made::now(Reads::Off), change };
         let (stands, is_changed) = derive(&tx, &order).await.unwrap();
         tx.commit().await.unwrap();
         assert!(is_changed && !stands.unwrap().is_refused);

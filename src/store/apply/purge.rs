@@ -16,6 +16,7 @@ use crate::store::sql::feeds::{PurgeFeeds, PurgeOwed};
 use crate::store::sql::query::Document;
 use crate::store::sql::setting::ForgetSetting;
 use crate::store::sql::threads::{PurgeAliases, PurgeThreadKeys, PurgeThreads};
+use crate::store::sql::words::{PurgeWordRows, PurgeWords};
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Standing;
@@ -78,6 +79,8 @@ async fn purge_mail(db: &Transaction, account: AccountId, most: i64) -> Result<u
     db.put(PurgeLocations { account, most }).await?;
     db.put(PurgeAttachments { account, most }).await?;
     db.put(PurgeNamed { account, most }).await?;
+    db.put(PurgeWords { account, most }).await?;
+    db.put(PurgeWordRows { account, most }).await?;
     db.put(PurgeDerived { account, most }).await?;
     db.put(PurgeThreads { account, most }).await?;
     db.put(PurgeAliases { account, most }).await?;

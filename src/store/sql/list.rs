@@ -27,6 +27,14 @@ rows! {
         pub(in crate::store) id: i64,
     }
 
+    /// A folder that is read.
+    pub(in crate::store) struct NamedFolder {
+        pub(in crate::store) id: FolderId,
+        pub(in crate::store) path: String,
+        pub(in crate::store) delimiter: Option<String>,
+        pub(in crate::store) role: Option<String>,
+    }
+
     /// A thread, and numbers under which mails of it still stand.
     pub(in crate::store) struct ThreadNumbers {
         pub(in crate::store) id: i64,
@@ -79,7 +87,7 @@ queries! {
     ListText, list:
     /// The one of this name, or those of this owner, or all.
     ReadAccounts { name: Option<String>, owner: Option<String> } -> ReadAccount;
-    FoldersOfAccounts { accounts: Document } -> Number;
+    FoldersOfAccounts { accounts: Document } -> NamedFolder;
     AccountOfFolder { folder: FolderId } -> FolderOfAccount;
     AccountOfContact { contact: i64 } -> OfAccount;
     NumbersOfThread { thread: i64 } -> ThreadNumbers;

@@ -96,6 +96,11 @@ rows! {
         pub(in crate::store) octets: u64,
     }
 
+    pub(in crate::store) struct CountAround {
+        pub(in crate::store) message: MessageId,
+        pub(in crate::store) count: u64,
+    }
+
     /// Somebody in a message.
     pub struct MailPerson {
         /// The message.
@@ -122,7 +127,10 @@ queries! {
     ListedMails { mails: Document } -> ListedMail;
     PlacesOfMails { mails: Document } -> MailPlace;
     FilesOfMails { mails: Document } -> FileColumns;
-    PeopleOfMails { mails: Document } -> MailPerson;
+    /// Of each role the first so many.
+    PeopleOfMails { mails: Document, most: i64 } -> MailPerson;
+    /// How many files and people each has.
+    RowsAround { mails: Document } -> CountAround;
     /// Behind this number, so many.
     HistoryOfMail { message: MessageId, after: i64, most: u32 } -> StoredEvent;
 }

@@ -83,6 +83,7 @@ pub(super) mod setting;
 pub(super) mod shown;
 pub(super) mod threads;
 pub(in crate::store) mod transaction;
+pub(super) mod words;
 
 #[cfg(test)]
 pub(in crate::store) mod tests;

@@ -65,3 +65,4 @@ pub(super) mod setting;
 pub(super) mod shown;
 pub(super) mod threads;
 pub(in crate::store) mod transaction;
+pub(super) mod words;

@@ -43,6 +43,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         list::shapes(),
         mail::shapes(),
         threads::shapes(),
+        words::shapes(),
     ]
     .concat()
 }

@@ -56,7 +56,7 @@ pub(in crate::store::sql) const fn words(text: ListText) -> &'static str {
              ($1::text IS NULL OR a.name = $1) AND ($2::text IS NULL OR a.owner = $2) ORDER BY a.id"
         }
         ListText::FoldersOfAccounts => concat!(
-            "SELECT f.id FROM ",
+            "SELECT f.id, f.path, f.delimiter, f.role FROM ",
             for_each!(
                 "$1",
                 "SELECT * FROM folder WHERE account = j.value::bigint AND deleted_at IS NULL"

@@ -43,20 +43,23 @@ pub(in crate::store::sql) const fn words(text: MailText) -> &'static str {
                 "$1",
                 "SELECT * FROM location WHERE message = j.value::bigint AND ended_at IS NULL"
             ),
-            " l CROSS JOIN LATERAL (SELECT * FROM folder WHERE id = l.folder OFFSET 0) f WHERE f.deleted_at IS NULL ORDER BY f.path, \
-             l.uid"
+            " l CROSS JOIN LATERAL (SELECT * FROM folder WHERE id = l.folder OFFSET 0) f WHERE f.deleted_at IS NULL"
         ),
         MailText::FilesOfMails => concat!(
             "SELECT t.message, t.part, t.type AS media_type, t.name, t.inline, t.content_id, t.size, t.sha256, t.encoding, t.\"offset\", \
              t.octets FROM ",
             for_each!("$1", "SELECT * FROM attachment WHERE message = j.value::bigint"),
-            " t ORDER BY t.\"offset\""
+            " t"
         ),
         MailText::PeopleOfMails => concat!(
             "SELECT c.message, c.role, COALESCE(c.address, k.key) AS address, c.name, c.position, c.contact, k.key FROM ",
             for_each!("$1", "SELECT * FROM message_contact WHERE message = j.value::bigint"),
-            " c CROSS JOIN LATERAL (SELECT * FROM contact WHERE id = c.contact OFFSET 0) k ORDER BY c.role, c.position"
+            " c CROSS JOIN LATERAL (SELECT * FROM contact WHERE id = c.contact OFFSET 0) k WHERE c.position < $2"
         ),
+        MailText::RowsAround => {
+            "SELECT j.value::bigint AS message, (SELECT count(*) FROM attachment t WHERE t.message = j.value::bigint) + (SELECT count(*) \
+             FROM message_contact c WHERE c.message = j.value::bigint) AS count FROM jsonb_array_elements_text($1::jsonb) j (value)"
+        }
         MailText::HistoryOfMail => {
             "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, e.folder, e.message, e.backfill, e.data FROM event e LEFT JOIN LATERAL \
              (SELECT name FROM account WHERE id = e.account OFFSET 0) a ON TRUE WHERE e.message = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3"

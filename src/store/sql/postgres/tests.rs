@@ -164,6 +164,8 @@ const IN_USE: &str = "
         SELECT n, 1 + n % 3, 'k' || n, '', n, 0, 0, 0, 0, 0 FROM generate_series(1, 3000) n;
     INSERT INTO message_contact (message, role, position, contact, rank)
         SELECT n, 'from', 0, n, n FROM generate_series(1, 3000) n;
+    INSERT INTO word (id, message, account, words)
+        SELECT 4611686018427387904 - n, n, 1 + n % 3, ('a' || n % 7)::tsvector FROM generate_series(1, 3000) n;
     INSERT INTO attachment (message, part, type, inline, encoding, \"offset\", octets, size, sha256)
         SELECT n, '1', '', FALSE, '', 0, 0, 0, '' FROM generate_series(1, 3000) n;
     INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, began_at)
@@ -261,7 +263,7 @@ async fn looked_through(db: &mut PgConnection) -> (Vec<(&'static str, String)>, 
 }
 
 /// Tables that grow with the mail.
-const GROW: [&str; 14] = [
+const GROW: [&str; 15] = [
     "message",
     "location",
     "event",
@@ -276,10 +278,12 @@ const GROW: [&str; 14] = [
     "contact",
     "message_contact",
     "attachment",
+    "word",
 ];
 
 /// Keys of which each value has one row.
-const SINGLE: [&str; 6] = [
+const SINGLE: [&str; 7] = [
+    "word_pkey",
     "account_pkey",
     "account_name",
     "folder_pkey",

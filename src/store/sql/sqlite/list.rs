@@ -55,7 +55,7 @@ pub(in crate::store::sql) const fn words(text: ListText) -> &'static str {
              (?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR a.owner = ?2) ORDER BY a.id"
         }
         ListText::FoldersOfAccounts => {
-            "SELECT f.id FROM json_each(?1) j CROSS JOIN folder f ON f.account = j.value AND f.deleted_at IS NULL"
+            "SELECT f.id, f.path, f.delimiter, f.role FROM json_each(?1) j CROSS JOIN folder f ON f.account = j.value AND f.deleted_at IS NULL"
         }
         ListText::AccountOfFolder => "SELECT account, deleted_at FROM folder WHERE id = ?1",
         ListText::AccountOfContact => "SELECT account FROM contact WHERE id = ?1",

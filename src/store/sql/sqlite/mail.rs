@@ -37,15 +37,19 @@ pub(in crate::store::sql) const fn words(text: MailText) -> &'static str {
         MailText::PlacesOfMails => {
             "SELECT l.message, f.id AS folder, f.path, f.role, l.uid, COALESCE(l.internal_date, 0) AS at, l.flags, l.keywords FROM \
              json_each(?1) j CROSS JOIN location l ON l.message = j.value AND l.ended_at IS NULL JOIN folder f ON f.id = l.folder \
-             WHERE f.deleted_at IS NULL ORDER BY f.path, l.uid"
+             WHERE f.deleted_at IS NULL"
         }
         MailText::FilesOfMails => {
             "SELECT t.message, t.part, t.type AS media_type, t.name, t.inline, t.content_id, t.size, t.sha256, t.encoding, t.\"offset\", \
-             t.octets FROM json_each(?1) j CROSS JOIN attachment t ON t.message = j.value ORDER BY t.\"offset\""
+             t.octets FROM json_each(?1) j CROSS JOIN attachment t ON t.message = j.value"
         }
         MailText::PeopleOfMails => {
             "SELECT c.message, c.role, COALESCE(c.address, k.key) AS address, c.name, c.position, c.contact, k.key FROM json_each(?1) j \
-             CROSS JOIN message_contact c ON c.message = j.value CROSS JOIN contact k ON k.id = c.contact ORDER BY c.role, c.position"
+             CROSS JOIN message_contact c ON c.message = j.value CROSS JOIN contact k ON k.id = c.contact WHERE c.position < ?2"
+        }
+        MailText::RowsAround => {
+            "SELECT j.value AS message, (SELECT count(*) FROM attachment t WHERE t.message = j.value) + (SELECT count(*) FROM \
+             message_contact c WHERE c.message = j.value) AS count FROM json_each(?1) j"
         }
         MailText::HistoryOfMail => {
             "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, e.folder, e.message, e.backfill, e.data FROM event e LEFT JOIN account a \
