@@ -20,6 +20,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// An answer takes no longer; a purge and the feed take theirs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(70);
 
+/// Octets of mail may be many, and who reads them slow.
+const COPY_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
 /// A client of one server.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -70,7 +73,8 @@ impl Client {
         let url = url.ok_or(CallError::NoServer)?;
         let token = token::own(dir)
             .map_err(|e| said(&format!("{}: {e}", token::file_of(dir).display()), Exit::Storage))?;
-        let mut builder = http::builder(CONNECT).timeout(ANSWER_TIMEOUT).no_proxy();
+        let builder = http::builder(CONNECT).timeout(ANSWER_TIMEOUT).read_timeout(ANSWER_TIMEOUT);
+        let mut builder = builder.no_proxy();
         if let Some((cert, _)) = &config.admin.tls {
             let pem = std::fs::read(cert)
                 .map_err(|e| said(&format!("admin.tls_cert: {e}"), Exit::Usage))?;
@@ -142,7 +146,9 @@ impl Client {
 
     /// Writes what is at a path, as it comes: octets are as they are told, whole or with an error.
     pub(super) async fn copy(&self, path: &str, out: &mut impl Write) -> Result<(), CallError> {
-        let request = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        // Much takes its time; silence ends it.
+        let request = self.http.get(format!("{}{path}", self.url)).timeout(COPY_TIMEOUT);
+        let request = request.bearer_auth(&self.token);
         let cut = |e: reqwest::Error| Self::refused(&self.url, None, &format!("{e:#}"));
         let mut response = request.send().await.map_err(cut)?;
         let status = response.status();

@@ -32,6 +32,24 @@ pub(crate) fn say_raw(text: &str) {
     }
 }
 
+/// Writes a document as a line: what a terminal would obey is spelled as JSON has it, which is the same document.
+pub(crate) fn say_json(document: &serde_json::Value) {
+    say_raw(&format!("{}\n", spelled(document)));
+}
+
+fn spelled(document: &serde_json::Value) -> String {
+    let mut line = String::new();
+    for c in document.to_string().chars() {
+        // Beside these nothing is spelled in more than one unit of UTF-16.
+        if clean(c.encode_utf8(&mut [0; 4])).len() > 4 || c.is_control() {
+            line.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
 /// Writes a line.
 pub(crate) fn say_line(text: &str) {
     say(&format!("{text}\n"));
@@ -40,6 +58,14 @@ pub(crate) fn say_line(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_stays_the_same_document() {
+        let document = serde_json::json!({"a\u{200f}": "\u{5d0}\u{200f}\u{1b}[2J\u{7f}\u{9b}\n\u{1f600}\u{65e5}\"\\"});
+        let line = spelled(&document);
+        assert!(!line.contains(['\u{200f}', '\u{1b}', '\u{7f}', '\u{9b}', '\n']), "{line}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), document);
+    }
 
     #[test]
     fn a_terminal_obeys_no_folder_name() {

@@ -7,7 +7,7 @@
 use crate::cli::args::ReindexArgs;
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path};
 use crate::cli::exit::Exit;
-use crate::cli::out::say_line;
+use crate::cli::out::{say_json, say_line};
 use crate::cli::verbs::text;
 use reqwest::Method;
 use serde_json::Value;
@@ -46,7 +46,7 @@ async fn reindexed(args: &ReindexArgs, client: &Client) -> Result<Exit, CallErro
         let path = format!("/v1/accounts/{}/reindex", in_path(id));
         let told = client.call(Method::POST, &path, &[]).await?;
         if args.client.json {
-            say_line(&told.to_string());
+            say_json(&told);
         } else {
             let count = behind(&told).map_or_else(|| "its".to_owned(), |count| count.to_string());
             say_line(&format!("{id}: {count} messages are read anew"));

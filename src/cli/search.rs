@@ -3,7 +3,7 @@
 use crate::cli::args::SearchArgs;
 use crate::cli::client::{CallError, Client, exit_of, seen_by};
 use crate::cli::exit::Exit;
-use crate::cli::out::{say, say_line};
+use crate::cli::out::{say, say_json, say_line};
 use crate::cli::table::lay_out;
 use crate::cli::verbs::text;
 use reqwest::Method;
@@ -28,38 +28,52 @@ pub(super) async fn run(args: SearchArgs) -> Exit {
     found.map_or_else(|trouble| exit_of(trouble, &config), |()| Exit::Success)
 }
 
-/// Tells page after page as it comes: a search of much mail takes its time.
+/// What was found so far.
+struct Found {
+    rows: Vec<Vec<String>>,
+    has_more: bool,
+    is_complete: bool,
+}
+
+/// What was found is told, whatever comes of the next page.
 async fn found(args: &SearchArgs, client: &Client) -> Result<(), CallError> {
-    let (mut left, mut cursor, mut is_complete) = (args.limit, None, true);
-    let mut rows = vec![["ID", "RECEIVED", "FROM", "SUBJECT", ""].map(str::to_owned).to_vec()];
+    let head = ["ID", "RECEIVED", "FROM", "SUBJECT", ""].map(str::to_owned).to_vec();
+    let mut found = Found { rows: vec![head], has_more: false, is_complete: true };
+    let ended = pages(args, client, &mut found).await;
+    if !args.client.json && (ended.is_ok() || found.rows.len() > 1) {
+        say(&lay_out(&found.rows));
+        if found.has_more {
+            say_line(&format!("… and more: --limit says how many ({})", args.limit));
+        }
+    }
+    if !found.is_complete {
+        eprintln!(
+            "mail is still to be derived: some may be missing (`postrider status ACCOUNT` says how much)"
+        );
+    }
+    ended
+}
+
+async fn pages(args: &SearchArgs, client: &Client, found: &mut Found) -> Result<(), CallError> {
+    let (mut left, mut cursor) = (args.limit, None);
     while left > 0 {
         let mut query: Vec<(&str, String)> = args.asked.clone();
         query.push(("limit", left.min(PAGE).to_string()));
         query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
         let page = client.call(Method::GET, "/v1/messages", &query).await?;
         let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-        is_complete = page.get("complete") != Some(&Value::Bool(false));
+        found.is_complete &= page.get("complete") != Some(&Value::Bool(false));
         left = left.saturating_sub(items.len() as u64);
         match args.client.json {
-            true => items.iter().for_each(|item| say_line(&item.to_string())),
-            false => rows.extend(items.iter().map(row)),
+            true => items.iter().for_each(say_json),
+            false => found.rows.extend(items.iter().map(row)),
         }
         match page.get("next").and_then(Value::as_str) {
             Some(next) => cursor = Some(next.to_owned()),
-            None => break,
+            None => return Ok(()),
         }
     }
-    if !args.client.json {
-        say(&lay_out(&rows));
-        if cursor.is_some() {
-            say_line(&format!("… and more: --limit says how many ({})", args.limit));
-        }
-    }
-    if !is_complete {
-        eprintln!(
-            "mail is still to be derived: some may be missing (`postrider status ACCOUNT` says how much)"
-        );
-    }
+    found.has_more = true;
     Ok(())
 }
 

@@ -3,11 +3,12 @@
 use crate::cli::args::ShowArgs;
 use crate::cli::client::{CallError, Client, exit_of, in_path, seen_by};
 use crate::cli::exit::Exit;
-use crate::cli::out::{say, say_line};
+use crate::cli::out::{say, say_json, say_line};
 use crate::cli::table::octets;
 use crate::cli::verbs::text;
 use reqwest::Method;
 use serde_json::Value;
+use std::io::IsTerminal;
 
 /// Runs the command.
 pub(super) async fn run(args: ShowArgs) -> Exit {
@@ -32,11 +33,23 @@ async fn shown(args: &ShowArgs, client: &Client) -> Result<(), CallError> {
         _ => None,
     };
     if let Some(path) = octets_of {
-        return client.copy(&path, &mut std::io::stdout()).await;
+        let mut out = std::io::stdout();
+        if !out.is_terminal() {
+            return client.copy(&path, &mut out).await;
+        }
+        // A terminal would obey them.
+        if args.raw || args.part.is_some() {
+            eprintln!("octets are not written to a terminal; send them into a file: > FILE");
+            return Err(CallError::Said(Exit::Usage));
+        }
+        let mut read = Vec::new();
+        client.copy(&path, &mut read).await?;
+        say_line(&plain(&read));
+        return Ok(());
     }
     let message = client.call(Method::GET, &path, &[]).await?;
     if args.client.json {
-        say_line(&message.to_string());
+        say_json(&message);
         return Ok(());
     }
     say(&head(&message));
@@ -45,8 +58,14 @@ async fn shown(args: &ShowArgs, client: &Client) -> Result<(), CallError> {
     }
     let mut shown = Vec::new();
     client.copy(&format!("{path}/text"), &mut shown).await?;
-    say_line(&format!("\n{}", String::from_utf8_lossy(&shown).replace("\r\n", "\n").trim_end()));
+    say_line(&format!("\n{}", plain(&shown)));
     Ok(())
+}
+
+/// A text as lines.
+fn plain(octets: &[u8]) -> String {
+    let text = String::from_utf8_lossy(octets);
+    text.replace("\r\n", "\n").replace('\t', "    ").trim_end().to_owned()
 }
 
 /// What stands above its text: a line for each field that it has.

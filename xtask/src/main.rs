@@ -171,7 +171,7 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 16] = [
+const ON_BOTH: [&str; 18] = [
     "contacts",
     "sync",
     "serve",
@@ -187,7 +187,9 @@ const ON_BOTH: [&str; 16] = [
     "lists",
     "migration",
     "reading",
+    "search",
     "threads",
+    "words",
 ];
 
 /// With nextest where there is one, else with the runner that comes with Rust.

@@ -26,6 +26,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Messages that are read for answers at a time: each takes some memory until its answer has begun.
 const READS: usize = 8;
 
+/// Lists that are read at a time: less than there are connections, others have theirs.
+const LISTED: usize = 3;
+
 /// Where mail is read, and how many requests do at a time.
 #[derive(Clone, Debug)]
 pub struct StoredBytes {
@@ -33,6 +36,7 @@ pub struct StoredBytes {
     lists: MailLists,
     bodies: PathBuf,
     reads: Arc<Semaphore>,
+    listed: Arc<Semaphore>,
 }
 
 impl StoredBytes {
@@ -40,7 +44,13 @@ impl StoredBytes {
     #[must_use]
     pub fn new(reader: &Reader, bodies: PathBuf) -> Self {
         let (rows, lists) = (StoredMails::new(reader.clone()), MailLists::new(reader.clone()));
-        Self { rows, lists, bodies, reads: Arc::new(Semaphore::new(READS)) }
+        Self {
+            rows,
+            lists,
+            bodies,
+            reads: Arc::new(Semaphore::new(READS)),
+            listed: Arc::new(Semaphore::new(LISTED)),
+        }
     }
 
     /// What is known of messages.
@@ -56,6 +66,11 @@ impl StoredBytes {
     /// Where their bytes are.
     pub(super) fn bodies(&self) -> &std::path::Path {
         &self.bodies
+    }
+
+    /// A turn to read a list.
+    pub(super) async fn list_turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.listed.acquire().await.map_err(|_| Problem::late())
     }
 
     /// A turn to read; whoever waits too long for it is told so.

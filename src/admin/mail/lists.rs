@@ -9,7 +9,7 @@ use crate::admin::mail::views::{
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::view::Page;
 use crate::feed::EventView;
-use crate::store::list::{Listed, NoPage, Part};
+use crate::store::list::{Listed, NoPage, Part, With};
 use crate::store::mail::ListedMessage;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -26,21 +26,38 @@ impl From<NoPage> for Problem {
         match why {
             NoPage::Missing(what) => Self::missing(what),
             NoPage::TooMany(lists) => Self::bad(format!(
-                "so much mail is not read as one ({lists} accounts or folders, of 5000 at most); name an `account`, an `owner` or a `folder`"
+                "{lists} accounts or folders are not read as one (5,000 at most; where words are looked for, all, or 200); name an `account`, or an `owner` of few"
             )),
+            NoPage::NoWords => Self::conflict(
+                "no words of these accounts are indexed here: the config has search.index = \"off\", or they are not read yet",
+            ),
             NoPage::Failed(failure) => failure.into(),
         }
     }
 }
 
-/// A list, within its time.
-async fn in_time<T>(page: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+/// A list, within its time; few are read at once, whoever asks for many.
+async fn in_time<T>(
+    shared: &Shared,
+    narrow: &str,
+    page: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
     let late = |_| {
-        let text = "it was looked for longer than 5 s; narrow it: name an `account`, a `folder`, or a span by `received_after` and `received_before`";
+        let text = format!("it was looked for longer than 5 s; {narrow}");
         Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "slow", text))
+    };
+    let page = async {
+        let _turn = shared.mail.list_turn().await?;
+        page.await
     };
     tokio::time::timeout(TIME, page).await.unwrap_or_else(late)
 }
+
+/// What makes a list of messages shorter, one of others, and none.
+const MESSAGES: &str =
+    "narrow it: name an `account`, a `folder`, or a span by `received_after` and `received_before`";
+const OTHERS: &str = "narrow it: name an `account`";
+const ONE: &str = "try again";
 
 /// Messages, newest first. A page may be short, even empty, and go on all the same.
 #[utoipa::path(get, path = "/v1/messages", tag = "mail", params(Messages), responses(
@@ -49,10 +66,12 @@ pub(super) async fn messages(
     State(shared): State<Shared>,
     wanted: Wanted<Messages>,
 ) -> Result<Json<MailPage<MailView>>, Problem> {
-    in_time(async {
+    in_time(&shared, MESSAGES, async {
         let lists = shared.mail.lists();
         let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
-        let listed = lists.messages(&scope, &wanted.filter, wanted.part()).await?;
+        let listed =
+            Box::pin(lists.messages(&scope, &wanted.filter, wanted.part(), With::Everything))
+                .await?;
         let items = listed.items.into_iter().map(|(_, message)| MailView::of(message)).collect();
         let next = wanted.next(listed.next, 0);
         Ok(Json(MailPage { items, next, complete: scope.is_complete }))
@@ -67,18 +86,20 @@ pub(super) async fn attachments(
     State(shared): State<Shared>,
     wanted: Wanted<Files>,
 ) -> Result<Json<MailPage<FileView>>, Problem> {
-    in_time(async {
+    in_time(&shared, MESSAGES, async {
         let lists = shared.mail.lists();
         let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
         let mut filter = wanted.filter.clone();
         filter.has_attachment = Some(true);
         // A message of which only some files were told is read again.
-        let behind = wanted.behind().map(|(position, told)| match told {
-            0 => position,
-            _ => Position { list: position.list.saturating_add(1), ..position },
+        let behind = wanted.behind().map(|(position, told)| match (told, position.list) {
+            (0, _) => position,
+            (_, 0) => Position { list: i64::MAX, ..position },
+            (_, list) => Position { list: list.saturating_add(1), ..position },
         });
         let part = Part { behind, limit: wanted.limit };
-        let Listed { items, next } = lists.messages(&scope, &filter, part).await?;
+        let Listed { items, next } =
+            Box::pin(lists.messages(&scope, &filter, part, With::Files)).await?;
         let begun = wanted.behind().filter(|(_, told)| *told > 0);
         let (mut files, mut next) = (Vec::new(), (next, 0));
         for (position, message) in items {
@@ -124,10 +145,10 @@ pub(super) async fn threads(
     State(shared): State<Shared>,
     wanted: Wanted<Threads>,
 ) -> Result<Json<MailPage<ThreadView>>, Problem> {
-    in_time(async {
+    in_time(&shared, OTHERS, async {
         let lists = shared.mail.lists();
         let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
-        let listed = lists.threads(&scope, wanted.part()).await?;
+        let listed = Box::pin(lists.threads(&scope, wanted.part())).await?;
         let items = listed.items.into_iter().map(|(_, thread)| ThreadView::of(thread)).collect();
         let next = wanted.next(listed.next, 0);
         Ok(Json(MailPage { items, next, complete: scope.is_complete }))
@@ -143,12 +164,8 @@ pub(super) async fn thread(
     Path(id): Path<String>,
 ) -> Result<Json<ThreadView>, Problem> {
     let id = id.parse().map_err(|_| Problem::missing("thread"))?;
-    in_time(async {
-        let lists = shared.mail.lists();
-        let scope = lists.scope(None, None).await?;
-        Ok(Json(ThreadView::of(lists.thread(&scope, id).await?)))
-    })
-    .await
+    in_time(&shared, ONE, async { Ok(Json(ThreadView::of(shared.mail.lists().thread(id).await?))) })
+        .await
 }
 
 /// Contacts: who is named in mail, whom the newest one names first.
@@ -158,10 +175,10 @@ pub(super) async fn contacts(
     State(shared): State<Shared>,
     wanted: Wanted<Contacts>,
 ) -> Result<Json<MailPage<ContactView>>, Problem> {
-    in_time(async {
+    in_time(&shared, OTHERS, async {
         let lists = shared.mail.lists();
         let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
-        let listed = lists.contacts(&scope, wanted.email.clone(), wanted.part()).await?;
+        let listed = Box::pin(lists.contacts(&scope, wanted.email.clone(), wanted.part())).await?;
         let items = listed.items.into_iter().map(|(_, row)| ContactView::from(row)).collect();
         let next = wanted.next(listed.next, 0);
         Ok(Json(MailPage { items, next, complete: scope.is_complete }))
@@ -177,12 +194,7 @@ pub(super) async fn contact(
     Path(id): Path<String>,
 ) -> Result<Json<ContactView>, Problem> {
     let id = id.parse().map_err(|_| Problem::missing("contact"))?;
-    in_time(async {
-        let lists = shared.mail.lists();
-        let scope = lists.scope(None, None).await?;
-        Ok(Json(lists.contact(&scope, id).await?.into()))
-    })
-    .await
+    in_time(&shared, ONE, async { Ok(Json(shared.mail.lists().contact(id).await?.into())) }).await
 }
 
 /// What was told of a message, oldest first: its events.
@@ -193,7 +205,7 @@ pub(super) async fn history(
     Path(id): Path<String>,
     wanted: Wanted<History>,
 ) -> Result<Json<Page<EventView>>, Problem> {
-    in_time(async {
+    in_time(&shared, ONE, async {
         let message = stored(&shared, &id).await?.mail.message;
         let after = wanted.behind().map_or(0, |(position, _)| position.id);
         let most = u32::try_from(wanted.limit).unwrap_or(u32::MAX);

@@ -62,9 +62,7 @@ async fn read_whole(
         return Ok(Err(why));
     }
     let _turn = shared.mail.turn().await?;
-    let read = read_now(shared.mail.bodies(), mail.body(), |mail| {
-        Derived::read(mail, Reads::WithoutWords)
-    });
+    let read = read_now(shared.mail.bodies(), mail.body(), |mail| Derived::read(mail, Reads::Off));
     Ok(read.await)
 }
 

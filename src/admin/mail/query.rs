@@ -8,6 +8,8 @@ use postrider_core::contact::key;
 use postrider_core::list::{Asked, Cursor, Filter, Named, NamedAs, NoCursor, Position, Who};
 use postrider_core::mail::id::FolderId;
 use postrider_core::time::Micros;
+use postrider_core::word::{self as query, NoQuery};
+use std::borrow::Cow;
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime, format_description::well_known::Iso8601};
 use utoipa::IntoParams;
@@ -29,7 +31,8 @@ const PAGE: [Row; 4] = [
     ("cursor", "…", "`next` of the page before."),
 ];
 
-const MESSAGES: [Row; 16] = [
+const MESSAGES: [Row; 17] = [
+    ("q", "invoice from:ada -draft", "These words are in it (docs/reading.md)."),
     ("folder", "12", "Only in this folder, by its date there; flags are those that it has there."),
     ("thread", "34", "Only of this thread."),
     ("contact", "56", "Only those that name this contact."),
@@ -92,7 +95,7 @@ macro_rules! lists {
 
 lists! {
     /// Of messages.
-    Messages, "messages", PAGE.into_iter().chain(MESSAGES.into_iter().take(15)).collect();
+    Messages, "messages", PAGE.into_iter().chain(MESSAGES.into_iter().take(16)).collect();
     /// Of files in messages.
     Files, "attachments", PAGE.into_iter().chain(MESSAGES).filter(|row| row.0 != "has_attachment").collect();
     /// Of threads.
@@ -187,9 +190,10 @@ impl<L: List> Wanted<L> {
         Ok(wanted)
     }
 
-    fn set(&mut self, name: &str, value: String) -> Result<(), &'static str> {
+    fn set(&mut self, name: &str, value: String) -> Result<(), Cow<'static, str>> {
         let filter = &mut self.filter;
         match name {
+            "q" => self.look_for(&value)?,
             "account" => self.account = Some(text(value)?),
             "owner" => self.owner = Some(text(value)?),
             "limit" => {
@@ -220,14 +224,31 @@ impl<L: List> Wanted<L> {
             "starred" => filter.starred = Some(flag(&value)?),
             "has_attachment" => filter.has_attachment = Some(flag(&value)?),
             "deleted" => filter.deleted = flag(&value)?,
-            "received_after" => filter.received_after = Some(instant(&value)?),
-            "received_before" => filter.received_before = Some(instant(&value)?),
+            "received_after" => {
+                filter.received_after = filter.received_after.max(Some(instant(&value)?))
+            }
+            "received_before" => filter.before(instant(&value)?),
             "larger" => {
                 filter.larger = Some(value.parse().map_err(|_| "write a number of octets")?)
             }
             "filename" => self.filename = Some(text(value)?),
-            _ => return Err("it is not asked for"),
+            _ => return Err("it is not asked for".into()),
         }
+        Ok(())
+    }
+
+    /// What is looked for in words; spans in it are spans of the list.
+    fn look_for(&mut self, text: &str) -> Result<(), Cow<'static, str>> {
+        let query = query::Query::read(text).map_err(no_query)?;
+        let filter = &mut self.filter;
+        if let Some(after) = &query.after {
+            let after = instant(after).map_err(|why| format!("after: {why}"))?;
+            filter.received_after = filter.received_after.max(Some(after));
+        }
+        if let Some(before) = &query.before {
+            filter.before(instant(before).map_err(|why| format!("before: {why}"))?);
+        }
+        filter.query = Some(query);
         Ok(())
     }
 
@@ -244,6 +265,19 @@ impl<L: List> Wanted<L> {
     /// The cursor of the page that follows: behind this, of which so much was told.
     pub(super) fn next(&self, behind: Option<Position>, told: u32) -> Option<String> {
         Some(Cursor { asked: self.asked, behind: behind?, told }.to_string())
+    }
+}
+
+/// Why words are no question, and what to do.
+fn no_query(why: NoQuery) -> Cow<'static, str> {
+    match why {
+        NoQuery::Nothing => "write words".into(),
+        NoQuery::Quote => "a quotation mark lacks the other; write \"two words\"".into(),
+        NoQuery::Empty(field) => format!("{field}: write what it is to be").into(),
+        NoQuery::OnlyNot => "write a word that is there, too; what is not to be there is taken off".into(),
+        NoQuery::ShortPrefix => "write two letters before a *".into(),
+        NoQuery::Long => "write 64 words at most".into(),
+        NoQuery::Unasked(piece) => format!("`{piece}` is not understood; write has:attachment, and after: or before: once, without a -").into(),
     }
 }
 
@@ -267,10 +301,12 @@ fn flag(value: &str) -> Result<bool, &'static str> {
     value.parse().map_err(|_| "write true or false")
 }
 
-/// An instant: RFC 3339, a day (its beginning in UTC), or seconds since 1970.
+/// An instant: RFC 3339, a day (its beginning in UTC), or seconds since 1970, from 1973 to 2100: a shorter number is a
+/// day that is written otherwise, a longer one counts other units.
 fn instant(value: &str) -> Result<Micros, &'static str> {
-    if let Ok(seconds) = value.parse() {
-        return Ok(Micros::from_seconds(seconds));
+    if let Ok(seconds) = value.parse::<i64>() {
+        let is_meant = (100_000_000..4_102_444_800).contains(&seconds);
+        return if is_meant { Ok(Micros::from_seconds(seconds)) } else { Err("write an instant") };
     }
     let day = |value| Date::parse(value, &Iso8601::DATE).map(|day| day.midnight().assume_utc());
     // A `+` that was not escaped is a blank.
@@ -319,9 +355,33 @@ mod tests {
             ("larger", "-1"),
             ("cursor", "x"),
             ("deleted", "1"),
+            ("received_after", "20260131"),
+            ("received_after", "2026"),
+            ("received_before", "1769817600000"),
+            ("q", "*"),
         ] {
             let why = read::<Messages>(&[(name, value)]).unwrap_err();
             assert!(why.starts_with(&format!("{name}: write")), "{why}");
+        }
+        for (query, why) in [
+            ("\"one", "q: a quotation mark lacks the other"),
+            ("from:", "q: from: write what it is to be, for example q="),
+            ("-one", "q: write a word that is there, too"),
+            ("after:soon x", "q: after: write an instant"),
+            ("has:money", "q: `has:money` is not understood"),
+        ] {
+            let told = read::<Messages>(&[("q", query)]).unwrap_err();
+            assert!(told.starts_with(why), "{told}");
+        }
+        let both = [
+            ("q", "x after:2026-01-02 before:2026-03-01"),
+            ("received_after", "2026-01-01"),
+            ("received_before", "2026-02-01"),
+        ];
+        for query in [both, [both[1], both[2], both[0]]] {
+            let filter = read::<Messages>(&query).unwrap().filter;
+            let span = (filter.received_after, filter.received_before);
+            assert_eq!(span, (instant("2026-01-02").ok(), instant("2026-02-01").ok()));
         }
         let why = read::<Messages>(&[("filename", "x")]).unwrap_err();
         assert!(why.contains("`filename`") && why.contains("received_after"), "{why}");

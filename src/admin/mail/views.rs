@@ -1,9 +1,9 @@
 //! A message, as it is shown.
 
 use crate::instant::instant;
-use crate::store::list::{ListedContact, ShownThread};
+use crate::store::listed::{ListedContact, ShownThread};
 use crate::store::mail::{ListedMail, ListedMessage, MailPerson, MailPlace};
-use postrider_core::contact::{MessageContact, is_outgoing, key};
+use postrider_core::contact::{MessageContact, is_outgoing};
 use postrider_core::derive::{Attachment, Derived};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::flags::Flags;
@@ -110,11 +110,8 @@ impl MailView {
     /// As it is stored, and as far as it is derived.
     pub(super) fn of(listed: ListedMessage) -> Self {
         let ListedMessage { mail, places, people, files } = listed;
-        let folders: Vec<MessagePlaceView> =
-            places.into_iter().map(MessagePlaceView::from).collect();
-        // Flags are in their canonical case.
-        let has =
-            |place: &MessagePlaceView, flag: &str| place.flags.iter().any(|name| name == flag);
+        let (unread, starred) = (is_unread(&places), is_starred(&places));
+        let folders = places.into_iter().map(MessagePlaceView::from).collect();
         let mut view = Self {
             id: mail.message.0,
             account: mail.account,
@@ -129,8 +126,8 @@ impl MailView {
             date: mail.date.map(instant),
             received_at: instant(mail.received_at),
             snippet: mail.snippet.unwrap_or_default(),
-            unread: folders.iter().any(|place| !has(place, "\\Seen")),
-            starred: folders.iter().any(|place| has(place, "\\Flagged")),
+            unread,
+            starred,
             folders,
             attachments: files.into_iter().map(AttachmentView::from).collect(),
             message_id: mail.message_id,
@@ -260,7 +257,7 @@ pub(crate) struct ThreadView {
     subject: Option<String>,
     /// The beginning of the newest message's text.
     snippet: String,
-    /// Who is named in From, To and Cc, each address once; 50 at most.
+    /// Who is named first in From, To and Cc of the newest ten messages, each address once; 50 at most.
     participants: Vec<PersonView>,
     /// When its first message was received.
     first_at: String,
@@ -281,31 +278,50 @@ pub(crate) struct ThreadView {
 impl ThreadView {
     pub(super) fn of(shown: ShownThread) -> Self {
         let ShownThread { thread, messages } = shown;
-        let mut views: Vec<MailView> = messages.into_iter().map(MailView::of).collect();
-        let newest = views.first();
-        let mut view = Self {
+        let (mut known, mut participants) = (BTreeSet::new(), Vec::new());
+        let shown = |person: &&MailPerson| {
+            let role = PersonRole::of(&person.role);
+            matches!(role, Some(PersonRole::From | PersonRole::To | PersonRole::Cc))
+        };
+        for person in messages.iter().flat_map(|message| &message.people).filter(shown) {
+            if participants.len() < PARTICIPANTS && known.insert(person.key.clone()) {
+                let (name, email) = (person.name.clone(), person.address.clone());
+                participants.push(PersonView { name, email });
+            }
+        }
+        let newest = messages.first().map(|newest| &newest.mail);
+        let has_attachments =
+            messages.iter().any(|message| message.mail.attachments.unwrap_or(0) > 0);
+        Self {
             id: thread.id,
             account: thread.account,
             subject: newest.and_then(|newest| newest.subject.clone()),
-            snippet: newest.map_or_else(String::new, |newest| newest.snippet.clone()),
-            participants: Vec::new(),
+            snippet: newest.and_then(|newest| newest.snippet.clone()).unwrap_or_default(),
+            participants,
             first_at: instant(thread.first_at),
-            latest_at: newest.map(|newest| newest.received_at.clone()),
+            latest_at: newest.map(|newest| instant(newest.received_at)),
             messages: thread.messages,
-            message_ids: views.iter().map(|view| view.id).collect(),
-            unread: views.iter().any(|view| view.unread),
-            starred: views.iter().any(|view| view.starred),
-            has_attachments: views.iter().any(|view| !view.attachments.is_empty()),
-        };
-        let mut known = BTreeSet::new();
-        for mail in &mut views {
-            let people = [&mut mail.from, &mut mail.to, &mut mail.cc].into_iter();
-            let new = people.flat_map(std::mem::take).filter(|one| known.insert(key(&one.email)));
-            let room = PARTICIPANTS.saturating_sub(view.participants.len());
-            view.participants.extend(new.take(room));
+            message_ids: messages.iter().map(|message| message.mail.message.0).collect(),
+            unread: messages.iter().any(|message| is_unread(&message.places)),
+            starred: messages.iter().any(|message| is_starred(&message.places)),
+            has_attachments,
         }
-        view
     }
+}
+
+/// Whether it is unread somewhere.
+fn is_unread(places: &[MailPlace]) -> bool {
+    places.iter().any(|place| !has(place, "\\Seen"))
+}
+
+/// Whether it is flagged somewhere.
+fn is_starred(places: &[MailPlace]) -> bool {
+    places.iter().any(|place| has(place, "\\Flagged"))
+}
+
+/// Flags are in their canonical case.
+fn has(place: &MailPlace, flag: &str) -> bool {
+    place.flags.split(' ').any(|name| name == flag)
 }
 
 /// Somebody who is named in an account's mail.

@@ -20,7 +20,7 @@ const LISTED: &str = "50";
 
 /// The parameters that are options of `search`.
 fn searched_by() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    of_messages().into_iter().filter(|row| !matches!(row.0, "limit" | "cursor"))
+    of_messages().into_iter().filter(|row| !matches!(row.0, "limit" | "cursor" | "q"))
 }
 
 impl FromArgMatches for SearchArgs {
@@ -28,8 +28,11 @@ impl FromArgMatches for SearchArgs {
         let given = |(name, ..): (&'static str, _, _)| {
             matches.get_one::<String>(name).map(|value| (name, value.clone()))
         };
+        let words: Vec<String> =
+            matches.get_many::<String>("q").into_iter().flatten().cloned().collect();
+        let words = (!words.is_empty()).then(|| ("q", words.join(" ")));
         Ok(Self {
-            asked: searched_by().filter_map(given).collect(),
+            asked: searched_by().filter_map(given).chain(words).collect(),
             limit: matches.get_one::<u64>("limit").copied().unwrap_or(1),
             client: ClientArgs::from_arg_matches(matches)?,
         })
@@ -56,13 +59,17 @@ impl Args for SearchArgs {
                 example => option.value_name(example),
             }
         };
+        let words = Arg::new("q")
+            .value_name("WORDS")
+            .num_args(0..)
+            .help("Words, \"phrases\", -not, prefix*, and from: to: subject: file: in: has:attachment after: before:");
         let limit = Arg::new("limit")
             .long("limit")
             .help("Messages at most")
             .value_name("N")
             .value_parser(clap::value_parser!(u64).range(1..))
             .default_value(LISTED);
-        ClientArgs::augment_args(command.args(searched_by().map(option)).arg(limit))
+        ClientArgs::augment_args(command.arg(words).args(searched_by().map(option)).arg(limit))
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
