@@ -16,7 +16,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use postrider_core::list::Position;
 use postrider_core::word::folded;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// No list is read for longer.
 const TIME: Duration = Duration::from_secs(5);
@@ -36,21 +38,31 @@ impl From<NoPage> for Problem {
     }
 }
 
-/// A list, within its time; few are read at once, whoever asks for many.
-async fn in_time<T>(
-    shared: &Shared,
+/// A list, within its time. Few are read at once, whoever asks for many: one that takes longer than anybody waits has
+/// its turn until the database has answered, which nobody can have it stop.
+#[expect(clippy::disallowed_methods, reason = "who asked waits for it, and its turn ends with it")]
+async fn in_time<T: Send + 'static>(
+    turns: Arc<Semaphore>,
     narrow: &str,
-    page: impl Future<Output = Result<T, Problem>>,
+    page: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
-    let late = |_| {
+    let late = || {
         let text = format!("it was looked for longer than 5 s; {narrow}");
         Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "slow", text))
     };
-    let page = async {
-        let _turn = shared.mail.list_turn().await?;
-        page.await
+    let read = async {
+        let turn = turns.acquire_owned().await.map_err(|_| Problem::late())?;
+        let read = tokio::spawn(async move {
+            let _turn = turn;
+            page.await
+        });
+        let bug = |_| {
+            let text = "it could not be read; the log says why";
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "bug", text))
+        };
+        read.await.unwrap_or_else(bug)
     };
-    tokio::time::timeout(TIME, page).await.unwrap_or_else(late)
+    tokio::time::timeout(TIME, read).await.unwrap_or_else(|_| late())
 }
 
 /// What makes a list of messages shorter, one of others, and none.
@@ -66,7 +78,7 @@ pub(super) async fn messages(
     State(shared): State<Shared>,
     wanted: Wanted<Messages>,
 ) -> Result<Json<MailPage<MailView>>, Problem> {
-    in_time(&shared, MESSAGES, async {
+    in_time(shared.mail.turns(), MESSAGES, async move {
         let lists = shared.mail.lists();
         let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
         let listed =
@@ -86,7 +98,7 @@ pub(super) async fn attachments(
     State(shared): State<Shared>,
     wanted: Wanted<Files>,
 ) -> Result<Json<MailPage<FileView>>, Problem> {
-    in_time(&shared, MESSAGES, async {
+    in_time(shared.mail.turns(), MESSAGES, async move {
         let lists = shared.mail.lists();
         let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
         let mut filter = wanted.filter.clone();
@@ -145,7 +157,7 @@ pub(super) async fn threads(
     State(shared): State<Shared>,
     wanted: Wanted<Threads>,
 ) -> Result<Json<MailPage<ThreadView>>, Problem> {
-    in_time(&shared, OTHERS, async {
+    in_time(shared.mail.turns(), OTHERS, async move {
         let lists = shared.mail.lists();
         let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
         let listed = Box::pin(lists.threads(&scope, wanted.part())).await?;
@@ -164,8 +176,10 @@ pub(super) async fn thread(
     Path(id): Path<String>,
 ) -> Result<Json<ThreadView>, Problem> {
     let id = id.parse().map_err(|_| Problem::missing("thread"))?;
-    in_time(&shared, ONE, async { Ok(Json(ThreadView::of(shared.mail.lists().thread(id).await?))) })
-        .await
+    in_time(shared.mail.turns(), ONE, async move {
+        Ok(Json(ThreadView::of(shared.mail.lists().thread(id).await?)))
+    })
+    .await
 }
 
 /// Contacts: who is named in mail, whom the newest one names first.
@@ -175,7 +189,7 @@ pub(super) async fn contacts(
     State(shared): State<Shared>,
     wanted: Wanted<Contacts>,
 ) -> Result<Json<MailPage<ContactView>>, Problem> {
-    in_time(&shared, OTHERS, async {
+    in_time(shared.mail.turns(), OTHERS, async move {
         let lists = shared.mail.lists();
         let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
         let listed = Box::pin(lists.contacts(&scope, wanted.email.clone(), wanted.part())).await?;
@@ -194,7 +208,10 @@ pub(super) async fn contact(
     Path(id): Path<String>,
 ) -> Result<Json<ContactView>, Problem> {
     let id = id.parse().map_err(|_| Problem::missing("contact"))?;
-    in_time(&shared, ONE, async { Ok(Json(shared.mail.lists().contact(id).await?.into())) }).await
+    in_time(shared.mail.turns(), ONE, async move {
+        Ok(Json(shared.mail.lists().contact(id).await?.into()))
+    })
+    .await
 }
 
 /// What was told of a message, oldest first: its events.
@@ -205,7 +222,7 @@ pub(super) async fn history(
     Path(id): Path<String>,
     wanted: Wanted<History>,
 ) -> Result<Json<Page<EventView>>, Problem> {
-    in_time(&shared, ONE, async {
+    in_time(shared.mail.turns(), ONE, async move {
         let message = stored(&shared, &id).await?.mail.message;
         let after = wanted.behind().map_or(0, |(position, _)| position.id);
         let most = u32::try_from(wanted.limit).unwrap_or(u32::MAX);
