@@ -77,7 +77,7 @@ const ROWS: &[&str] = &[
     numbers!(
         "1000000",
         "INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, internal_date, began_at)",
-        "20 * CASE WHEN i % 2 = 0 THEN 0 ELSE 1 + (i / 2) % 100 END + 1 + (i / 7) % 20, 1, i, i, CASE WHEN i % 20 IN (4, 7) THEN '' \
+        "20 * CASE WHEN i % 2 = 0 THEN 0 ELSE 1 + (i / 2) % 100 END + 1 + (i / 7) % 20, 1, i, i, CASE WHEN (i / 3) % 20 = 4 THEN '' \
          ELSE '\\Seen' END, '', (1600000000 + i * 60) * 1000000, 0"
     ),
     numbers!(
@@ -108,10 +108,24 @@ const ROWS: &[&str] = &[
         "i, 'to', 0, 2001 + i % 900, ((1600000000 + i * 60) << 30) | i"
     ),
     "UPDATE counter SET next = 2000000",
+    "UPDATE account SET derive = '{\"version\":2,\"words\":\"full\",\"upto\":1000000,\"remaining\":[],\"asked\":null,\"lone\":[],\"left_out\":[]}'",
+];
+
+/// Words of each: one that all have, one of every second, one of twenty; and some that fill.
+const WORDS_OF_FILE: &[&str] = &[
+    "INSERT INTO word_row (id, message) SELECT 4611686018427387904 - rank, message FROM derived ORDER BY rank DESC",
+    "INSERT INTO word (rowid, account, subject, people, file, text) SELECT 4611686018427387904 - rank, '=' || account, 'about w' || \
+     (message % 50000), 'p' || (message % 1000), '', CASE WHEN (message / 2) % 2 = 0 THEN 'half ' ELSE 'other ' END || 'a' || (message % 97) || \
+     ' b' || (message % 991) || ' c' || (message % 9973) FROM derived ORDER BY rank DESC",
+];
+const WORDS_OF_SERVER: &[&str] = &[
+    "INSERT INTO word (id, message, account, words) SELECT 4611686018427387904 - rank, message, account, ('''=' || account || ''' ''about'':1A \
+     ''w' || (message % 50000) || ''':2A ''p' || (message % 1000) || ''':4B ''' || CASE WHEN (message / 2) % 2 = 0 THEN 'half' ELSE 'other' END \
+     || ''':6 ''a' || (message % 97) || ''':7 ''b' || (message % 991) || ''':8 ''c' || (message % 9973) || ''':9')::tsvector FROM derived",
 ];
 
 /// The lists that are read.
-const LISTS: [(&str, &str); 9] = [
+const LISTS: [(&str, &str); 13] = [
     ("an account", "account=a1"),
     ("a folder", "folder=3"),
     ("a folder, unread", "folder=3&unread=true"),
@@ -121,6 +135,10 @@ const LISTS: [(&str, &str); 9] = [
     ("an owner of 100 accounts", "owner=o"),
     ("the same, unread", "owner=o&unread=true"),
     ("an address in an account", "account=a1&from=p7@x.y"),
+    ("a rare word", "q=w777"),
+    ("a word of half the mails", "q=half"),
+    ("the same, in an account", "account=a1&q=half"),
+    ("two words beside each other", "q=%22half+a5%22"),
 ];
 
 fn config(accounts: &str) -> String {
@@ -146,6 +164,9 @@ fn filled() -> Postrider {
         let sql = sql.replace("i, h, 1", &format!("i, {hash}, 1"));
         // A bench makes few of them.
         change(&database, sql.leak());
+    }
+    for sql in if is_file { WORDS_OF_FILE } else { WORDS_OF_SERVER } {
+        change(&database, sql);
     }
     if !is_file {
         let next = "SELECT setval(pg_get_serial_sequence('account', 'id'), 1000)";

@@ -17,13 +17,15 @@ use tokio_rustls::TlsAcceptor;
 
 pub use crate::admin::listen::{TlsError, tls};
 
-/// How often counters are kept in shape.
-const TICK: Duration = Duration::from_secs(5);
+/// How often it is looked whether there are other tokens.
+const TICK: Duration = Duration::from_millis(500);
+/// After so many looks counters are kept in shape.
+const UPKEEP: u32 = 10;
 
 /// What the actor is told.
 #[derive(Debug)]
 pub enum AdminMsg {
-    /// Keep counters in shape.
+    /// Look at the tokens; keep counters in shape.
     Tick,
     /// Serving has ended.
     Ended,
@@ -48,6 +50,7 @@ pub struct AdminActor;
 pub struct AdminState {
     args: AdminArgs,
     task: AbortHandle,
+    looks: u32,
 }
 
 impl Drop for AdminState {
@@ -77,7 +80,7 @@ impl Actor for AdminActor {
             drop(actor.cast(AdminMsg::Ended));
         });
         me.cast(AdminMsg::Tick)?;
-        Ok(AdminState { args, task: task.abort_handle() })
+        Ok(AdminState { args, task: task.abort_handle(), looks: 0 })
     }
 
     async fn handle(
@@ -89,7 +92,12 @@ impl Actor for AdminActor {
         match message {
             AdminMsg::Tick => {
                 fault::pass("panic.admin");
-                state.args.shared.metrics.run_upkeep();
+                state.args.shared.tokens.follow();
+                state.looks += 1;
+                if state.looks >= UPKEEP {
+                    state.looks = 0;
+                    state.args.shared.metrics.run_upkeep();
+                }
                 me.send_after(TICK, || AdminMsg::Tick);
                 Ok(())
             }

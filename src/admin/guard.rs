@@ -2,23 +2,44 @@
 //! that is not in the table is not there.
 
 use crate::admin::problem::Problem;
-use crate::admin::table::role_needed;
-use crate::admin::token::Access;
+use crate::admin::table::needed;
+use crate::admin::token::{Access, Holder};
 use crate::admin::{Door, Shared};
+use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use std::sync::Arc;
 
-/// Lets a request in, or says why not.
+/// Lets a request in, or says why not. Whose token is taken out while it is answered gets no more of it.
 pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    match judge(&shared, &request) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let holder = match judge(&shared, &request) {
+        Ok(None) => return next.run(request).await,
+        Ok(Some(holder)) => holder,
+        Err(problem) => return problem.into_response(),
+    };
+    let lost = || Arc::clone(&shared.tokens).lost(holder);
+    let response = tokio::select! {
+        response = next.run(request) => response,
+        () = lost() => return no_token().into_response(),
+    };
+    // What is there whole is on its way.
+    if response.body().size_hint().exact().is_some() {
+        return response;
     }
+    let gone = lost();
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(gone)))
 }
 
-fn judge(shared: &Shared, request: &Request) -> Result<(), Problem> {
+fn no_token() -> Problem {
+    let text = "a token is needed: `Authorization: Bearer …`, from DATA_DIR/admin.token";
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", text)
+}
+
+/// Who asks; nobody where nothing is needed.
+fn judge(shared: &Shared, request: &Request) -> Result<Option<Holder>, Problem> {
     let host = request.uri().host().or_else(|| request.headers().get(header::HOST)?.to_str().ok());
     if !is_known(shared.door, host.unwrap_or_default()) {
         let text = "this Host is not served; use the address that the server listens on";
@@ -27,25 +48,26 @@ fn judge(shared: &Shared, request: &Request) -> Result<(), Problem> {
     let Some(path) = request.extensions().get::<MatchedPath>() else {
         return Err(Problem::missing("path"));
     };
-    let Some(needed) = role_needed(request.method(), path.as_str(), shared.door.is_private())
-    else {
+    let Some(needed) = needed(request.method(), path.as_str(), shared.door.is_private()) else {
         let text = "this path is not asked that way";
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text));
     };
-    if needed == Access::Open {
-        return Ok(());
+    if needed.role == Access::Open {
+        return Ok(None);
     }
-    match bearer(request.headers()).and_then(|token| shared.tokens.role_of(token)) {
-        Some(role) if role >= needed => Ok(()),
-        Some(_) => {
-            let text = format!("this token does not allow it: {} is needed", needed.as_str());
-            Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text))
-        }
-        None => {
-            let text = "a token is needed: `Authorization: Bearer …`, from DATA_DIR/admin.token";
-            Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", text))
-        }
+    let token = bearer(request.headers());
+    let holder = token.and_then(|token| shared.tokens.holder(token)).ok_or_else(no_token)?;
+    let lacks = |what: &str| {
+        let text = format!("this token does not allow it: {what} is needed");
+        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text))
+    };
+    if holder.role < needed.role {
+        return lacks(needed.role.as_str());
     }
+    if needed.mail && !holder.mail {
+        return lacks("the right to read mail (`+mail` behind its role in admin.token)");
+    }
+    Ok(Some(holder))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -14,10 +14,17 @@ pub struct Route {
     pub path: Cow<'static, str>,
     /// What a token must allow.
     pub role: Access,
+    /// It must allow to read mail, too.
+    pub mail: bool,
 }
 
 const fn route(method: &'static str, path: &'static str, role: Access) -> Route {
-    Route { method, path: Cow::Borrowed(path), role }
+    Route { method, path: Cow::Borrowed(path), role, mail: false }
+}
+
+/// A route whose answer is content.
+const fn of_mail(path: &'static str) -> Route {
+    Route { method: "GET", path: Cow::Borrowed(path), role: Access::Read, mail: true }
 }
 
 /// The table, but for the verbs of accounts, which have one of their own.
@@ -43,19 +50,19 @@ const ROUTES: &[Route] = &[
     route("GET", "/v1/limits", Access::Read),
     route("GET", "/v1/health", Access::Read),
     // What is content is for who may read mail.
-    route("GET", "/v1/messages/{id}", Access::Admin),
-    route("GET", "/v1/messages/{id}/raw", Access::Admin),
-    route("GET", "/v1/messages/{id}/headers", Access::Admin),
-    route("GET", "/v1/messages/{id}/text", Access::Admin),
-    route("GET", "/v1/messages/{id}/html", Access::Admin),
-    route("GET", "/v1/messages/{id}/parts/{number}", Access::Admin),
-    route("GET", "/v1/messages", Access::Admin),
-    route("GET", "/v1/messages/{id}/history", Access::Admin),
-    route("GET", "/v1/threads", Access::Admin),
-    route("GET", "/v1/threads/{id}", Access::Admin),
-    route("GET", "/v1/contacts", Access::Admin),
-    route("GET", "/v1/contacts/{id}", Access::Admin),
-    route("GET", "/v1/attachments", Access::Admin),
+    of_mail("/v1/messages/{id}"),
+    of_mail("/v1/messages/{id}/raw"),
+    of_mail("/v1/messages/{id}/headers"),
+    of_mail("/v1/messages/{id}/text"),
+    of_mail("/v1/messages/{id}/html"),
+    of_mail("/v1/messages/{id}/parts/{number}"),
+    of_mail("/v1/messages"),
+    of_mail("/v1/messages/{id}/history"),
+    of_mail("/v1/threads"),
+    of_mail("/v1/threads/{id}"),
+    of_mail("/v1/contacts"),
+    of_mail("/v1/contacts/{id}"),
+    of_mail("/v1/attachments"),
     route("POST", "/v1/accounts/{id}/purge", Access::Admin),
     route("POST", "/v1/accounts/{id}/reindex", Access::Operate),
     route("POST", "/v1/accounts/{id}/credential", Access::Admin),
@@ -69,29 +76,30 @@ pub fn routes() -> Vec<Route> {
     ROUTES.iter().cloned().chain(VERBS.iter().map(of)).collect()
 }
 
-/// The role that a request needs; `None` when there is no such route.
-pub(super) fn role_needed(method: &Method, path: &str, loopback: bool) -> Option<Access> {
+/// What a request needs: a role, and whether mail is read; `None` when there is no such route.
+pub(super) fn needed(method: &Method, path: &str, loopback: bool) -> Option<Route> {
     let asked = if *method == Method::HEAD { "GET" } else { method.as_str() };
     let found = routes().into_iter().find(|route| route.method == asked && route.path == path)?;
-    if found.path == "/metrics" && loopback { Some(Access::Open) } else { Some(found.role) }
+    let is_open = found.path == "/metrics" && loopback;
+    Some(if is_open { Route { role: Access::Open, ..found } } else { found })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What mail says is for nobody who may only look or command.
+    /// What mail says is for nobody who may not read mail.
     #[test]
-    fn content_is_not_for_who_looks() {
+    fn content_has_a_right_of_its_own() {
         let of_mail = ["messages", "threads", "contacts", "attachments"];
-        let is_of_mail = |route: &Route| {
-            route
-                .path
-                .strip_prefix("/v1/")
-                .is_some_and(|path| of_mail.iter().any(|list| path.starts_with(list)))
+        let is_content = |route: &Route| {
+            let list = route.path.strip_prefix("/v1/").unwrap_or_default();
+            of_mail.iter().any(|of| list.starts_with(of))
         };
-        let roles: Vec<Access> =
-            routes().into_iter().filter(is_of_mail).map(|route| route.role).collect();
-        assert!(roles.len() >= 13 && roles.iter().all(|role| *role == Access::Admin), "{roles:?}");
+        let all = routes();
+        assert!(all.iter().filter(|route| is_content(route)).count() >= 13);
+        for route in all {
+            assert_eq!(route.mail, is_content(&route), "{}", route.path);
+        }
     }
 }

@@ -4,9 +4,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 
 /// What a token allows; each includes the ones before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -65,7 +69,7 @@ pub enum TokenError {
     },
     /// A line is no token.
     #[error(
-        "{file}:{line}: write a token of at least 32 characters, for `admin`, or after the word `read`, `operate` or `admin`"
+        "{file}:{line}: write a token of at least 32 characters, for `admin`, or behind a role (read, operate, admin), with +mail where mail may be read, and a name, as in `read+mail report TOKEN`"
     )]
     Line {
         /// The file.
@@ -75,9 +79,41 @@ pub enum TokenError {
     },
 }
 
+/// Who asks, by their token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// What they may do.
+    pub role: Access,
+    /// They may read mail.
+    pub mail: bool,
+    hash: [u8; 32],
+}
+
+/// A line of the file.
+#[derive(Clone, Debug)]
+struct Known {
+    holder: Holder,
+    name: Option<String>,
+}
+
+/// What a file looks like from outside: another look, and it is read.
+type Look = (SystemTime, u64, u64);
+
+/// What was read of it.
+#[derive(Debug)]
+struct Held {
+    known: Vec<Known>,
+    look: Option<Look>,
+}
+
 /// The tokens: only their hashes are kept.
 #[derive(Debug)]
-pub struct Tokens(Vec<(Access, [u8; 32])>);
+pub struct Tokens {
+    file: PathBuf,
+    held: Mutex<Held>,
+    /// How often it was read.
+    read: watch::Sender<u64>,
+}
 
 /// The file of a data folder.
 #[must_use]
@@ -86,8 +122,8 @@ pub fn file_of(data_dir: &Path) -> PathBuf {
 }
 
 impl Tokens {
-    /// Reads the file, making it with a fresh token if need be. A line is a token of role admin, or
-    /// a role and its token.
+    /// Reads the file, making it with a fresh token if need be. A line is a token of role admin, or a role, whether mail
+    /// may be read, a name, and the token.
     ///
     /// # Errors
     /// [`TokenError`], by variant.
@@ -111,39 +147,111 @@ impl Tokens {
             std::fs::rename(&half, &file).map_err(io)?;
             File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(io)?;
         }
-        let mode = std::fs::metadata(&file).map_err(io)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(TokenError::Open { file, mode });
-        }
-        let text = std::fs::read_to_string(&file).map_err(io)?;
-        let mut tokens = Vec::new();
-        for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let (role, token) = match line.trim().split_once(' ') {
-                Some((word, token)) => (Access::from_word(word), token.trim()),
-                None => (Some(Access::Admin), line.trim()),
-            };
-            match role {
-                Some(role) if token.len() >= 32 && !token.contains(' ') => {
-                    tokens.push((role, hash(token)))
-                }
-                _ => return Err(TokenError::Line { file, line: n + 1 }),
-            }
-        }
-        Ok(Self(tokens))
+        let look = look(&file).map_err(io)?;
+        let known = read(&file)?;
+        Ok(Self {
+            held: Mutex::new(Held { known, look: Some(look) }),
+            file,
+            read: watch::Sender::new(0),
+        })
     }
 
-    /// What this token allows, compared in constant time.
+    /// Reads it again if it looks otherwise. What is wrong with it is said once; until it is mended the tokens are those
+    /// that were.
+    pub fn follow(&self) {
+        let look = look(&self.file).ok();
+        if look == self.held().look {
+            return;
+        }
+        let read = read(&self.file);
+        let mut held = self.held();
+        held.look = look;
+        match read {
+            Ok(known) => {
+                let names: Vec<&str> =
+                    known.iter().filter_map(|known| known.name.as_deref()).collect();
+                tracing::info!(
+                    "admin.token was read anew: {} tokens ({})",
+                    known.len(),
+                    names.join(", ")
+                );
+                held.known = known;
+                drop(held);
+                self.read.send_modify(|times| *times += 1);
+            }
+            Err(why) => tracing::warn!("the tokens stay as they were: {why}"),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose token this is, compared in constant time. Of two lines with one token the higher role counts.
     #[must_use]
-    pub fn role_of(&self, token: &str) -> Option<Access> {
+    pub fn holder(&self, token: &str) -> Option<Holder> {
         let given = hash(token);
-        let mut found = None;
-        for (role, known) in &self.0 {
-            if bool::from(known.ct_eq(&given)) {
-                found = found.max(Some(*role));
+        let mut found: Option<Holder> = None;
+        for Known { holder, .. } in &self.held().known {
+            let is_more =
+                found.is_none_or(|found| (found.role, found.mail) < (holder.role, holder.mail));
+            if bool::from(holder.hash.ct_eq(&given)) && is_more {
+                found = Some(*holder);
             }
         }
         found
     }
+
+    /// Comes when somebody may no longer do what they could.
+    pub async fn lost(self: Arc<Self>, holder: Holder) {
+        let mut news = self.read.subscribe();
+        loop {
+            let is_there = self.held().known.iter().any(|known| known.holder == holder);
+            if !is_there || news.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn look(file: &Path) -> io::Result<Look> {
+    let seen = std::fs::metadata(file)?;
+    Ok((seen.modified()?, seen.len(), seen.ino()))
+}
+
+fn read(file: &Path) -> Result<Vec<Known>, TokenError> {
+    let io = |source| TokenError::Io { file: file.to_owned(), source };
+    let mode = std::fs::metadata(file).map_err(io)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(TokenError::Open { file: file.to_owned(), mode });
+    }
+    let text = std::fs::read_to_string(file).map_err(io)?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let known = lines.map(|(n, line)| {
+        known(line).ok_or_else(|| TokenError::Line { file: file.to_owned(), line: n + 1 })
+    });
+    known.collect()
+}
+
+/// A line: `[ROLE[+mail] [NAME]] TOKEN`.
+fn known(line: &str) -> Option<Known> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (token, before) = words.split_last()?;
+    let (rights, name) = match before {
+        [] => ("admin", None),
+        [rights] => (*rights, None),
+        [rights, name] => (*rights, Some((*name).to_owned())),
+        _ => return None,
+    };
+    let (role, mail) = match rights.strip_suffix("+mail") {
+        Some(role) => (Access::from_word(role)?, true),
+        None => (Access::from_word(rights)?, false),
+    };
+    if token.len() < 32 {
+        return None;
+    }
+    let mail = mail || role == Access::Admin;
+    Some(Known { holder: Holder { role, mail, hash: hash(token) }, name })
 }
 
 fn hash(token: &str) -> [u8; 32] {
@@ -164,31 +272,97 @@ pub fn own(data_dir: &Path) -> io::Result<String> {
 mod tests {
     use super::*;
 
+    fn rights(tokens: &Tokens, token: &str) -> Option<(Access, bool)> {
+        tokens.holder(token).map(|holder| (holder.role, holder.mail))
+    }
+
+    fn write(file: &Path, text: &str) {
+        // Another file in its place, as editors have it.
+        let half = file.with_extension("new");
+        std::fs::write(&half, text).unwrap();
+        std::fs::set_permissions(&half, Permissions::from_mode(0o600)).unwrap();
+        std::fs::rename(half, file).unwrap();
+    }
+
     #[test]
     fn made_once_private_and_compared_by_role() {
         let dir = tempfile::tempdir().unwrap();
         let first = Tokens::open(dir.path()).unwrap();
         let token = own(dir.path()).unwrap();
-        assert_eq!((token.len(), first.role_of(&token)), (64, Some(Access::Admin)));
-        assert_eq!(
-            Tokens::open(dir.path()).unwrap().role_of(&token),
-            Some(Access::Admin),
-            "it stays"
+        assert_eq!((token.len(), rights(&first, &token)), (64, Some((Access::Admin, true))));
+        let again = Tokens::open(dir.path()).unwrap();
+        assert_eq!(rights(&again, &token), Some((Access::Admin, true)), "it stays");
+        let file = file_of(dir.path());
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let [r, o, m, n] = ["r", "o", "m", "n"].map(|c| c.repeat(40));
+        let text = format!(
+            "{token}\n\nread {r}\noperate+mail {o}\n read+mail  report {m}\nread named {n}\n"
         );
-        assert_eq!(
-            std::fs::metadata(file_of(dir.path())).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-        let reader = "r".repeat(40);
-        std::fs::write(file_of(dir.path()), format!("{token}\nread {reader}\n")).unwrap();
+        std::fs::write(&file, text).unwrap();
         let tokens = Tokens::open(dir.path()).unwrap();
-        assert_eq!(
-            (tokens.role_of(&reader), tokens.role_of("x"), tokens.role_of("")),
-            (Some(Access::Read), None, None)
-        );
-        std::fs::write(file_of(dir.path()), "short\n").unwrap();
-        assert!(matches!(Tokens::open(dir.path()), Err(TokenError::Line { line: 1, .. })));
-        std::fs::set_permissions(file_of(dir.path()), Permissions::from_mode(0o644)).unwrap();
+        for (token, wanted) in [
+            (&r, Some((Access::Read, false))),
+            (&o, Some((Access::Operate, true))),
+            (&m, Some((Access::Read, true))),
+            (&n, Some((Access::Read, false))),
+            (&"x".to_owned(), None),
+            (&String::new(), None),
+            (&"report".to_owned(), None),
+        ] {
+            assert_eq!(rights(&tokens, token), wanted, "{token}");
+        }
+        let long = "x".repeat(32);
+        for line in [
+            "short".to_owned(),
+            format!("reader {long}"),
+            format!("read+all {long}"),
+            format!("read@ada {long}"),
+            format!("open {long}"),
+            format!("read a b {long}"),
+            "read name short".to_owned(),
+        ] {
+            std::fs::write(&file, format!("\n{line}\n")).unwrap();
+            let refused = Tokens::open(dir.path());
+            assert!(
+                matches!(refused, Err(TokenError::Line { line: 2, .. })),
+                "{line}: {refused:?}"
+            );
+        }
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(Tokens::open(dir.path()), Err(TokenError::Open { .. })));
+    }
+
+    /// What is written there counts at once; what is wrong there changes nothing.
+    #[tokio::test]
+    async fn the_file_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = file_of(dir.path());
+        let [a, b] = ["a", "b"].map(|c| c.repeat(40));
+        write(&file, &format!("{a}\nread {b}\n"));
+        let tokens = Arc::new(Tokens::open(dir.path()).unwrap());
+        let holder = tokens.holder(&b).unwrap();
+        let mut lost = Box::pin(Arc::clone(&tokens).lost(holder));
+        let is_lost = async |lost: &mut std::pin::Pin<Box<_>>| {
+            futures_util::future::poll_immediate(lost).await.is_some()
+        };
+        tokens.follow();
+        assert!(!is_lost(&mut lost).await);
+        write(&file, "nothing\n");
+        tokens.follow();
+        assert!(
+            !is_lost(&mut lost).await && tokens.holder(&b).is_some(),
+            "it is no file of tokens"
+        );
+        std::fs::remove_file(&file).unwrap();
+        tokens.follow();
+        assert!(!is_lost(&mut lost).await && tokens.holder(&b).is_some());
+        write(&file, &format!("{a}\nread {b}\noperate new {}\n", "c".repeat(40)));
+        tokens.follow();
+        assert!(!is_lost(&mut lost).await, "it is there still");
+        write(&file, &format!("{a}\nread+mail {b}\n"));
+        tokens.follow();
+        assert!(is_lost(&mut lost).await, "it is another right");
+        assert_eq!(rights(&tokens, &b), Some((Access::Read, true)));
     }
 }

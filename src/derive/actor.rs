@@ -2,6 +2,7 @@
 //! what it was not told it finds in the rows.
 
 use crate::clock::Clock;
+use crate::derive::piece::{Kept, Piece, ReadPiece, first_of};
 use crate::derive::read::MailReader;
 use crate::fault;
 use crate::handle::{Handle, Queued, Served};
@@ -15,11 +16,10 @@ use crate::store::message::{StoreMsg, StoreRequest};
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::batch::PieceSize;
-use postrider_core::derive::{MOST, Made, Numbers, Span, Turn, Turns, Work};
+use postrider_core::derive::{MOST, Made, Span, Turn, Turns, Work};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Activity;
-use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -46,6 +46,8 @@ const TROUBLE: Duration = Duration::from_secs(5);
 pub enum DeriveRequest {
     /// Derive everything of an account anew; answered when that is durable.
     Again(AccountId, ReplyTo<Result<(), Failure>>),
+    /// Make rows so from now on; those that are made otherwise are made anew.
+    Make(Made),
     /// The process ends: what is under way is ended, and nothing is begun any more.
     Settle(ReplyTo<()>),
 }
@@ -138,7 +140,7 @@ impl Actor for DeriveActor {
         args.arrivals.wakes(move || drop(woken.cast(DeriveMsg::Woken)));
         me.cast(DeriveMsg::Woken)?;
         Ok(DeriveState {
-            mails: MailReader::new(&args.bodies, args.made.words, Arc::clone(&args.leaving)),
+            mails: mails(&args),
             args,
             turns: Turns::default(),
             is_loaded: false,
@@ -160,6 +162,7 @@ impl Actor for DeriveActor {
         match message {
             DeriveMsg::Asked(asked) => match asked.open() {
                 DeriveRequest::Again(account, reply) => reply.send(state.again(account).await),
+                DeriveRequest::Make(made) => state.makes(made),
                 DeriveRequest::Settle(reply) => {
                     state.settle().await;
                     reply.send(());
@@ -197,6 +200,10 @@ impl Actor for DeriveActor {
         }
         Ok(())
     }
+}
+
+fn mails(args: &DeriveArgs) -> MailReader {
+    MailReader::new(&args.bodies, args.made.words, Arc::clone(&args.leaving))
 }
 
 impl DeriveState {
@@ -451,6 +458,13 @@ impl DeriveState {
         Ok(())
     }
 
+    /// Each account begins anew, where its rows are made otherwise.
+    fn makes(&mut self, made: Made) {
+        self.args.made = made;
+        self.mails = mails(&self.args);
+        self.is_loaded = false;
+    }
+
     fn is_leaving(&self) -> bool {
         self.args.leaving.load(Ordering::Relaxed)
     }
@@ -464,34 +478,4 @@ impl DeriveState {
             }
         }
     }
-}
-
-/// The first numbers of a set, as text.
-fn first_of(numbers: &Numbers) -> String {
-    const SHOWN: usize = 20;
-    let shown: Vec<String> = numbers.iter().take(SHOWN).map(|number| number.to_string()).collect();
-    let more = if numbers.len() > SHOWN as u64 { ", …" } else { "" };
-    shown.join(", ") + more
-}
-
-/// What is read at a time.
-struct Piece {
-    span: Span,
-    mails: Vec<OwedMail>,
-}
-
-/// What was read.
-struct ReadPiece {
-    span: Span,
-    rows: Vec<DerivedMail>,
-    /// When each was stored.
-    stored: Vec<Micros>,
-    is_live: bool,
-}
-
-/// What was written.
-struct Kept {
-    stands: Option<DeriveStands>,
-    parses: Vec<&'static str>,
-    stored: Vec<Micros>,
 }

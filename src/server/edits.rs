@@ -117,7 +117,6 @@ pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("credentials", format!("{:?}", before.key) != format!("{:?}", after.key)),
         ("limits", before.limits != after.limits || before.inflight_bytes != after.inflight_bytes),
         ("limits.derive_bytes", before.derive_bytes != after.derive_bytes),
-        ("search.index", before.search_index != after.search_index),
         ("limits.message_max", before.message_max != after.message_max),
     ] {
         if differs {

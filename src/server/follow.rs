@@ -9,6 +9,7 @@ use crate::store::StoredAccount;
 use crate::supervision::accounts::Wanted;
 use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
+use postrider_core::derive::Made;
 use postrider_core::failure::Failure;
 use postrider_core::standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,11 +159,13 @@ impl Followed {
             .chain(config.accounts.iter().filter_map(|a| a.was.clone()))
             .collect();
         self.mode.send_replace(config.mode);
+        let ended = |_| Refused::Failure(Failure::bug("the tree has ended"));
         let follow = RootMsg::Follow(wanted, edit.gone.clone());
-        engine
-            .root()
-            .cast(follow)
-            .map_err(|_| Refused::Failure(Failure::bug("the tree has ended")))?;
+        engine.root().cast(follow).map_err(ended)?;
+        if self.config.search_index != config.search_index {
+            let made = Made::now(config.search_index);
+            engine.root().cast(RootMsg::DeriveSo(made)).map_err(ended)?;
+        }
         self.prints = prints;
         self.secrets = next.secrets;
         self.passwords = next.passwords;

@@ -22,6 +22,7 @@ use crate::supervision::service::Service;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::Past;
+use postrider_core::derive::Made;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::id::AccountId;
 use postrider_core::run::summary::Summary;
@@ -56,6 +57,8 @@ pub enum RootMsg {
     Credential(Box<CredentialArgs>, oneshot::Sender<Handle<CredentialMsg>>),
     /// Derive what is owed.
     Derive(Box<DeriveArgs>),
+    /// Derive so from now on.
+    DeriveSo(Made),
     /// Derive everything of an account anew.
     DeriveAgain(AccountId, ReplyTo<Result<(), Failure>>),
     /// Run accounts once.
@@ -210,6 +213,12 @@ impl Actor for Root {
                 let (derive, id) = Service::start("derive", path, *args, cell, registry).await?;
                 state.children.insert(id, Child::Derive);
                 state.derive = Some(derive);
+            }
+            RootMsg::DeriveSo(made) => {
+                if let Some(derive) = &mut state.derive {
+                    derive.args.made = made;
+                    derive.handle.send(DeriveRequest::Make(made));
+                }
             }
             RootMsg::DeriveAgain(account, reply) => match &state.derive {
                 Some(derive) => derive.handle.send(DeriveRequest::Again(account, reply)),

@@ -1,16 +1,20 @@
 //! The admin API's door: roles, Host names, limits, and no secret in any answer.
 
 use crate::support::binary::{Postrider, account};
-use crate::support::mail::{blocking, seed, serve};
+use crate::support::mail::{Mail, Mailbox, blocking, seed, serve};
 use crate::support::served::{Served, head, request, wait_until};
 use postrider::admin::table::routes;
 use postrider::admin::token::Access;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const READ: &str = "read-read-read-read-read-read-read-1234";
 const OPERATE: &str = "oper-oper-oper-oper-oper-oper-oper-1234";
+const MAIL: &str = "mail-mail-mail-mail-mail-mail-mail-mail";
+const BOTH: &str = "both-both-both-both-both-both-both-both";
 
 async fn served() -> (postrider_imapd::Server, Postrider, Served) {
     let mailbox = seed::mailbox(81, 20);
@@ -22,7 +26,10 @@ async fn served() -> (postrider_imapd::Server, Postrider, Served) {
         first.stop();
         let file = postrider.path("data/admin.token");
         let own = fs::read_to_string(&file).unwrap();
-        fs::write(&file, format!("{own}read {READ}\noperate {OPERATE}\n")).unwrap();
+        let more = format!(
+            "read {READ}\noperate {OPERATE}\nread+mail report {MAIL}\noperate+mail {BOTH}\n"
+        );
+        fs::write(&file, format!("{own}{more}")).unwrap();
         let mut served = postrider.serve(&[]);
         served.token = own.trim().to_owned();
         // A server that has just begun is not ready, and says so.
@@ -49,11 +56,13 @@ async fn every_route_asks_for_its_role() {
     let (_server, _postrider, served) = served().await;
     blocking(move || {
         let tokens = [
-            (Access::Open, None),
-            (Access::Open, Some("wrong-wrong-wrong-wrong-wrong-wrong-wrong")),
-            (Access::Read, Some(READ)),
-            (Access::Operate, Some(OPERATE)),
-            (Access::Admin, Some(served.token.as_str())),
+            (Access::Open, false, None),
+            (Access::Open, false, Some("wrong-wrong-wrong-wrong-wrong-wrong-wrong")),
+            (Access::Read, false, Some(READ)),
+            (Access::Operate, false, Some(OPERATE)),
+            (Access::Read, true, Some(MAIL)),
+            (Access::Operate, true, Some(BOTH)),
+            (Access::Admin, true, Some(served.token.as_str())),
         ];
         for route in routes() {
             // On loopback the metrics are open. A purge is tried on an account that there is not.
@@ -64,16 +73,20 @@ async fn every_route_asks_for_its_role() {
                 .replace("{id}", id)
                 .replace("{number}", "1")
                 .replace("{*rest}", "index.html");
-            for (role, token) in tokens {
+            for (role, mail, token) in tokens {
                 let status = ask(&served, route.method, &path, token);
-                let want = match (role >= needed, token) {
+                let want = match (role >= needed && (mail || !route.mail), token) {
                     // Who is let in and says nothing is told so.
                     (true, _) if route.path.ends_with("credential") => status == 400,
                     (true, _) => [200, 202, 303, 307, 404, 409].contains(&status),
                     (false, Some(_)) if role > Access::Open => status == 403,
                     (false, _) => status == 401,
                 };
-                assert!(want, "{} {path} as {role:?} (needs {needed:?}): {status}", route.method);
+                assert!(
+                    want,
+                    "{} {path} as {role:?} {mail} (needs {needed:?}): {status}",
+                    route.method
+                );
             }
             let other = if route.method == "GET" { "DELETE" } else { "GET" };
             assert_eq!(ask(&served, other, &path, Some(&served.token)), 405, "{other} {path}");
@@ -109,7 +122,7 @@ async fn strange_hosts_long_bodies_and_secrets_stay_out() {
             let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n");
             seen.push_str(&request(&address, &head, "").2);
         }
-        assert!(!seen.contains(&token) && !seen.contains("\"pw\"") && !seen.contains(READ), "a secret was told");
+        assert!(!seen.contains(&token) && !seen.contains("\"pw\"") && !seen.contains(READ) && !seen.contains(MAIL), "a secret was told");
         let log = served.running.stderr();
         assert!(!log.contains(&token) && !log.contains("Bearer"), "{log}");
         let mode = |name: &str| {
@@ -262,6 +275,75 @@ async fn the_feed_pages_and_waits() {
         assert_eq!((status, &ahead["newest"]), (410, &serde_json::json!(newest)), "{ahead}");
         assert_eq!(ahead["type"], "events_ahead");
         assert_eq!(served.ask("GET", &format!("/v1/events?after={newest}")).0, 200);
+        served.stop();
+    })
+    .await;
+}
+
+/// Writes the file of tokens as editors do: another one in its place.
+fn write_tokens(postrider: &Postrider, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let new = postrider.path("data/new.token");
+    fs::write(&new, text).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(new, postrider.path("data/admin.token")).unwrap();
+}
+
+/// A request that was sent; its answer is not read yet.
+fn sent(served: &Served, path: &str, token: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(&served.address).unwrap();
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n",
+        served.address
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+/// Tokens are followed: what is written there counts, and who is taken out gets no more of what they were getting.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_taken_out_ends() {
+    const LENGTH: usize = 40_000_000;
+    let u = Mailbox::new();
+    let server = serve(&[("u", &u)], |_, _| None).await;
+    let config = format!("{}{}", head(), account("u", server.port(), "pw"));
+    let postrider = Postrider::new(&config);
+    blocking(move || {
+        u.append(
+            "INBOX",
+            Mail::new(format!("Subject: long\r\n\r\n{}", "long ".repeat(LENGTH / 5))),
+        );
+        let served = postrider.serve(&[]);
+        let own = served.token.clone();
+        write_tokens(&postrider, &format!("{own}\nread {READ}\nread+mail {MAIL}\n"));
+        served.settle(&postrider, "u", &u);
+        wait_until("the tokens", || ask(&served, "GET", "/v1/messages", Some(MAIL)) == 200);
+        assert_eq!(ask(&served, "GET", "/v1/messages", Some(READ)), 403);
+        let mut octets = sent(&served, "/v1/messages/1/raw", MAIL);
+        let mut begin = [0; 1000];
+        octets.read_exact(&mut begin).unwrap();
+        assert!(begin.starts_with(b"HTTP/1.1 200"));
+        let newest = served.get("/v1/events?limit=1000")["next"].as_str().unwrap().to_owned();
+        let mut waits = sent(&served, &format!("/v1/events?after={newest}&wait=25"), MAIL);
+        let began = Instant::now();
+        write_tokens(&postrider, &format!("{own}\nread+mail {READ}\n"));
+        let mut told = String::new();
+        waits.read_to_string(&mut told).unwrap();
+        assert!(
+            told.starts_with("HTTP/1.1 401") && began.elapsed() < Duration::from_secs(10),
+            "{told}"
+        );
+        // What lies on the way comes; then it breaks off.
+        let mut rest = Vec::new();
+        drop(octets.read_to_end(&mut rest));
+        assert!(rest.len() < LENGTH, "{}", rest.len());
+        assert_eq!(ask(&served, "GET", "/v1/events", Some(MAIL)), 401);
+        assert_eq!(ask(&served, "GET", "/v1/messages", Some(READ)), 200);
+        // What is no file of tokens changes nothing.
+        write_tokens(&postrider, "short\n");
+        let said = "the tokens stay as they were";
+        wait_until("a word about it", || served.running.stderr().contains(said));
+        assert_eq!(ask(&served, "GET", "/v1/messages", Some(READ)), 200);
         served.stop();
     })
     .await;
