@@ -26,6 +26,7 @@ mod m0014_derived;
 mod m0015_contacts;
 mod m0016_lists;
 mod m0017_words;
+mod m0018_views;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_contacts::Migration),
             Box::new(m0016_lists::Migration),
             Box::new(m0017_words::Migration),
+            Box::new(m0018_views::Migration),
         ]
     }
 }

@@ -53,6 +53,7 @@ mod refusals;
 mod renewals;
 mod repeats;
 mod restored;
+mod schema;
 mod search;
 mod secrets;
 mod serve;

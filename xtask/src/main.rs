@@ -171,7 +171,7 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 18] = [
+const ON_BOTH: [&str; 19] = [
     "contacts",
     "sync",
     "serve",
@@ -187,6 +187,7 @@ const ON_BOTH: [&str; 18] = [
     "lists",
     "migration",
     "reading",
+    "schema",
     "search",
     "threads",
     "words",
