@@ -169,8 +169,12 @@ fn filled() -> Postrider {
         change(&database, sql);
     }
     if !is_file {
-        let next = "SELECT setval(pg_get_serial_sequence('account', 'id'), 1000)";
-        change(&database, next);
+        for next in [
+            "SELECT setval(pg_get_serial_sequence('account', 'id'), 1000)",
+            "SELECT setval(pg_get_serial_sequence('body', 'id'), 2000000)",
+        ] {
+            change(&database, next);
+        }
     }
     change(&database, "ANALYZE");
     println!("1,000,000 messages made in {:.0} s", began.elapsed().as_secs_f64());

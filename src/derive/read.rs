@@ -11,6 +11,7 @@ use postrider_core::derive::{Derived, Octets, Reads};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mime::Header;
+use postrider_core::word::WordText;
 use std::cell::Cell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -20,6 +21,8 @@ use std::sync::{Arc, Once};
 
 /// With so many files and people in what was read it is written before more is read.
 const ROWS_MOST: usize = 10_000;
+/// And with words of so many octets.
+const WORDS_MOST: usize = 4 * 1024 * 1024;
 /// Mails up to this are read at once.
 const SMALL: u64 = 64 * 1024;
 
@@ -116,9 +119,9 @@ impl MailReader {
         let reads = self.reads;
         let read = tokio::task::spawn_blocking(move || {
             let mut reader = BodyReader::new(&bodies);
-            let (mut rows, mut parts) = (Vec::with_capacity(mails.len()), 0);
+            let (mut rows, mut parts, mut words) = (Vec::with_capacity(mails.len()), 0, 0);
             for mail in mails {
-                if leaving.load(Ordering::Relaxed) || parts > ROWS_MOST {
+                if leaving.load(Ordering::Relaxed) || parts > ROWS_MOST || words > WORDS_MOST {
                     break;
                 }
                 let row = read_one(&mut reader, reads, &leaving, &mail);
@@ -128,6 +131,8 @@ impl MailReader {
                 }
                 parts +=
                     row.read.as_ref().map_or(0, |read| read.attachments.len()) + row.people.len();
+                let text = row.read.as_ref().ok().and_then(|read| read.words.as_ref());
+                words += text.map_or(0, WordText::octets);
                 rows.push(row);
             }
             Ok(rows)

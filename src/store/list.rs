@@ -11,7 +11,7 @@ use crate::store::sql::list::{
     NumbersOfThread, ReadAccount, ReadAccounts, UnseenOfFolders,
 };
 use crate::store::sql::words::{FindWords, asked, number};
-use postrider_core::derive::{Reads, VERSION};
+use postrider_core::derive::{Derive, Reads, VERSION};
 use postrider_core::list::{Below, Filter, LOOKED_AT_MOST, Merge, Position, Source, Who};
 use postrider_core::mail::folder::Role;
 use postrider_core::mail::id::{FolderId, MessageId};
@@ -71,10 +71,15 @@ impl MailLists {
             (true, None, Some(_)) => return Err(NoPage::Missing("owner")),
             _ => {}
         }
-        let (mut is_complete, mut has_words) = (true, false);
+        let (mut is_complete, mut has_words, mut has_all_words) = (true, false, true);
+        let mut all = None;
         for ReadAccount { derive, newest, .. } in &rows {
             let (derive, newest) = (stored_derive(derive.clone()), newest.unwrap_or(0));
-            has_words |= derive.as_ref().is_some_and(|derive| derive.made().words != Reads::Off);
+            let made = derive.as_ref().map(Derive::made);
+            has_words |= made.is_some_and(|made| made.words != Reads::Off);
+            // While one is built anew it has others than the rest.
+            let words = made.map(|made| made.words).filter(|_| newest > 0);
+            has_all_words &= newest == 0 || words.is_some() && *all.get_or_insert(words) == words;
             let is_read = derive.is_some_and(|derive| {
                 derive.made().version == VERSION && derive.owed(newest).is_empty()
             });
@@ -82,7 +87,7 @@ impl MailLists {
         }
         let accounts = rows.into_iter().map(|row| row.id).collect();
         let is_all = name.is_none() && owner.is_none();
-        Ok(Scope { accounts, is_all, has_words, is_complete })
+        Ok(Scope { accounts, is_all, has_words, has_all_words, is_complete })
     }
 
     /// A page of messages. By rank all of them are of one list, whichever they were found in.
@@ -200,16 +205,16 @@ impl MailLists {
             return Ok(());
         }
         let folders = self.folders_of(scope).await?;
+        let folders: Vec<_> = folders.iter().map(|folder| (folder, folded(&folder.path))).collect();
         for (name, is_not) in named {
-            let is_called = |folder: &&NamedFolder| {
-                let path = folded(&folder.path);
+            let is_called = |(folder, path): &&(&NamedFolder, String)| {
                 let delimiter = folder.delimiter.as_deref().filter(|one| !one.is_empty());
                 let leaf = delimiter.and_then(|one| path.rsplit(one).next());
                 let role = folder.role.as_deref();
-                path == name || leaf == Some(name.as_str()) || role == Some(name.as_str())
+                *path == name || leaf == Some(name.as_str()) || role == Some(name.as_str())
             };
             let found: BTreeSet<FolderId> =
-                folders.iter().filter(is_called).map(|folder| folder.id).collect();
+                folders.iter().filter(is_called).map(|(folder, _)| folder.id).collect();
             // A name that nothing has is likely another's.
             if found.is_empty() && !is_not && Role::from_word(&name).is_none() {
                 return Err(NoPage::Missing("folder"));
@@ -235,7 +240,7 @@ impl MailLists {
     async fn refill(&self, merge: &mut Merge<MessageId>, leads: &Leads) -> Result<(), NoPage> {
         let (below, most) = merge.wants();
         let rows = if let (Some(asked), Some(below)) = (&leads.words, below.first()) {
-            self.with_words(asked, *below, most).await?
+            self.with_words((asked, leads.filter.bounds().1), *below, most).await?
         } else {
             let (lists, count) = wanted(&below, most)?;
             let (reader, most) = (&self.reader, count);
@@ -256,15 +261,16 @@ impl MailLists {
     /// What has the words.
     async fn with_words(
         &self,
-        asked: &str,
+        (asked, least): (&str, i64),
         below: Below,
         most: usize,
     ) -> Result<Vec<(Position, i64)>, Trouble> {
         let Below { list, at, id } = below;
         let behind = number(at).saturating_sub(1);
+        let until = if least == i64::MIN { i64::MAX } else { number(least) };
         // One more: that with which it goes on may be there.
         let count = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
-        let query = FindWords { asked: asked.to_owned(), behind, most: count };
+        let query = FindWords { asked: asked.to_owned(), behind, until, most: count };
         let rows = self.reader.ask(query).await?.into_iter();
         let rows = rows.map(|row| {
             let message = row.message.0;

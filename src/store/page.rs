@@ -5,7 +5,7 @@ use crate::store::read::{Reader, failed};
 use crate::store::sql::list::Piece;
 use crate::store::sql::query::{Asks, Document};
 use postrider_core::failure::Failure;
-use postrider_core::list::{Below, Merge, Position};
+use postrider_core::list::{Below, Filter, Merge, Position, Source};
 use postrider_core::mail::id::AccountId;
 
 /// Lists that are read as one, at most: an account each, or a folder.
@@ -44,6 +44,8 @@ pub struct Scope {
     pub(super) is_all: bool,
     /// Words of some are indexed.
     pub(super) has_words: bool,
+    /// The same words are there of each.
+    pub(super) has_all_words: bool,
     /// Nothing of it is still to be derived.
     pub is_complete: bool,
 }
@@ -51,6 +53,13 @@ pub struct Scope {
 impl Scope {
     pub(super) fn has(&self, account: AccountId) -> bool {
         self.accounts.contains(&account)
+    }
+
+    /// Nothing that this asks for is still to be derived.
+    #[must_use]
+    pub fn is_complete_for(&self, filter: &Filter) -> bool {
+        let asks_words = filter.source() == Source::Words;
+        self.is_complete && (self.has_all_words || !asks_words)
     }
 
     pub(super) fn document(&self) -> Result<Document, Trouble> {

@@ -341,3 +341,74 @@ async fn what_is_there_is_found() {
     })
     .await;
 }
+
+/// What people write, and what they mean by it: a text, a question, and whether it is found.
+const CASES: [(&str, &str, bool); 34] = [
+    ("write to Ada.L@Example.org now", "ada.l@example.org", true),
+    ("write to Ada.L@Example.org now", "ada.l@exam*", true),
+    ("write to Ada.L@Example.org now", "example.org", true),
+    ("write to Ada.L@Example.org now", "\"to ada.l@example.org\"", true),
+    ("write to Ada.L@Example.org now", "ada.l@example.com", false),
+    ("mailto:bob@x.example", "bob@x.example", true),
+    ("E:eve@x.example;zoe@x.example", "zoe@x.example", true),
+    ("(ann@x.example)", "ann@x.example", true),
+    ("3\u{6708}\u{306e}\u{5831}\u{544a}", "3\u{6708}", true),
+    ("\u{7b2c}3\u{56de}\u{4f1a}\u{8b70}", "\u{7b2c}3\u{56de}", true),
+    ("2024\u{5e74}\u{5ea6}", "2024\u{5e74}", true),
+    ("\u{65e5}\u{672c}\u{8a9e}\u{306e}\u{672c}", "\u{8a9e}", true),
+    ("\u{65e5}\u{672c}\u{8a9e}\u{306e}\u{672c}", "\u{672c}\u{8a9e}", true),
+    ("\u{65e5}\u{672c}\u{8a9e}\u{306e}\u{672c}", "\u{65e5}\u{8a9e}", false),
+    ("\u{65e5}\u{672c}\u{8a9e}\u{306e}\u{672c}", "\u{65e5}\u{672c}\u{8a9e}\u{306e}\u{672c}", true),
+    ("\u{e20}\u{e32}\u{e29}\u{e32}\u{e44}\u{e17}\u{e22}", "\u{e44}\u{e17}\u{e22}", true),
+    ("na\u{ef}ve caf\u{e9}", "naive cafe", true),
+    ("naive cafe", "na\u{ef}ve caf\u{e9}", true),
+    ("Stra\u{df}e", "strasse", false),
+    ("in\u{ad}voice", "invoice", true),
+    ("invoice 2024-05-06", "2024-05-06", true),
+    ("invoice 2024-05-06", "2024-06-05", false),
+    ("invoice 2024-05-06", "inv* -invoices", true),
+    ("invoice 2024-05-06", "invoices", false),
+    ("one two three", "\"one two\" three", true),
+    ("one two three", "\"two one\"", false),
+    ("one two three", "\"one three\"", false),
+    ("one two three", "one -four", true),
+    ("one two three", "one -two", false),
+    ("one two three", "Subject:case", true),
+    ("one two three", "subject:one", false),
+    ("it's o'clock", "it's \"o'clock\"", true),
+    ("12:30 http://x.example/a?b=c", "12:30 x.example", true),
+    ("AT&T a|b !c", "at&t a|b !c", true),
+];
+
+/// What is found is what is meant; and one of many who get a mail is found by their address.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_meant_is_found() {
+    let u = Mailbox::new();
+    let server = serve(&[("u", &u)], |_, _| None).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    blocking(move || {
+        for (n, (text, ..)) in CASES.iter().enumerate() {
+            u.append("INBOX", Mail::new(format!(
+                "From: x@y.example\r\nSubject: case n{n}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n"
+            )));
+        }
+        let many: Vec<String> = (0..400).map(|n| format!("p{n}@corp.example")).collect();
+        u.append("INBOX", Mail::new(format!("From: x@y.example\r\nTo: {}\r\nSubject: many\r\n\r\nx\r\n", many.join(",\r\n "))));
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &u);
+        wait_until_derived(&served, &postrider.database());
+        for (n, (text, question, is_found)) in CASES.iter().enumerate() {
+            let asked = format!("{question} subject:\"case n{n}\"");
+            let found = walked(&served, &format!("/v1/messages?q={}", escaped(&asked)), 5);
+            assert_eq!(found.len(), usize::from(*is_found), "{question} in {text}");
+        }
+        for who in ["p3@corp.example", "p300@corp.example", "p399@corp.example"] {
+            for of in [who.to_owned(), format!("to:{who}")] {
+                let found = walked(&served, &format!("/v1/messages?q={}", escaped(&of)), 5);
+                assert_eq!(found.len(), 1, "{of}");
+            }
+        }
+        stop(served);
+    })
+    .await;
+}

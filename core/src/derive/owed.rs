@@ -86,6 +86,11 @@ impl Derive {
     /// and one that was asked so is left out.
     #[must_use]
     pub fn begun(mut self, made: Made, messages: &Numbers) -> Self {
+        if self.version == made.version && self.words != made.words {
+            // The same code ends over the same mails.
+            let Self { left_out, lone, .. } = self;
+            return Self { left_out, lone, ..Self::new(made) };
+        }
         if self.made() != made {
             return Self::new(made);
         }

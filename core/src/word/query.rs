@@ -2,6 +2,7 @@
 //! it holds together; there is no other order than newest first.
 
 use crate::word::token::{Field, LENGTH_MOST, folded, is_paired, words_of};
+use unicode_segmentation::UnicodeSegmentation;
 
 /// Words of one question, at most.
 const WORDS_MOST: usize = 64;
@@ -114,7 +115,9 @@ impl Query {
             query.take(&piece)?;
             rest = behind.trim_start();
         }
-        if query.terms.iter().map(|term| term.words.len()).sum::<usize>() > WORDS_MOST {
+        let of_people = query.people.iter().map(|wanted| &wanted.term);
+        let words = query.terms.iter().chain(of_people).map(|term| term.words.len());
+        if words.sum::<usize>() + query.folders.len() > WORDS_MOST {
             return Err(NoQuery::Long);
         }
         let has_not = query.terms.iter().any(|term| term.is_not);
@@ -135,7 +138,8 @@ impl Query {
 
     fn take(&mut self, piece: &Piece<'_>) -> Result<(), NoQuery> {
         let Piece { is_not, field, text, .. } = *piece;
-        let name = FIELDS.into_iter().find(|name| *name == field).unwrap_or_default();
+        let name =
+            FIELDS.into_iter().find(|name| name.eq_ignore_ascii_case(field)).unwrap_or_default();
         if !name.is_empty() && text.trim().is_empty() {
             return Err(NoQuery::Empty(name));
         }
@@ -178,11 +182,16 @@ impl Query {
 impl Piece<'_> {
     fn term(&self, field: Option<Field>) -> Result<Option<Term>, NoQuery> {
         let starred = (!self.is_quoted).then(|| self.text.strip_suffix('*')).flatten();
-        let words = words_of(starred.unwrap_or(self.text));
+        let mut words = words_of(starred.unwrap_or(self.text));
+        // An address is a word of its own: what it is made of may stand there too often to be kept.
+        if let Some(first) = words.first().filter(|first| first.contains('@'))
+            && words_of(first) == words
+        {
+            words.truncate(1);
+        }
         let Some(last) = words.last() else { return Ok(None) };
-        // Of what is written without blanks there are pairs: one alone begins some.
-        let is_alone = words.len() == 1 && last.chars().all(is_paired);
-        let is_single = is_alone && last.chars().count() == 1;
+        // Of what is written without blanks there are pairs, and the last sign alone: where more follows it begins one.
+        let is_single = last.chars().all(is_paired) && last.graphemes(true).count() == 1;
         let length = last.chars().count();
         // A word that was cut is the beginning of what it was.
         let is_prefix = starred.is_some() && length < LENGTH_MOST || is_single;
@@ -199,7 +208,8 @@ fn next(text: &str) -> Result<(Piece<'_>, &str), NoQuery> {
         Some(rest) if !rest.starts_with(char::is_whitespace) && !rest.is_empty() => (true, rest),
         _ => (false, text),
     };
-    let is_field = |(name, _): &(&str, &str)| FIELDS.contains(name);
+    let is_field =
+        |(name, _): &(&str, &str)| FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
     let (field, text) = text.split_once(':').filter(is_field).unwrap_or(("", text));
     if let Some(quoted) = text.strip_prefix('"') {
         let (text, behind) = quoted.split_once('"').ok_or(NoQuery::Quote)?;
@@ -245,9 +255,18 @@ mod tests {
         for (text, terms) in [
             ("\"inv*\"", vec![any("inv")]),
             ("caf\u{e9}", vec![any("cafe")]),
-            ("ada@x.org", vec![any("ada@x.org ada x org")]),
-            ("\u{65e5}\u{672c}\u{8a9e}", vec![any("\u{65e5}\u{672c} \u{672c}\u{8a9e}")]),
+            ("ada@x.org", vec![any("ada@x.org")]),
+            ("ada@exam*", vec![term(None, "ada@exam", true, false)]),
+            ("\"ada@x.org\"", vec![any("ada@x.org")]),
+            ("\"to ada@x.org\"", vec![any("to ada@x.org ada x org")]),
+            ("Subject:one", vec![term(Some(Field::Subject), "one", false, false)]),
+            (
+                "\u{65e5}\u{672c}\u{8a9e}",
+                vec![term(None, "\u{65e5}\u{672c} \u{672c}\u{8a9e} \u{8a9e}", true, false)],
+            ),
             ("\u{65e5}", vec![term(None, "\u{65e5}", true, false)]),
+            ("3\u{6708}", vec![term(None, "3 \u{6708}", true, false)]),
+            ("\u{e17}\u{e35}\u{e48}", vec![term(None, "\u{e17}\u{e35}\u{e48}", true, false)]),
             ("subject:one", vec![term(Some(Field::Subject), "one", false, false)]),
             ("subject:\"one two\"", vec![term(Some(Field::Subject), "one two", false, false)]),
             ("file:re* x", vec![term(Some(Field::File), "re", true, false), any("x")]),
@@ -280,6 +299,7 @@ mod tests {
     #[test]
     fn what_is_no_question_says_why() {
         let many = "x ".repeat(65);
+        let folders = "-in:a -to:b ".repeat(33);
         for (text, why) in [
             ("", NoQuery::Nothing),
             ("  ", NoQuery::Nothing),
@@ -296,6 +316,7 @@ mod tests {
             ("-after:2024", NoQuery::Unasked("after:2024".into())),
             ("after:1 after:2", NoQuery::Unasked("after:2".into())),
             (&many, NoQuery::Long),
+            (&folders, NoQuery::Long),
         ] {
             assert_eq!(Query::read(text), Err(why), "{text}");
         }

@@ -4,6 +4,7 @@ use crate::admin::Shared;
 use crate::admin::mail::range::{Wanted, wanted};
 use crate::admin::mail::stream::{Sent, body};
 use crate::admin::problem::{Problem, ProblemOf};
+use crate::config::Place;
 use crate::derive::read::{Stored, Unread, read_now};
 use crate::store::Reader;
 use crate::store::list::MailLists;
@@ -44,12 +45,17 @@ impl StoredBytes {
     #[must_use]
     pub fn new(reader: &Reader, bodies: PathBuf) -> Self {
         let (rows, lists) = (StoredMails::new(reader.clone()), MailLists::new(reader.clone()));
+        let connections = match reader.place() {
+            Place::Server(server) => usize::try_from(server.readers).unwrap_or(usize::MAX),
+            Place::File(_) => usize::MAX,
+        };
+        let listed = LISTED.min(connections.saturating_sub(1)).max(1);
         Self {
             rows,
             lists,
             bodies,
             reads: Arc::new(Semaphore::new(READS)),
-            listed: Arc::new(Semaphore::new(LISTED)),
+            listed: Arc::new(Semaphore::new(listed)),
         }
     }
 

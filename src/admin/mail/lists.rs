@@ -73,7 +73,7 @@ const ONE: &str = "try again";
 
 /// Messages, newest first. A page may be short, even empty, and go on all the same.
 #[utoipa::path(get, path = "/v1/messages", tag = "mail", params(Messages), responses(
-    (status = 200, body = MailPage<MailView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+    (status = 200, body = MailPage<MailView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
 pub(super) async fn messages(
     State(shared): State<Shared>,
     wanted: Wanted<Messages>,
@@ -86,14 +86,14 @@ pub(super) async fn messages(
                 .await?;
         let items = listed.items.into_iter().map(|(_, message)| MailView::of(message)).collect();
         let next = wanted.next(listed.next, 0);
-        Ok(Json(MailPage { items, next, complete: scope.is_complete }))
+        Ok(Json(MailPage { items, next, complete: scope.is_complete_for(&wanted.filter) }))
     })
     .await
 }
 
 /// Files in messages, those of the newest message first. A page may be short, even empty, and go on all the same.
 #[utoipa::path(get, path = "/v1/attachments", tag = "mail", params(Files), responses(
-    (status = 200, body = MailPage<FileView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+    (status = 200, body = MailPage<FileView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
 pub(super) async fn attachments(
     State(shared): State<Shared>,
     wanted: Wanted<Files>,
@@ -133,7 +133,7 @@ pub(super) async fn attachments(
             }
         }
         let next = wanted.next(next.0, next.1);
-        Ok(Json(MailPage { items: files, next, complete: scope.is_complete }))
+        Ok(Json(MailPage { items: files, next, complete: scope.is_complete_for(&wanted.filter) }))
     })
     .await
 }

@@ -62,7 +62,7 @@ impl Args for SearchArgs {
         let words = Arg::new("q")
             .value_name("WORDS")
             .num_args(0..)
-            .help("Words, \"phrases\", -not, prefix*, and from: to: subject: file: in: has:attachment after: before:");
+            .help("Words, \"phrases\", -not, prefix*, from: to: subject: file: in: has:attachment after: before:, all in one quoted argument");
         let limit = Arg::new("limit")
             .long("limit")
             .help("Messages at most")

@@ -31,8 +31,8 @@ pub(super) async fn keep_words(
         return Ok(());
     }
     rows.sort_unstable_by_key(|row| row.0);
-    let rows = Document::of(&rows)?;
+    let numbers: Vec<_> = rows.iter().map(|(id, message, ..)| (id, message)).collect();
     // Of two that have one number the later has none.
-    db.put(PutWordRows { words: rows.clone() }).await?;
-    db.put(PutWords { words: rows }).await
+    db.put(PutWordRows { words: Document::of(&numbers)? }).await?;
+    db.put(PutWords { words: Document::of(&rows)? }).await
 }

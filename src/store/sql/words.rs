@@ -10,7 +10,7 @@ const TURNED: i64 = 1 << 62;
 
 /// The number of the words of a message of this rank; and the other way round.
 pub(in crate::store) fn number(rank: i64) -> i64 {
-    TURNED - rank
+    TURNED.saturating_sub(rank)
 }
 
 /// The words of a message, as a database takes them.
@@ -46,11 +46,12 @@ queries! {
     /// Of these numbers, each with its message.
     DropWords { words: Document };
     DropWordRows { words: Document };
-    /// Numbers, messages, accounts, and what `row` says.
+    /// Of these numbers, each with its message.
     PutWordRows { words: Document };
+    /// Numbers, messages, accounts, and what `row` says.
     PutWords { words: Document };
-    /// What `asked` says, behind this number, so many.
-    FindWords { asked: String, behind: i64, most: i64 } -> FoundWords;
+    /// What `asked` says, behind the first number and up to the second, so many.
+    FindWords { asked: String, behind: i64, until: i64, most: i64 } -> FoundWords;
     // Of a purge: what the next messages of the account, so many, are about.
     PurgeWords { account: AccountId, most: i64 };
     PurgeWordRows { account: AccountId, most: i64 };

@@ -125,7 +125,9 @@ fn who_ends_the_process_twice_is_left_out() {
     // Other code, and other bytes, are tried.
     assert_eq!(again.clone().begun(made(8), &all()), Derive::new(made(8)));
     let words = Made { words: Reads::Full, ..VERSION };
-    assert_eq!(again.clone().begun(words, &all()), Derive::new(words));
+    let begun = again.clone().begun(words, &all());
+    assert_eq!((begun.made(), begun.owed(20)), (words, Numbers::range(1, 20)));
+    assert_eq!(begun.left_out(), again.left_out());
     let mut other = again;
     other.put_back(&numbers("10"));
     assert_eq!(other.left_out, Numbers::new());

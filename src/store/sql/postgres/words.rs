@@ -19,7 +19,7 @@ pub(in crate::store::sql) const fn words(text: WordsText) -> &'static str {
             "INSERT INTO word (id, message, account, words) SELECT (j.value->>0)::bigint, (j.value->>1)::bigint, (j.value->>2)::bigint, \
              (j.value->3->>0)::tsvector FROM jsonb_array_elements($1::jsonb) j (value) ON CONFLICT (id) DO NOTHING"
         }
-        WordsText::FindWords => "SELECT id, message FROM find_words($1, $2, $3)",
+        WordsText::FindWords => "SELECT id, message FROM find_words($1, $2, $3, $4)",
         WordsText::PurgeWords => concat!(
             "DELETE FROM word USING derived d WHERE word.id = 4611686018427387904 - d.rank AND word.message = d.message AND d.message IN (",
             chunk!(),

@@ -41,7 +41,7 @@ pub(in crate::store::sql) const fn words(text: WordsText) -> &'static str {
         }
         WordsText::FindWords => {
             "SELECT w.rowid AS id, r.message FROM word w CROSS JOIN word_row r ON r.id = w.rowid WHERE w.word MATCH ?1 AND w.rowid > ?2 \
-             ORDER BY w.rowid LIMIT ?3"
+             AND w.rowid <= ?3 ORDER BY w.rowid LIMIT ?4"
         }
         WordsText::PurgeWords => {
             concat!("DELETE FROM word WHERE rowid IN (", purged_words!(), ")")
