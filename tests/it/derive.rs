@@ -13,7 +13,7 @@ use std::ops::{Add, Range};
 use std::time::Duration;
 
 /// A mail in memory.
-struct Raw<'a>(&'a [u8]);
+pub(crate) struct Raw<'a>(pub(crate) &'a [u8]);
 
 impl Octets for Raw<'_> {
     type Error = Infallible;

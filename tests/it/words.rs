@@ -1,32 +1,14 @@
 //! Words of mail: what is found is what is there, the same in each database, newest first.
 
-use crate::derive::{stop, wait_until_derived};
+use crate::derive::{Raw, stop, wait_until_derived};
 use crate::lists::walked;
 use crate::support::binary::{Postrider, account};
 use crate::support::database::{TestDatabase, ask, rows};
 use crate::support::mail::{Mail, Mailbox, blocking, serve};
 use crate::support::served::{Served, head, wait_until};
-use postrider_core::derive::{Derived, Octets, Reads};
+use postrider_core::derive::{Derived, Reads};
 use postrider_core::word::{Field, Query, Term};
 use serde_json::Value;
-use std::convert::Infallible;
-use std::ops::Range;
-
-/// A mail in memory.
-struct Raw<'a>(&'a [u8]);
-
-impl Octets for Raw<'_> {
-    type Error = Infallible;
-
-    fn length(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn read(&mut self, range: Range<u64>, take: &mut dyn FnMut(&[u8])) -> Result<(), Infallible> {
-        take(&self.0[range.start as usize..range.end as usize]);
-        Ok(())
-    }
-}
 
 const TEXTS: [&str; 12] = [
     "the quick brown fox jumps over the lazy dog",
