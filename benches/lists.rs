@@ -108,7 +108,7 @@ const ROWS: &[&str] = &[
         "i, 'to', 0, 2001 + i % 900, ((1600000000 + i * 60) << 30) | i"
     ),
     "UPDATE counter SET next = 2000000",
-    "UPDATE account SET derive = '{\"version\":2,\"words\":\"full\",\"upto\":1000000,\"remaining\":[],\"asked\":null,\"lone\":[],\"left_out\":[]}'",
+    "UPDATE account SET derive = '{\"version\":2,\"words\":\"full\",\"upto\":1000000,\"remaining\":\"\",\"asked\":null,\"lone\":\"\",\"left_out\":\"\"}'",
 ];
 
 /// Words of each: one that all have, one of every second, one of twenty; and some that fill.
