@@ -167,6 +167,10 @@ impl Tokens {
         let mut held = self.held();
         held.look = look;
         match read {
+            // One that is being written is empty for a moment.
+            Ok(known) if known.is_empty() => {
+                tracing::warn!("the tokens stay as they were: {} has none", self.file.display());
+            }
             Ok(known) => {
                 let names: Vec<&str> =
                     known.iter().filter_map(|known| known.name.as_deref()).collect();
@@ -354,6 +358,9 @@ mod tests {
             !is_lost(&mut lost).await && tokens.holder(&b).is_some(),
             "it is no file of tokens"
         );
+        write(&file, "\n");
+        tokens.follow();
+        assert!(!is_lost(&mut lost).await && tokens.holder(&b).is_some(), "it is being written");
         std::fs::remove_file(&file).unwrap();
         tokens.follow();
         assert!(!is_lost(&mut lost).await && tokens.holder(&b).is_some());
