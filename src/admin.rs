@@ -20,6 +20,7 @@ pub mod probe;
 mod problem;
 mod progress;
 pub mod routes;
+mod sight;
 pub mod table;
 pub mod token;
 pub mod verbs;

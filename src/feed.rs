@@ -10,11 +10,16 @@ pub(crate) use event::EventView;
 use crate::store::{EventNumbers, Reader};
 use postrider_core::failure::Failure;
 
-/// Some events, and the number behind which the next ones are.
+/// One request looks at so many numbers at most, whoever's events they are.
+pub(crate) const LOOKED_AT: i64 = 10_000;
+
+/// Some events, and the last number that was looked at.
 #[derive(Debug)]
 pub(crate) struct EventPage {
     pub(crate) events: Vec<EventView>,
     pub(crate) next: i64,
+    /// There is none behind it yet.
+    pub(crate) is_last: bool,
 }
 
 /// Why there is nothing behind a number.
@@ -59,12 +64,22 @@ pub(crate) async fn beyond(reader: &Reader, after: i64) -> Result<Option<Beyond>
     })
 }
 
-/// The events behind a number, so many at most.
+/// The events behind a number, so many at most: of all accounts, or an owner's.
 ///
 /// # Errors
 /// Class storage.
-pub(crate) async fn page(reader: &Reader, after: i64, most: u32) -> Result<EventPage, Failure> {
-    let rows = reader.stored_events(after, most).await?;
-    let next = rows.last().map_or(after, |row| row.seq);
-    Ok(EventPage { events: rows.iter().map(EventView::from).collect(), next })
+pub(crate) async fn page(
+    reader: &Reader,
+    after: i64,
+    most: u32,
+    owner: Option<&str>,
+) -> Result<EventPage, Failure> {
+    // Each up to the last was committed before it.
+    let last = reader.event_span().await?.last;
+    let upto = last.min(after.saturating_add(LOOKED_AT)).max(after);
+    let rows = reader.stored_events((after, upto), owner, most).await?;
+    let is_full = usize::try_from(most).is_ok_and(|most| rows.len() >= most);
+    let next = rows.last().filter(|_| is_full).map_or(upto, |row| row.seq);
+    let events = rows.iter().map(EventView::from).collect();
+    Ok(EventPage { events, next, is_last: next >= last })
 }

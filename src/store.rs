@@ -39,6 +39,7 @@ pub use instance::{
 };
 pub use open_error::OpenError;
 pub use read::{Chosen, ManifestRow, Reader};
+pub use shown::{OfAccounts, Thing};
 pub use sql::counts::Miscount;
 pub use sql::reading::{AccountInfo, ManifestFolder};
 pub use sql::shown::{

@@ -1,7 +1,7 @@
 //! What the document of the API says of every route and type alike: each answer is described, a route has
 //! its role, an instant is one, and a word is one of its list. No handler can leave it out.
 
-use crate::admin::table;
+use crate::admin::table::{self, About};
 use axum::http::StatusCode;
 use postrider_core::commit::event::What;
 use postrider_core::failure::{Class, Reach};
@@ -48,14 +48,16 @@ pub(super) fn finished(mut document: OpenApi) -> OpenApi {
         for (method, operation) in operations {
             if let Some(operation) = operation {
                 described(operation);
-                let role = table::routes()
-                    .into_iter()
-                    .find(|route| route.path == *path && route.method == method)
-                    .map(|route| Value::from(route.role.as_str()));
                 // One that is in no table is answered by nobody.
-                let role = role.unwrap_or_default();
-                let told = utoipa::openapi::extensions::ExtensionsBuilder::new();
-                let told = told.add("x-role", role).build();
+                let route = table::routes()
+                    .into_iter()
+                    .find(|route| route.path == *path && route.method == method);
+                let role = route.as_ref().map(|route| route.role.as_str());
+                let told = utoipa::openapi::extensions::ExtensionsBuilder::new()
+                    .add("x-role", role)
+                    .add("x-mail", route.as_ref().is_some_and(|route| route.mail))
+                    .add("x-owner", route.is_some_and(|route| route.about != About::Process))
+                    .build();
                 operation.extensions.get_or_insert_default().merge(told);
             }
         }
@@ -132,7 +134,15 @@ mod tests {
         }
         assert!(answers > 60, "{answers}");
         assert_eq!(document["paths"]["/healthz"]["get"]["x-role"], "open");
-        assert_eq!(document["paths"]["/v1/accounts/{id}/pause"]["post"]["x-role"], "operate");
+        let pause = &document["paths"]["/v1/accounts/{id}/pause"]["post"];
+        assert_eq!(pause["x-role"], "operate");
+        assert_eq!([&pause["x-mail"], &pause["x-owner"]], [false, true]);
+        let of = |path: &str| {
+            let get = &document["paths"][path]["get"];
+            [get["x-mail"].clone(), get["x-owner"].clone()]
+        };
+        assert_eq!(of("/v1/messages"), [true, true]);
+        assert_eq!(of("/v1/actors"), [false, false]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use crate::admin::Shared;
 use crate::admin::lists::{Asked, limited};
 use crate::admin::problem::{Problem, ProblemOf};
+use crate::admin::sight::Sight;
 use crate::admin::view::Page;
 use crate::feed::{self, Beyond, EventView};
 use axum::Json;
@@ -16,6 +17,8 @@ use utoipa::IntoParams;
 
 /// A request waits no longer than this.
 const WAIT_MOST: u64 = 25;
+/// Where what comes is not its reader's, it is looked so often at most.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Which events.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -33,11 +36,13 @@ pub(crate) struct EventsQuery {
     wait: Option<u64>,
 }
 
-/// Events after a number. `next` is the number to ask from the next time.
+/// Events after a number. `next` is the last number that was looked at (10,000 at most): ask from there the next time. A
+/// page may be short, even empty, and go on all the same.
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(EventsQuery), responses(
     (status = 200, body = Page<EventView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<410>, ProblemOf<503>))]
 pub(super) async fn events(
     State(shared): State<Shared>,
+    sight: Sight,
     Asked(query): Asked<EventsQuery>,
 ) -> Result<Json<Page<EventView>>, Problem> {
     let limit = limited(query.limit)?;
@@ -61,14 +66,24 @@ pub(super) async fn events(
     }
     let deadline = tokio::time::sleep(Duration::from_secs(wait));
     let mut deadline = std::pin::pin!(deadline);
+    let mut from = after;
     loop {
-        let page = feed::page(&shared.reader, after, limit).await?;
-        if page.events.is_empty() && wait > 0 {
+        let page = feed::page(&shared.reader, from, limit, sight.owner()).await?;
+        let looked_at = page.next - after;
+        if page.events.is_empty() && page.is_last && looked_at < feed::LOOKED_AT && wait > 0 {
+            let news = async {
+                // What was looked at was others'.
+                if page.next > from {
+                    tokio::time::sleep(LOOK).await;
+                }
+                news.changed().await.is_ok()
+            };
             let changed = tokio::select! {
-                changed = news.changed() => changed.is_ok(),
+                changed = news => changed,
                 () = &mut deadline => false,
             };
             if changed {
+                from = page.next;
                 continue;
             }
         }

@@ -2,11 +2,13 @@
 //! that is not in the table is not there.
 
 use crate::admin::problem::Problem;
-use crate::admin::table::needed;
+use crate::admin::sight::Sight;
+use crate::admin::table::{About, needed};
 use crate::admin::token::{Access, Holder};
 use crate::admin::{Door, Shared};
+use axum::RequestExt;
 use axum::body::{Body, HttpBody};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -14,13 +16,22 @@ use futures_util::StreamExt;
 use std::sync::Arc;
 
 /// Lets a request in, or says why not. Whose token is taken out while it is answered gets no more of it.
-pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let holder = match judge(&shared, &request) {
+pub(super) async fn guard(
+    State(shared): State<Shared>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let (holder, about) = match judge(&shared, &request) {
         Ok(None) => return next.run(request).await,
-        Ok(Some(holder)) => holder,
+        Ok(Some(let_in)) => let_in,
         Err(problem) => return problem.into_response(),
     };
-    let lost = || Arc::clone(&shared.tokens).lost(holder);
+    let (sight, id) = (Sight::from(&holder), named(&mut request).await);
+    if let Err(problem) = sight.reach(&shared, about, &id).await {
+        return problem.into_response();
+    }
+    request.extensions_mut().insert(sight);
+    let lost = || Arc::clone(&shared.tokens).lost(holder.clone());
     let response = tokio::select! {
         response = next.run(request) => response,
         () = lost() => return no_token().into_response(),
@@ -38,8 +49,18 @@ fn no_token() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", text)
 }
 
-/// Who asks; nobody where nothing is needed.
-fn judge(shared: &Shared, request: &Request) -> Result<Option<Holder>, Problem> {
+/// What a path names, as its handler will read it.
+async fn named(request: &mut Request) -> String {
+    let found = request.extract_parts::<RawPathParams>().await;
+    let id = |named: &RawPathParams| {
+        let found = named.iter().find(|(name, _)| *name == "id");
+        found.map(|(_, id)| id.to_owned())
+    };
+    found.ok().as_ref().and_then(id).unwrap_or_default()
+}
+
+/// Who asks, and what about; nobody where nothing is needed.
+fn judge(shared: &Shared, request: &Request) -> Result<Option<(Holder, About)>, Problem> {
     let host = request.uri().host().or_else(|| request.headers().get(header::HOST)?.to_str().ok());
     if !is_known(shared.door, host.unwrap_or_default()) {
         let text = "this Host is not served; use the address that the server listens on";
@@ -67,7 +88,7 @@ fn judge(shared: &Shared, request: &Request) -> Result<Option<Holder>, Problem> 
     if needed.mail && !holder.mail {
         return lacks("the right to read mail (`+mail` behind its role in admin.token)");
     }
-    Ok(Some(holder))
+    Ok(Some((holder, needed.about)))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -4,10 +4,11 @@ use crate::admin::Shared;
 use crate::admin::derived_view::derived;
 use crate::admin::feed_view::FeedView;
 use crate::admin::problem::{Problem, ProblemOf};
+use crate::admin::sight::Sight;
 use crate::admin::view::{
     AccountView, ActorView, CursorView, FailureView, FolderView, Page, RunView,
 };
-use crate::store::StoredAccount;
+use crate::store::{OfAccounts, StoredAccount};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, State};
@@ -82,12 +83,21 @@ async fn row(shared: &Shared, id: &str) -> Result<StoredAccount, Problem> {
     (status = 200, body = Page<AccountView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<503>))]
 pub(super) async fn accounts(
     State(shared): State<Shared>,
+    sight: Sight,
     Asked(part): Asked<ListQuery>,
 ) -> Result<Json<Page<AccountView>>, Problem> {
     let limit = usize::try_from(limited(part.limit)?).unwrap_or(usize::MAX);
     let (mode, now) = (*shared.mode.borrow(), shared.registry.clock().now());
-    let rows = rows(&shared, None).await;
+    let mut rows = rows(&shared, None).await;
     let mut live = shared.registry.accounts();
+    // What the config says now counts, where it says anything.
+    if let Ok(rows) = &mut rows {
+        rows.retain(|row| {
+            let owner = live.get(&row.name).map_or(&row.owner, |line| &line.owner);
+            sight.sees(owner.as_deref())
+        });
+    }
+    live.retain(|_, line| sight.sees(line.owner.as_deref()));
     let mut items: Vec<AccountView> = match rows {
         Ok(rows) => {
             let mut derived = derived(&shared.reader, None).await;
@@ -166,11 +176,11 @@ pub(super) async fn cursors(
 
 async fn run_page(
     shared: &Shared,
-    account: Option<&str>,
+    of: OfAccounts<'_>,
     part: ListQuery,
 ) -> Result<Json<Page<RunView>>, Problem> {
     let limit = limited(part.limit)?;
-    let rows = shared.reader.stored_runs(account, number(part.cursor.as_ref())?, limit).await?;
+    let rows = shared.reader.stored_runs(of, number(part.cursor.as_ref())?, limit).await?;
     let items: Vec<RunView> = rows.iter().map(RunView::from).collect();
     let full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next = items.last().filter(|_| full).map(|run| run.id.to_string());
@@ -186,7 +196,7 @@ pub(super) async fn account_runs(
     Asked(part): Asked<ListQuery>,
 ) -> Result<Json<Page<RunView>>, Problem> {
     row(&shared, &id).await?;
-    run_page(&shared, Some(&id), part).await
+    run_page(&shared, OfAccounts { account: Some(&id), owner: None }, part).await
 }
 
 /// Runs that changed something or failed, the newest first.
@@ -194,9 +204,10 @@ pub(super) async fn account_runs(
     (status = 200, body = Page<RunView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<503>))]
 pub(super) async fn runs(
     State(shared): State<Shared>,
+    sight: Sight,
     Asked(part): Asked<ListQuery>,
 ) -> Result<Json<Page<RunView>>, Problem> {
-    run_page(&shared, None, part).await
+    run_page(&shared, OfAccounts { account: None, owner: sight.owner() }, part).await
 }
 
 /// Which failures.
@@ -218,14 +229,16 @@ pub(crate) struct Failures {
     (status = 200, body = Page<FailureView>), ProblemOf<400>, ProblemOf<404>, ProblemOf<401>, ProblemOf<503>))]
 pub(super) async fn failures(
     State(shared): State<Shared>,
+    sight: Sight,
     Asked(asked): Asked<Failures>,
 ) -> Result<Json<Page<FailureView>>, Problem> {
     let limit = limited(asked.limit)?;
     let after = number(asked.cursor.as_ref())?.unwrap_or(0);
-    if let Some(id) = asked.account.as_deref().filter(|id| shared.registry.find(id).is_none()) {
-        row(&shared, id).await?;
+    let of = OfAccounts { account: asked.account.as_deref(), owner: sight.owner() };
+    if let Some(id) = of.account {
+        sight.account(&shared, id).await?;
     }
-    let rows = shared.reader.stored_failures(asked.account.as_deref(), after, limit).await?;
+    let rows = shared.reader.stored_failures(of, after, limit).await?;
     let items: Vec<FailureView> = rows.iter().map(FailureView::from).collect();
     let full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next = items.last().filter(|_| full).map(|failure| failure.id.to_string());

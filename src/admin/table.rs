@@ -5,74 +5,110 @@ use crate::admin::verbs::{VERBS, VerbRow};
 use axum::http::Method;
 use std::borrow::Cow;
 
+/// Whose things a route is about. A token of an owner reaches that owner's; others are not there for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Nothing of anybody.
+    Nobody,
+    /// The account that its path names.
+    Account,
+    /// The message.
+    Message,
+    /// The thread.
+    Thread,
+    /// The contact.
+    Contact,
+    /// A list, of what its reader may see.
+    List,
+    /// The whole process: nothing for an owner.
+    Process,
+}
+
 /// A route.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// GET or POST.
     pub method: &'static str,
-    /// Path, with `{id}` where an account's id stands.
+    /// Path, with `{id}` where the number or the name of what it is about stands.
     pub path: Cow<'static, str>,
     /// What a token must allow.
     pub role: Access,
     /// It must allow to read mail, too.
     pub mail: bool,
+    /// Whose it is.
+    pub about: About,
 }
 
-const fn route(method: &'static str, path: &'static str, role: Access) -> Route {
-    Route { method, path: Cow::Borrowed(path), role, mail: false }
+const fn row(
+    (method, path): (&'static str, &'static str),
+    (role, mail): (Access, bool),
+    about: About,
+) -> Route {
+    Route { method, path: Cow::Borrowed(path), role, mail, about }
+}
+
+const fn open(path: &'static str) -> Route {
+    row(("GET", path), (Access::Open, false), About::Nobody)
+}
+
+const fn read(path: &'static str, about: About) -> Route {
+    row(("GET", path), (Access::Read, false), about)
 }
 
 /// A route whose answer is content.
-const fn of_mail(path: &'static str) -> Route {
-    Route { method: "GET", path: Cow::Borrowed(path), role: Access::Read, mail: true }
+const fn of_mail(path: &'static str, about: About) -> Route {
+    row(("GET", path), (Access::Read, true), about)
+}
+
+const fn told(path: &'static str, role: Access) -> Route {
+    row(("POST", path), (role, false), About::Account)
 }
 
 /// The table, but for the verbs of accounts, which have one of their own.
 const ROUTES: &[Route] = &[
-    route("GET", "/healthz", Access::Open),
-    route("GET", "/readyz", Access::Open),
+    open("/healthz"),
+    open("/readyz"),
     // Open on loopback, else with a token.
-    route("GET", "/metrics", Access::Read),
-    route("GET", "/openapi.json", Access::Open),
-    route("GET", "/docs", Access::Open),
-    route("GET", "/docs/", Access::Open),
-    route("GET", "/docs/{*rest}", Access::Open),
-    route("GET", "/", Access::Open),
-    route("GET", "/v1/accounts", Access::Read),
-    route("GET", "/v1/accounts/{id}", Access::Read),
-    route("GET", "/v1/accounts/{id}/folders", Access::Read),
-    route("GET", "/v1/accounts/{id}/cursors", Access::Read),
-    route("GET", "/v1/accounts/{id}/runs", Access::Read),
-    route("GET", "/v1/actors", Access::Read),
-    route("GET", "/v1/runs", Access::Read),
-    route("GET", "/v1/failures", Access::Read),
-    route("GET", "/v1/events", Access::Read),
-    route("GET", "/v1/limits", Access::Read),
-    route("GET", "/v1/health", Access::Read),
+    read("/metrics", About::Process),
+    open("/openapi.json"),
+    open("/docs"),
+    open("/docs/"),
+    open("/docs/{*rest}"),
+    open("/"),
+    read("/v1/accounts", About::List),
+    read("/v1/accounts/{id}", About::Account),
+    read("/v1/accounts/{id}/folders", About::Account),
+    read("/v1/accounts/{id}/cursors", About::Account),
+    read("/v1/accounts/{id}/runs", About::Account),
+    read("/v1/actors", About::Process),
+    read("/v1/runs", About::List),
+    read("/v1/failures", About::List),
+    read("/v1/events", About::List),
+    read("/v1/limits", About::Process),
+    read("/v1/health", About::Process),
     // What is content is for who may read mail.
-    of_mail("/v1/messages/{id}"),
-    of_mail("/v1/messages/{id}/raw"),
-    of_mail("/v1/messages/{id}/headers"),
-    of_mail("/v1/messages/{id}/text"),
-    of_mail("/v1/messages/{id}/html"),
-    of_mail("/v1/messages/{id}/parts/{number}"),
-    of_mail("/v1/messages"),
-    of_mail("/v1/messages/{id}/history"),
-    of_mail("/v1/threads"),
-    of_mail("/v1/threads/{id}"),
-    of_mail("/v1/contacts"),
-    of_mail("/v1/contacts/{id}"),
-    of_mail("/v1/attachments"),
-    route("POST", "/v1/accounts/{id}/purge", Access::Admin),
-    route("POST", "/v1/accounts/{id}/reindex", Access::Operate),
-    route("POST", "/v1/accounts/{id}/credential", Access::Admin),
+    of_mail("/v1/messages/{id}", About::Message),
+    of_mail("/v1/messages/{id}/raw", About::Message),
+    of_mail("/v1/messages/{id}/headers", About::Message),
+    of_mail("/v1/messages/{id}/text", About::Message),
+    of_mail("/v1/messages/{id}/html", About::Message),
+    of_mail("/v1/messages/{id}/parts/{number}", About::Message),
+    of_mail("/v1/messages", About::List),
+    of_mail("/v1/messages/{id}/history", About::Message),
+    of_mail("/v1/threads", About::List),
+    of_mail("/v1/threads/{id}", About::Thread),
+    of_mail("/v1/contacts", About::List),
+    of_mail("/v1/contacts/{id}", About::Contact),
+    of_mail("/v1/attachments", About::List),
+    told("/v1/accounts/{id}/purge", Access::Admin),
+    told("/v1/accounts/{id}/reindex", Access::Operate),
+    told("/v1/accounts/{id}/credential", Access::Admin),
 ];
 
 /// Every route.
 #[must_use]
 pub fn routes() -> Vec<Route> {
-    let of =
-        |verb: &VerbRow| Route { path: verb.path().into(), ..route("POST", "", Access::Operate) };
+    let of = |verb: &VerbRow| Route { path: verb.path().into(), ..told("", Access::Operate) };
     ROUTES.iter().cloned().chain(VERBS.iter().map(of)).collect()
 }
 
@@ -87,6 +123,26 @@ pub(super) fn needed(method: &Method, path: &str, loopback: bool) -> Option<Rout
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a path names is somebody's, and what names nothing is a list, the process', or open.
+    #[test]
+    fn each_is_about_what_its_path_names() {
+        for route in routes() {
+            let named = [
+                ("/v1/accounts/{id}", About::Account),
+                ("/v1/messages/{id}", About::Message),
+                ("/v1/threads/{id}", About::Thread),
+                ("/v1/contacts/{id}", About::Contact),
+            ];
+            let named = named.into_iter().find(|(path, _)| route.path.starts_with(path));
+            let is_fit = match named {
+                Some((_, about)) => route.about == about,
+                None if route.role == Access::Open => route.about == About::Nobody,
+                None => matches!(route.about, About::List | About::Process),
+            };
+            assert!(is_fit, "{} is about {:?}", route.path, route.about);
+        }
+    }
 
     /// What mail says is for nobody who may not read mail.
     #[test]

@@ -69,9 +69,19 @@ pub enum TokenError {
     },
     /// A line is no token.
     #[error(
-        "{file}:{line}: write a token of at least 32 characters, for `admin`, or behind a role (read, operate, admin), with +mail where mail may be read, and a name, as in `read+mail report TOKEN`"
+        "{file}:{line}: write a token of at least 32 characters, for `admin`, or behind a role (read, operate, admin), with +mail where mail may be read, with @OWNER where it is for that owner's accounts alone, and a name, as in `read+mail@ada report TOKEN`"
     )]
     Line {
+        /// The file.
+        file: PathBuf,
+        /// Which.
+        line: usize,
+    },
+    /// A token is for two owners.
+    #[error(
+        "{file}:{line}: this token stands in a line above for other accounts; write another one"
+    )]
+    Twice {
         /// The file.
         file: PathBuf,
         /// Which.
@@ -80,12 +90,14 @@ pub enum TokenError {
 }
 
 /// Who asks, by their token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// What they may do.
     pub role: Access,
     /// They may read mail.
     pub mail: bool,
+    /// Whose accounts there are for them; all, where nobody is named.
+    pub owner: Option<Arc<str>>,
     hash: [u8; 32],
 }
 
@@ -123,7 +135,7 @@ pub fn file_of(data_dir: &Path) -> PathBuf {
 
 impl Tokens {
     /// Reads the file, making it with a fresh token if need be. A line is a token of role admin, or a role, whether mail
-    /// may be read, a name, and the token.
+    /// may be read, whose accounts there are for it, a name, and the token.
     ///
     /// # Errors
     /// [`TokenError`], by variant.
@@ -197,10 +209,11 @@ impl Tokens {
         let given = hash(token);
         let mut found: Option<Holder> = None;
         for Known { holder, .. } in &self.held().known {
-            let is_more =
-                found.is_none_or(|found| (found.role, found.mail) < (holder.role, holder.mail));
+            let is_more = found
+                .as_ref()
+                .is_none_or(|found| (found.role, found.mail) < (holder.role, holder.mail));
             if bool::from(holder.hash.ct_eq(&given)) && is_more {
-                found = Some(*holder);
+                found = Some(holder.clone());
             }
         }
         found
@@ -231,13 +244,22 @@ fn read(file: &Path) -> Result<Vec<Known>, TokenError> {
     }
     let text = std::fs::read_to_string(file).map_err(io)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let known = lines.map(|(n, line)| {
-        known(line).ok_or_else(|| TokenError::Line { file: file.to_owned(), line: n + 1 })
-    });
-    known.collect()
+    let mut all: Vec<Known> = Vec::new();
+    for (n, line) in lines {
+        let (file, line, known) = (file.to_owned(), n + 1, known(line));
+        let Some(known) = known else { return Err(TokenError::Line { file, line }) };
+        let is_another = |Known { holder, .. }: &Known| {
+            holder.hash == known.holder.hash && holder.owner != known.holder.owner
+        };
+        if all.iter().any(is_another) {
+            return Err(TokenError::Twice { file, line });
+        }
+        all.push(known);
+    }
+    Ok(all)
 }
 
-/// A line: `[ROLE[+mail] [NAME]] TOKEN`.
+/// A line: `[ROLE[+mail][@OWNER] [NAME]] TOKEN`.
 fn known(line: &str) -> Option<Known> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let (token, before) = words.split_last()?;
@@ -247,6 +269,12 @@ fn known(line: &str) -> Option<Known> {
         [rights, name] => (*rights, Some((*name).to_owned())),
         _ => return None,
     };
+    let (rights, owner) = match rights.split_once('@') {
+        // What is meant as a right is no part of a name.
+        Some((_, owner)) if owner.is_empty() || owner.ends_with("+mail") => return None,
+        Some((rights, owner)) => (rights, Some(Arc::from(owner))),
+        None => (rights, None),
+    };
     let (role, mail) = match rights.strip_suffix("+mail") {
         Some(role) => (Access::from_word(role)?, true),
         None => (Access::from_word(rights)?, false),
@@ -255,20 +283,25 @@ fn known(line: &str) -> Option<Known> {
         return None;
     }
     let mail = mail || role == Access::Admin;
-    Some(Known { holder: Holder { role, mail, hash: hash(token) }, name })
+    Some(Known { holder: Holder { role, mail, owner, hash: hash(token) }, name })
 }
 
 fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// The token that the clients of this machine use: the first of the file.
+/// The token that the clients of this machine use: the first of those in the file that allow most.
 ///
 /// # Errors
 /// Whatever the system says.
 pub fn own(data_dir: &Path) -> io::Result<String> {
     let text = std::fs::read_to_string(file_of(data_dir))?;
-    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let rights = |line: &&str| {
+        let Known { holder, .. } = known(line)?;
+        Some((holder.owner.is_none(), holder.role, holder.mail))
+    };
+    // Of equals the last is taken.
+    let line = text.lines().rev().max_by_key(rights).unwrap_or_default();
     Ok(line.split_whitespace().last().unwrap_or_default().to_owned())
 }
 
@@ -278,6 +311,10 @@ mod tests {
 
     fn rights(tokens: &Tokens, token: &str) -> Option<(Access, bool)> {
         tokens.holder(token).map(|holder| (holder.role, holder.mail))
+    }
+
+    fn owner(tokens: &Tokens, token: &str) -> Option<String> {
+        tokens.holder(token).and_then(|holder| holder.owner).map(|owner| owner.to_string())
     }
 
     fn write(file: &Path, text: &str) {
@@ -321,7 +358,9 @@ mod tests {
             "short".to_owned(),
             format!("reader {long}"),
             format!("read+all {long}"),
-            format!("read@ada {long}"),
+            format!("read@ {long}"),
+            format!("read@ada+mail {long}"),
+            format!("@ada {long}"),
             format!("open {long}"),
             format!("read a b {long}"),
             "read name short".to_owned(),
@@ -335,6 +374,30 @@ mod tests {
         }
         std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(Tokens::open(dir.path()), Err(TokenError::Open { .. })));
+    }
+
+    /// A token may be an owner's; one of two owners is nobody's.
+    #[test]
+    fn a_token_is_of_one_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|c| c.repeat(40));
+        let file = file_of(dir.path());
+        let text = format!(
+            "admin@ada {a}\nread+mail@me+x@example.org report {b}\nread@ada {a}\noperate {c}\noperate {d}\n"
+        );
+        write(&file, &text);
+        let tokens = Tokens::open(dir.path()).unwrap();
+        assert_eq!(rights(&tokens, &a), Some((Access::Admin, true)));
+        assert_eq!(owner(&tokens, &a).as_deref(), Some("ada"));
+        assert_eq!(rights(&tokens, &b), Some((Access::Read, true)));
+        assert_eq!(owner(&tokens, &b).as_deref(), Some("me+x@example.org"));
+        assert_eq!(owner(&tokens, &c), None);
+        assert_eq!(own(dir.path()).unwrap(), c, "who sees all, before who may do all to some");
+        for other in ["read", "admin@bob"] {
+            write(&file, &format!("{text}{other} {a}\n"));
+            let refused = Tokens::open(dir.path());
+            assert!(matches!(refused, Err(TokenError::Twice { line: 6, .. })), "{refused:?}");
+        }
     }
 
     /// What is written there counts at once; what is wrong there changes nothing.
@@ -371,5 +434,11 @@ mod tests {
         tokens.follow();
         assert!(is_lost(&mut lost).await, "it is another right");
         assert_eq!(rights(&tokens, &b), Some((Access::Read, true)));
+        let holder = tokens.holder(&b).unwrap();
+        let mut lost = Box::pin(Arc::clone(&tokens).lost(holder));
+        assert!(!is_lost(&mut lost).await);
+        write(&file, &format!("{a}\nread+mail@ada {b}\n"));
+        tokens.follow();
+        assert!(is_lost(&mut lost).await, "it is for others");
     }
 }

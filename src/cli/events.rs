@@ -38,12 +38,11 @@ pub(super) async fn run(args: EventsArgs) -> Exit {
     }
 }
 
-/// Prints a page of the feed; returns the number of its last event.
-fn print(items: &[Value]) -> Option<i64> {
+/// Prints a page of the feed.
+fn print(items: &[Value]) {
     for item in items {
         say_line(&item.to_string());
     }
-    items.last().and_then(|item| item.get("seq")).and_then(Value::as_i64)
 }
 
 async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Result<(), Exit> {
@@ -67,10 +66,13 @@ async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Resu
         };
         away = false;
         let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-        after = print(&items).unwrap_or(after);
-        if items.is_empty() && !args.follow {
+        print(&items);
+        let next = page.get("next").and_then(Value::as_str).and_then(|next| next.parse().ok());
+        let next = next.unwrap_or(after);
+        if next == after && !args.follow {
             return Ok(());
         }
+        after = next;
     }
 }
 
@@ -85,12 +87,12 @@ async fn from_database(mut after: i64, config: &Config) -> Result<(), Exit> {
         return Err(Exit::Usage);
     }
     loop {
-        match print(&stored.events(after).await?) {
-            Some(last) => after = last,
-            None => {
-                stored.close().await;
-                return Ok(());
-            }
-        }
+        let (items, next) = stored.events(after).await?;
+        print(&items);
+        let Some(next) = next else {
+            stored.close().await;
+            return Ok(());
+        };
+        after = next;
     }
 }

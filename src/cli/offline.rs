@@ -7,7 +7,7 @@ use crate::cli::patience::opened;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::feed;
-use crate::store::{Database, Reader};
+use crate::store::{Database, OfAccounts, Reader};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Standing;
@@ -85,19 +85,19 @@ impl StoredMirror {
     /// What could not be done.
     pub(super) async fn failures(&self, account: Option<&str>) -> Result<Vec<Value>, Exit> {
         let (mut items, mut after) = (Vec::new(), 0);
+        let of = OfAccounts { account, owner: None };
         loop {
-            let rows =
-                self.reader.stored_failures(account, after, PAGE).await.map_err(|e| said(&e))?;
+            let rows = self.reader.stored_failures(of, after, PAGE).await.map_err(|e| said(&e))?;
             let Some(last) = rows.last() else { return Ok(items) };
             after = last.id;
             items.extend(values(rows.iter().map(FailureView::from))?);
         }
     }
 
-    /// Some events after a number.
-    pub(super) async fn events(&self, after: i64) -> Result<Vec<Value>, Exit> {
-        let page = feed::page(&self.reader, after, PAGE).await.map_err(|e| said(&e))?;
-        values(page.events.into_iter())
+    /// Some events after a number, and the number behind which the next ones are, if there are any.
+    pub(super) async fn events(&self, after: i64) -> Result<(Vec<Value>, Option<i64>), Exit> {
+        let page = feed::page(&self.reader, after, PAGE, None).await.map_err(|e| said(&e))?;
+        Ok((values(page.events.into_iter())?, Some(page.next).filter(|_| !page.is_last)))
     }
 
     /// The number of the last event.

@@ -100,7 +100,8 @@ pub(super) fn account(
     let secret_place =
         secret_key.and_then(|key| t.item(key)).map_or_else(|| place.clone(), |item| item.place);
     let folders = folders(t);
-    for (key, text) in [("host", &host), ("id", &id), ("username", &username)] {
+    let whose = owner.clone().unwrap_or_else(|| "nobody".to_owned());
+    for (key, text) in [("host", &host), ("id", &id), ("username", &username), ("owner", &whose)] {
         if let Some(item) = t.item(key)
             && let Some(why) = unfit(key, text)
         {
@@ -284,6 +285,12 @@ fn unfit(key: &str, text: &str) -> Option<&'static str> {
         }
         "id" if text.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ' ')) => {
             Some("write a name without spaces and slashes, like \"work\"")
+        }
+        // A line of admin.token names it.
+        "owner"
+            if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) =>
+        {
+            Some("write a name without spaces, like \"ada\"")
         }
         // No path and no command could name it.
         "id" if text.starts_with('-') || matches!(text, "." | "..") => {

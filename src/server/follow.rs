@@ -270,6 +270,7 @@ fn wanted(
         let wall = engine.registry().clock().now().wall;
         engine.registry().account(id, |line| {
             line.provider = account.map_or("", |account| account.provider);
+            line.owner = account.and_then(|account| account.owner.clone());
             let Some(row) = row.filter(|_| line.proved.is_none()) else { return };
             line.stale = row.looked_at.map_or(Duration::ZERO, |at| wall.since(at));
             line.last_success = line.last_success.or(row.proved_at);

@@ -59,12 +59,21 @@ impl MailLists {
         Self { mails: StoredMails::new(reader.clone()), reader }
     }
 
-    /// The accounts of this name, or owner, or all.
+    /// The accounts of this name, or owner, or all; of those that a reader sees, who may see one owner's alone.
     ///
     /// # Errors
     /// [`NoPage`], by variant.
-    pub async fn scope(&self, name: Option<&str>, owner: Option<&str>) -> Result<Scope, NoPage> {
-        let (account, of) = (name.map(str::to_owned), owner.map(str::to_owned));
+    pub async fn scope(
+        &self,
+        (name, owner): (Option<&str>, Option<&str>),
+        seen_by: Option<&str>,
+    ) -> Result<Scope, NoPage> {
+        if owner.is_some() && seen_by.is_some() && owner != seen_by {
+            return Err(NoPage::Missing("owner"));
+        }
+        let of = owner.or(seen_by).map(str::to_owned);
+        let is_all = name.is_none() && of.is_none();
+        let account = name.map(str::to_owned);
         let rows = self.reader.ask(ReadAccounts { name: account, owner: of }).await?;
         match (rows.is_empty(), name, owner) {
             (true, Some(_), _) => return Err(NoPage::Missing("account")),
@@ -86,7 +95,6 @@ impl MailLists {
             is_complete &= newest == 0 || is_read;
         }
         let accounts = rows.into_iter().map(|row| row.id).collect();
-        let is_all = name.is_none() && owner.is_none();
         Ok(Scope { accounts, is_all, has_words, has_all_words, is_complete })
     }
 

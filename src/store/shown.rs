@@ -1,6 +1,7 @@
 //! Reads for people: what admin, terminal and feed show. Short queries, bounded answers.
 
 use crate::store::read::{Reader, failed};
+use crate::store::sql::list::{OwnerOfAccount, OwnerOfContact, OwnerOfMessage, OwnerOfThread};
 use crate::store::sql::shown::{
     EventNumbers, EventSpan, LedgerByClass, NamedPack, NamedPacks, StoredAccount, StoredAccounts,
     StoredEvent, StoredEvents, StoredFailure, StoredFailures, StoredFolder, StoredFolders,
@@ -10,6 +11,28 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Standing;
 use std::collections::BTreeMap;
+
+/// Whose runs and failures are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OfAccounts<'a> {
+    /// Only this account's.
+    pub account: Option<&'a str>,
+    /// Only this owner's.
+    pub owner: Option<&'a str>,
+}
+
+/// Something that is an account's, and so its owner's.
+#[derive(Clone, Copy, Debug)]
+pub enum Thing<'a> {
+    /// The account of this name.
+    Account(&'a str),
+    /// A message.
+    Message(i64),
+    /// A thread, by any number that it had.
+    Thread(i64),
+    /// A contact.
+    Contact(i64),
+}
 
 impl Reader {
     /// Every account with its totals, by name; or the one of this name.
@@ -34,12 +57,12 @@ impl Reader {
     /// Class storage.
     pub async fn stored_runs(
         &self,
-        account: Option<&str>,
+        of: OfAccounts<'_>,
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<StoredRun>, Failure> {
-        let account = account.map(str::to_owned);
-        self.ask(StoredRuns { account, before, most: limit }).await.map_err(failed)
+        let (account, owner) = (of.account.map(str::to_owned), of.owner.map(str::to_owned));
+        self.ask(StoredRuns { account, before, most: limit, owner }).await.map_err(failed)
     }
 
     /// Open rows of the ledger after row `after`.
@@ -48,20 +71,40 @@ impl Reader {
     /// Class storage.
     pub async fn stored_failures(
         &self,
-        account: Option<&str>,
+        of: OfAccounts<'_>,
         after: i64,
         limit: u32,
     ) -> Result<Vec<StoredFailure>, Failure> {
-        let account = account.map(str::to_owned);
-        self.ask(StoredFailures { account, after, most: limit }).await.map_err(failed)
+        let (account, owner) = (of.account.map(str::to_owned), of.owner.map(str::to_owned));
+        self.ask(StoredFailures { account, after, most: limit, owner }).await.map_err(failed)
     }
 
-    /// Events after number `after`, in order.
+    /// Events behind one number, up to the other, in order; all, or those of an owner's accounts.
     ///
     /// # Errors
     /// Class storage.
-    pub async fn stored_events(&self, after: i64, limit: u32) -> Result<Vec<StoredEvent>, Failure> {
-        self.ask(StoredEvents { after, most: limit }).await.map_err(failed)
+    pub async fn stored_events(
+        &self,
+        (after, upto): (i64, i64),
+        owner: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, Failure> {
+        let owner = owner.map(str::to_owned);
+        self.ask(StoredEvents { after, upto, owner, most: limit }).await.map_err(failed)
+    }
+
+    /// Whose it is, where anybody's; nothing where there is no such thing.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn owner_of(&self, thing: Thing<'_>) -> Result<Option<Option<String>>, Failure> {
+        let owned = match thing {
+            Thing::Account(name) => self.ask_one(OwnerOfAccount { name: name.to_owned() }).await,
+            Thing::Message(message) => self.ask_one(OwnerOfMessage { message }).await,
+            Thing::Thread(thread) => self.ask_one(OwnerOfThread { thread }).await,
+            Thing::Contact(contact) => self.ask_one(OwnerOfContact { contact }).await,
+        };
+        Ok(owned.map_err(failed)?.map(|owned| owned.owner))
     }
 
     /// The numbers of the first and the last event; (1, 0) when there is none.

@@ -93,6 +93,8 @@ pub struct AccountLine {
     pub errors: BTreeMap<&'static str, u64>,
     /// Which protocol; nothing before it is followed.
     pub provider: &'static str,
+    /// Whose it is, as the config says.
+    pub owner: Option<String>,
     /// How new mail is noticed.
     pub push: Push,
     /// Folders as the last run left them.
@@ -126,6 +128,7 @@ impl AccountLine {
             last_success: None,
             errors: BTreeMap::new(),
             provider: "",
+            owner: None,
             push: Push::Poll,
             folders: Arc::default(),
             throttled: None,

@@ -53,6 +53,7 @@ mod refusals;
 mod renewals;
 mod repeats;
 mod restored;
+mod rights;
 mod schema;
 mod search;
 mod secrets;

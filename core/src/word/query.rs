@@ -63,8 +63,8 @@ pub enum NoQuery {
     ShortPrefix,
     /// It is too long.
     Long,
-    /// This is not taken back by a `-`, or not asked.
-    Unasked(String),
+    /// This field is not asked so: it is not taken back by a `-`, or has another word behind it.
+    Unasked(&'static str),
 }
 
 impl Term {
@@ -148,7 +148,7 @@ impl Query {
                 *to = Some(text.to_owned());
                 Ok(())
             }
-            _ => Err(NoQuery::Unasked(format!("{name}:{text}"))),
+            _ => Err(NoQuery::Unasked(name)),
         };
         match name {
             "after" => return instant(&mut self.after),
@@ -157,7 +157,7 @@ impl Query {
             "has" if matches!(folded(text).as_str(), "attachment" | "attachments") => {
                 self.has_attachment = Some(!is_not);
             }
-            "has" => return Err(NoQuery::Unasked(format!("has:{text}"))),
+            "has" => return Err(NoQuery::Unasked(name)),
             "from" | "to" => {
                 let term = piece.term(Some(Field::People))?.ok_or(NoQuery::Empty(name))?;
                 // Who is not named as one may be named as another.
@@ -312,9 +312,9 @@ mod tests {
             ("-one", NoQuery::OnlyNot),
             ("-one in:inbox", NoQuery::OnlyNot),
             ("a*", NoQuery::ShortPrefix),
-            ("has:money", NoQuery::Unasked("has:money".into())),
-            ("-after:2024", NoQuery::Unasked("after:2024".into())),
-            ("after:1 after:2", NoQuery::Unasked("after:2".into())),
+            ("has:money", NoQuery::Unasked("has")),
+            ("-after:2024", NoQuery::Unasked("after")),
+            ("after:1 after:2", NoQuery::Unasked("after")),
             (&many, NoQuery::Long),
             (&folders, NoQuery::Long),
         ] {

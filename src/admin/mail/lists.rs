@@ -7,6 +7,7 @@ use crate::admin::mail::views::{
     AttachmentView, ContactView, FileView, MailPage, MailView, ThreadView,
 };
 use crate::admin::problem::{Problem, ProblemOf};
+use crate::admin::sight::Sight;
 use crate::admin::view::Page;
 use crate::feed::EventView;
 use crate::store::list::{Listed, NoPage, Part, With};
@@ -76,11 +77,12 @@ const ONE: &str = "try again";
     (status = 200, body = MailPage<MailView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
 pub(super) async fn messages(
     State(shared): State<Shared>,
+    sight: Sight,
     wanted: Wanted<Messages>,
 ) -> Result<Json<MailPage<MailView>>, Problem> {
     in_time(shared.mail.turns(), MESSAGES, async move {
         let lists = shared.mail.lists();
-        let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
+        let scope = lists.scope(wanted.accounts(), sight.owner()).await?;
         let listed =
             Box::pin(lists.messages(&scope, &wanted.filter, wanted.part(), With::Everything))
                 .await?;
@@ -96,11 +98,12 @@ pub(super) async fn messages(
     (status = 200, body = MailPage<FileView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
 pub(super) async fn attachments(
     State(shared): State<Shared>,
+    sight: Sight,
     wanted: Wanted<Files>,
 ) -> Result<Json<MailPage<FileView>>, Problem> {
     in_time(shared.mail.turns(), MESSAGES, async move {
         let lists = shared.mail.lists();
-        let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
+        let scope = lists.scope(wanted.accounts(), sight.owner()).await?;
         let mut filter = wanted.filter.clone();
         filter.has_attachment = Some(true);
         // A message of which only some files were told is read again.
@@ -155,11 +158,12 @@ fn of_message(message: ListedMessage, filename: Option<&str>) -> Vec<FileView> {
     (status = 200, body = MailPage<ThreadView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
 pub(super) async fn threads(
     State(shared): State<Shared>,
+    sight: Sight,
     wanted: Wanted<Threads>,
 ) -> Result<Json<MailPage<ThreadView>>, Problem> {
     in_time(shared.mail.turns(), OTHERS, async move {
         let lists = shared.mail.lists();
-        let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
+        let scope = lists.scope(wanted.accounts(), sight.owner()).await?;
         let listed = Box::pin(lists.threads(&scope, wanted.part())).await?;
         let items = listed.items.into_iter().map(|(_, thread)| ThreadView::of(thread)).collect();
         let next = wanted.next(listed.next, 0);
@@ -187,11 +191,12 @@ pub(super) async fn thread(
     (status = 200, body = MailPage<ContactView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
 pub(super) async fn contacts(
     State(shared): State<Shared>,
+    sight: Sight,
     wanted: Wanted<Contacts>,
 ) -> Result<Json<MailPage<ContactView>>, Problem> {
     in_time(shared.mail.turns(), OTHERS, async move {
         let lists = shared.mail.lists();
-        let scope = lists.scope(wanted.account.as_deref(), wanted.owner.as_deref()).await?;
+        let scope = lists.scope(wanted.accounts(), sight.owner()).await?;
         let listed = Box::pin(lists.contacts(&scope, wanted.email.clone(), wanted.part())).await?;
         let items = listed.items.into_iter().map(|(_, row)| ContactView::from(row)).collect();
         let next = wanted.next(listed.next, 0);

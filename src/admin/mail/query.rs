@@ -121,9 +121,9 @@ fn described((name, example, text): Row) -> Parameter {
 #[derive(Debug)]
 pub(super) struct Wanted<L> {
     /// Of which account.
-    pub(super) account: Option<String>,
+    account: Option<String>,
     /// Of whose.
-    pub(super) owner: Option<String>,
+    owner: Option<String>,
     /// Which of its messages.
     pub(super) filter: Filter,
     /// With which address, as it is compared.
@@ -252,6 +252,11 @@ impl<L: List> Wanted<L> {
         Ok(())
     }
 
+    /// Of which account, and of whose.
+    pub(super) fn accounts(&self) -> (Option<&str>, Option<&str>) {
+        (self.account.as_deref(), self.owner.as_deref())
+    }
+
     /// Which part of the list.
     pub(super) fn part(&self) -> Part {
         Part { behind: self.behind.map(|cursor| cursor.behind), limit: self.limit }
@@ -277,7 +282,9 @@ fn no_query(why: NoQuery) -> Cow<'static, str> {
         NoQuery::OnlyNot => "write a word that is there, too; what is not to be there is taken off".into(),
         NoQuery::ShortPrefix => "write two letters before a *".into(),
         NoQuery::Long => "write 64 words at most".into(),
-        NoQuery::Unasked(piece) => format!("`{piece}` is not understood; write has:attachment, and after: or before: once, without a -").into(),
+        NoQuery::Unasked(field) => {
+            format!("{field}: is not asked so; write has:attachment, and after: or before: once, without a -").into()
+        }
     }
 }
 
@@ -368,7 +375,7 @@ mod tests {
             ("from:", "q: from: write what it is to be, for example q="),
             ("-one", "q: write a word that is there, too"),
             ("after:soon x", "q: after: write an instant"),
-            ("has:money", "q: `has:money` is not understood"),
+            ("has:money", "q: has: is not asked so"),
         ] {
             let told = read::<Messages>(&[("q", query)]).unwrap_err();
             assert!(told.starts_with(why), "{told}");

@@ -18,6 +18,11 @@ rows! {
         pub(in crate::store) account: AccountId,
     }
 
+    /// What is somebody's.
+    pub(in crate::store) struct Owned {
+        pub(in crate::store) owner: Option<String>,
+    }
+
     pub(in crate::store) struct FolderOfAccount {
         pub(in crate::store) account: AccountId,
         pub(in crate::store) deleted_at: Option<Micros>,
@@ -90,6 +95,10 @@ queries! {
     FoldersOfAccounts { accounts: Document } -> NamedFolder;
     AccountOfFolder { folder: FolderId } -> FolderOfAccount;
     AccountOfContact { contact: i64 } -> OfAccount;
+    OwnerOfAccount { name: String } -> Owned;
+    OwnerOfMessage { message: i64 } -> Owned;
+    OwnerOfThread { thread: i64 } -> Owned;
+    OwnerOfContact { contact: i64 } -> Owned;
     NumbersOfThread { thread: i64 } -> ThreadNumbers;
     /// Of all of these those under which mails of them still stand.
     NumbersThatMove { threads: Document } -> ThreadNumbers;

@@ -173,9 +173,9 @@ queries! {
     /// The one of this name, or all.
     StoredAccounts { name: Option<String> } -> StoredAccount;
     StoredFolders { account: AccountId } -> StoredFolder;
-    StoredRuns { account: Option<String>, before: Option<i64>, most: u32 } -> StoredRun;
-    StoredFailures { account: Option<String>, after: i64, most: u32 } -> StoredFailure;
-    StoredEvents { after: i64, most: u32 } -> StoredEvent;
+    StoredRuns { account: Option<String>, before: Option<i64>, most: u32, owner: Option<String> } -> StoredRun;
+    StoredFailures { account: Option<String>, after: i64, most: u32, owner: Option<String> } -> StoredFailure;
+    StoredEvents { after: i64, upto: i64, owner: Option<String>, most: u32 } -> StoredEvent;
     EventSpan {} -> EventNumbers;
     LedgerByClass {} -> ClassCount;
     UnprovedFolders { removed: Standing } -> Counted;

@@ -27,20 +27,21 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
         ShownText::StoredRuns => {
             "SELECT r.id, a.name AS account, r.started_at, r.finished_at, r.outcome, r.reason, r.stored, r.octets, \
              r.facts, r.failed FROM run r JOIN account a ON a.id = r.account WHERE ($1::text IS NULL OR a.name = $1) AND \
-             ($2::bigint IS NULL OR r.id < $2) ORDER BY r.id DESC LIMIT $3"
+             ($2::bigint IS NULL OR r.id < $2) AND ($4::text IS NULL OR a.owner = $4) ORDER BY r.id DESC LIMIT $3"
         }
         ShownText::StoredFailures => {
             "SELECT x.id, a.name AS account, COALESCE(f.path, x.path) AS folder, x.uid, x.reach, x.class, \
              x.attempts, x.next_try_at, x.text, x.first_at, x.last_at, NULL::text AS message FROM failure x JOIN \
              account a ON a.id = x.account LEFT JOIN folder f ON f.id = x.folder WHERE x.closed_at IS NULL AND ($1::text \
-             IS NULL OR a.name = $1) AND x.id > $2 UNION ALL SELECT o.id + 1099511627776, a.name, NULL, \
+             IS NULL OR a.name = $1) AND ($4::text IS NULL OR a.owner = $4) AND x.id > $2 UNION ALL SELECT o.id + 1099511627776, a.name, NULL, \
              NULL::bigint, 'message', o.class, o.attempts, o.due_at, o.text, o.told_at, o.due_at - CASE o.attempts \
              WHEN 1 THEN 3600000000 ELSE 86400000000 END, o.identity FROM owed o JOIN account a ON a.id = o.account \
-             WHERE o.attempts > 0 AND ($1::text IS NULL OR a.name = $1) AND o.id + 1099511627776 > $2 ORDER BY 1 LIMIT $3"
+             WHERE o.attempts > 0 AND ($1::text IS NULL OR a.name = $1) AND ($4::text IS NULL OR a.owner = $4) AND o.id + 1099511627776 > $2 ORDER BY 1 LIMIT $3"
         }
         ShownText::StoredEvents => {
             "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, e.folder, e.message, e.backfill, e.data FROM event \
-             e LEFT JOIN account a ON a.id = e.account WHERE e.seq > $1 ORDER BY e.seq LIMIT $2"
+             e LEFT JOIN account a ON a.id = e.account WHERE e.seq > $1 AND e.seq <= $2 AND ($3::text IS NULL OR a.owner = $3) ORDER BY \
+             e.seq LIMIT $4"
         }
         ShownText::EventSpan => {
             "SELECT COALESCE((SELECT MIN(seq) FROM event), 1) AS first, COALESCE((SELECT next - 1 FROM counter WHERE \

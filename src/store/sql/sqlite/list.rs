@@ -59,6 +59,17 @@ pub(in crate::store::sql) const fn words(text: ListText) -> &'static str {
         }
         ListText::AccountOfFolder => "SELECT account, deleted_at FROM folder WHERE id = ?1",
         ListText::AccountOfContact => "SELECT account FROM contact WHERE id = ?1",
+        ListText::OwnerOfAccount => "SELECT owner FROM account WHERE name = ?1",
+        ListText::OwnerOfMessage => {
+            "SELECT a.owner FROM message m JOIN account a ON a.id = m.account WHERE m.id = ?1"
+        }
+        ListText::OwnerOfThread => {
+            "SELECT a.owner FROM account a WHERE a.id = COALESCE((SELECT account FROM thread_alias WHERE id = ?1), (SELECT account \
+             FROM thread WHERE id = ?1))"
+        }
+        ListText::OwnerOfContact => {
+            "SELECT a.owner FROM contact k JOIN account a ON a.id = k.account WHERE k.id = ?1"
+        }
         ListText::NumbersOfThread => {
             "SELECT t.id, t.account, a.id AS moves FROM thread t LEFT JOIN thread_alias a ON a.thread = t.id AND a.moves WHERE t.id = \
              COALESCE((SELECT thread FROM thread_alias WHERE id = ?1), ?1)"

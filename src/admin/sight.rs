@@ -1,0 +1,88 @@
+//! Whose things a request may see: everybody's, or one owner's. What is another's is not there for it.
+
+use crate::admin::Shared;
+use crate::admin::problem::Problem;
+use crate::admin::table::About;
+use crate::admin::token::Holder;
+use crate::store::Thing;
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use std::sync::Arc;
+
+/// Whose accounts there are for a request.
+#[derive(Clone, Debug)]
+pub(super) struct Sight(Option<Arc<str>>);
+
+impl From<&Holder> for Sight {
+    fn from(holder: &Holder) -> Self {
+        Self(holder.owner.clone())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Sight {
+    type Rejection = Problem;
+
+    /// As the guard has left it: a route that it has not passed shows nothing.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let none = || {
+            let text = "nobody has said who asks";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "bug", text)
+        };
+        parts.extensions.get::<Self>().cloned().ok_or_else(none)
+    }
+}
+
+impl Sight {
+    /// The one owner whose things are seen.
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    /// Whether an account of this owner, or of none, is seen.
+    pub(super) fn sees(&self, owner: Option<&str>) -> bool {
+        self.owner().is_none_or(|mine| owner == Some(mine))
+    }
+
+    /// Whether a route is reached, with what its path names.
+    pub(super) async fn reach(
+        &self,
+        shared: &Shared,
+        about: About,
+        id: &str,
+    ) -> Result<(), Problem> {
+        if self.0.is_none() {
+            return Ok(());
+        }
+        let what = match about {
+            About::Nobody | About::List => return Ok(()),
+            About::Process => {
+                let text = "this token is for one owner's accounts; what is of the whole process needs one without @OWNER in admin.token";
+                return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text));
+            }
+            About::Account => return self.account(shared, id).await,
+            About::Message => "message",
+            About::Thread => "thread",
+            About::Contact => "contact",
+        };
+        let missing = || Problem::missing(what);
+        let number = id.parse().map_err(|_| missing())?;
+        let thing = match about {
+            About::Thread => Thing::Thread(number),
+            About::Contact => Thing::Contact(number),
+            _ => Thing::Message(number),
+        };
+        let owner = shared.reader.owner_of(thing).await?.ok_or_else(missing)?;
+        if self.sees(owner.as_deref()) { Ok(()) } else { Err(missing()) }
+    }
+
+    /// Whether there is this account, and it is seen. What the config says of it now is asked first.
+    pub(super) async fn account(&self, shared: &Shared, id: &str) -> Result<(), Problem> {
+        let owner = match shared.registry.find(id) {
+            Some(line) => Some(line.owner),
+            None => shared.reader.owner_of(Thing::Account(id)).await?,
+        };
+        let owner = owner.filter(|owner| self.sees(owner.as_deref()));
+        owner.map(|_| ()).ok_or_else(|| Problem::missing("account"))
+    }
+}
