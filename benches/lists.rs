@@ -119,7 +119,7 @@ const WORDS_OF_FILE: &[&str] = &[
      ' b' || (message % 991) || ' c' || (message % 9973) FROM derived ORDER BY rank DESC",
 ];
 const WORDS_OF_SERVER: &[&str] = &[
-    "INSERT INTO word (id, message, account, words) SELECT 4611686018427387904 - rank, message, account, ('''=' || account || ''' ''about'':1A \
+    "INSERT INTO word (id, message, words) SELECT 4611686018427387904 - rank, message, ('''=' || account || ''' ''about'':1A \
      ''w' || (message % 50000) || ''':2A ''p' || (message % 1000) || ''':4B ''' || CASE WHEN (message / 2) % 2 = 0 THEN 'half' ELSE 'other' END \
      || ''':6 ''a' || (message % 97) || ''':7 ''b' || (message % 991) || ''':8 ''c' || (message % 9973) || ''':9')::tsvector FROM derived",
 ];

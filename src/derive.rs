@@ -2,6 +2,7 @@
 //! what is still to be is a set in each account's row.
 
 mod actor;
+pub(crate) mod check;
 mod piece;
 pub(crate) mod read;
 

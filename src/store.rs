@@ -3,6 +3,7 @@
 pub mod actor;
 mod apply;
 pub mod arrivals;
+pub mod check;
 mod connect;
 pub mod derive;
 mod disagreement;
@@ -16,6 +17,7 @@ pub mod list;
 pub mod listed;
 mod living;
 pub mod mail;
+pub mod mending;
 pub mod message;
 mod open_error;
 pub mod orders;

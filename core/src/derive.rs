@@ -7,7 +7,7 @@ mod reading;
 mod turns;
 
 pub use made::{Made, Reads, VERSION};
-pub use owed::{Derive, Numbers, RANGES_MOST, Span, rank};
+pub use owed::{Derive, Look, Numbers, RANGES_MOST, Span, rank};
 pub use parts::{part, shown_html, shown_text};
 pub use reading::{Attachment, Derived, Octets};
 pub use turns::{MOST, Turn, Turns, Work};

@@ -102,6 +102,12 @@ pub const LATER: &[Later] = &[
          f.account JOIN message m ON m.id = l.message WHERE l.ended_at IS NULL;",
         down: "DROP VIEW mail_now; DROP VIEW mail;",
     },
+    Later {
+        name: "m0019_vocabulary",
+        // Whose words they are stands among them.
+        up: "ALTER TABLE word DROP COLUMN account",
+        down: "ALTER TABLE word ADD COLUMN account BIGINT NOT NULL DEFAULT 0",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

@@ -27,6 +27,7 @@ mod m0015_contacts;
 mod m0016_lists;
 mod m0017_words;
 mod m0018_views;
+mod m0019_vocabulary;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_lists::Migration),
             Box::new(m0017_words::Migration),
             Box::new(m0018_views::Migration),
+            Box::new(m0019_vocabulary::Migration),
         ]
     }
 }

@@ -144,6 +144,9 @@ CREATE TABLE word_row (id INTEGER NOT NULL PRIMARY KEY, message BIGINT NOT NULL)
 CREATE VIRTUAL TABLE word USING fts5(account, subject, people, file, text, content = '',
     contentless_delete = 1, tokenize = "ascii tokenchars '@.-_+=/'''");
 
+CREATE VIRTUAL TABLE word_term USING fts5vocab(word, row);
+CREATE VIRTUAL TABLE word_place USING fts5vocab(word, instance);
+
 CREATE VIEW mail AS SELECT m.id, a.name AS account, m.subject, m.from_text AS "from", m.to_text AS "to",
     m.message_id, strftime('%Y-%m-%dT%H:%M:%SZ', COALESCE(m.internal_date, m.date, m.stored_at) / 1000000,
     'unixepoch') AS received_at, strftime('%Y-%m-%dT%H:%M:%SZ', m.date / 1000000, 'unixepoch') AS written_at,

@@ -24,7 +24,6 @@ use crate::provider::{Credential, Credits, Endpoint};
 use crate::reply::ReplyTo;
 use crate::store::actor::StoreArgs;
 use crate::store::arrivals::Arrivals;
-use crate::store::derive::OwedReader;
 use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::OpenAccount;
 use crate::store::{Database, Disagreement, Reader, adopt, agree};
@@ -247,7 +246,7 @@ impl Engine {
         }
         let args = DeriveArgs {
             path: "root/derive".to_owned(),
-            owed: OwedReader::new(self.reader.apart()),
+            reader: self.reader.apart(),
             store: self.store.clone(),
             arrivals: self.arrivals.clone(),
             bodies: config.bodies.clone(),

@@ -417,9 +417,12 @@ pub struct ExportArgs {
 pub struct VerifyArgs {
     /// The account's id.
     pub account: String,
-    /// Without the server: bodies and references only.
+    /// Without the server: bodies, references, and what is derived.
     #[arg(long)]
     pub offline: bool,
+    /// Only the mirror: what is derived of it (threads, contacts, files, words) is not looked at.
+    #[arg(long)]
+    pub mirror_only: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -1,5 +1,5 @@
 //! `verify`: what is proved and what is not. Bodies are hashed, references resolved, and (online)
-//! the server's UIDs, sizes and flags compared with ours.
+//! the server's UIDs, sizes and flags compared with ours; what is derived is held against the bytes.
 
 mod feed;
 mod report;
@@ -15,6 +15,7 @@ use crate::cli::out::{say, say_line};
 use crate::cli::verify::feed::Sides;
 use crate::cli::verify::report::{Report, Reports};
 use crate::clock::Clock;
+use crate::derive::check::{Checked, Checker};
 use crate::provider::{self, OpenSession, Opening};
 use crate::store::{Chosen, FeedStanding, ManifestRow, Miscount};
 use postrider_core::commit::rows::FolderRow;
@@ -25,6 +26,7 @@ use postrider_core::provider::Answer;
 use postrider_core::provider::Family;
 use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Differences of a folder that are printed one by one.
 const SHOWN: usize = 10;
@@ -66,16 +68,19 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
         if reports.is_empty() {
             eprintln!("{} was never synced: nothing is proved", args.account);
         }
-        Ok::<Reports, Exit>(reports)
+        let derived = if args.mirror_only { None } else { derived(&opened).await? };
+        Ok::<_, Exit>((reports, derived))
     };
     match verified.await {
-        Ok(reports) => {
+        Ok((reports, derived)) => {
             if args.json {
-                say_line(&json(&args, &reports));
+                say_line(&json(&args, &reports, derived.as_ref()));
             } else {
                 say(&text(&reports, args.offline));
+                say(&derived.as_ref().map(derived_text).unwrap_or_default());
             }
-            match reports.values().any(|r| !r.differences.is_empty()) {
+            let is_derived = derived.is_none_or(|checked| checked.differences.is_empty());
+            match !is_derived || reports.values().any(|r| !r.differences.is_empty()) {
                 true => Exit::Different,
                 false if proved(&reports) => Exit::Success,
                 false => Exit::Partial,
@@ -88,6 +93,32 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
 fn told(failure: &Failure) -> Exit {
     eprintln!("{failure}");
     Exit::of_class(failure.class)
+}
+
+/// Reads all mail again, and holds what is derived of it against that.
+async fn derived(opened: &OpenMirror) -> Result<Option<Checked>, Exit> {
+    let checker = Checker::new(&opened.reader, &opened.config.bodies, Arc::default());
+    checker.account(opened.account).await.map_err(|e| told(&e))
+}
+
+fn derived_text(checked: &Checked) -> String {
+    let Checked { messages, behind, differences, unproved } = checked;
+    let verdict = if differences.is_empty() { "fits" } else { "DIFFERENT" };
+    let mut out = format!("what is derived: {verdict}; {messages} messages");
+    if *behind > 0 {
+        out.push_str(&format!(", {behind} still to be read"));
+    }
+    out.push('\n');
+    for line in unproved.iter().chain(differences.iter().take(SHOWN)) {
+        out.push_str(&format!("  {line}\n"));
+    }
+    if differences.len() > SHOWN {
+        out.push_str(&format!("  and {} more differences\n", differences.len() - SHOWN));
+    }
+    if !differences.is_empty() {
+        out.push_str("  `postrider reindex` reads it anew\n");
+    }
+    out
 }
 
 /// Hashes every body and resolves every reference.
@@ -322,7 +353,7 @@ fn proved(reports: &Reports) -> bool {
     !reports.is_empty() && reports.values().all(Report::is_proved)
 }
 
-fn json(args: &VerifyArgs, reports: &Reports) -> String {
+fn json(args: &VerifyArgs, reports: &Reports, derived: Option<&Checked>) -> String {
     let folders: Vec<_> = reports
         .values()
         .map(|r| {
@@ -339,6 +370,15 @@ fn json(args: &VerifyArgs, reports: &Reports) -> String {
         })
         .collect();
     let proved = proved(reports);
-    serde_json::json!({ "account": args.account, "offline": args.offline, "proved": proved, "folders": folders })
-        .to_string()
+    let derived = derived.map(|checked| {
+        let Checked { messages, behind, differences, unproved } = checked;
+        let fits = differences.is_empty();
+        serde_json::json!({
+            "messages": messages, "behind": behind, "fits": fits, "differences": differences, "unproved": unproved,
+        })
+    });
+    serde_json::json!({
+        "account": args.account, "offline": args.offline, "proved": proved, "folders": folders, "derived": derived,
+    })
+    .to_string()
 }

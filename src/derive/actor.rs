@@ -1,12 +1,16 @@
 //! The DeriveActor: reads what is owed of each account in turn, and has the store keep it. It is told what has come;
 //! what it was not told it finds in the rows.
 
+mod looks;
+
 use crate::clock::Clock;
+use crate::derive::check::Looking;
 use crate::derive::piece::{Kept, Piece, ReadPiece, first_of};
 use crate::derive::read::MailReader;
 use crate::fault;
 use crate::handle::{Handle, Queued, Served};
 use crate::reply::ReplyTo;
+use crate::store::Reader;
 use crate::store::arrivals::Arrivals;
 use crate::store::derive::{
     DeriveAnswer, DeriveChange, DeriveOrder, DeriveStands, DerivedMail, FoundAccount, OwedMail,
@@ -16,12 +20,12 @@ use crate::store::message::{StoreMsg, StoreRequest};
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::batch::PieceSize;
-use postrider_core::derive::{MOST, Made, Span, Turn, Turns, Work};
+use postrider_core::derive::{Look, MOST, Made, Span, Turn, Turns, Work};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Activity;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,8 +82,8 @@ impl Served for DeriveMsg {
 pub struct DeriveArgs {
     /// Where it is seen.
     pub path: String,
-    /// Reads what is owed.
-    pub owed: OwedReader,
+    /// Reads what is owed, and what is derived.
+    pub reader: Reader,
     /// Keeps what was read.
     pub store: Handle<StoreMsg>,
     /// Tells what has come.
@@ -108,7 +112,10 @@ pub struct DeriveActor;
 #[derive(Debug)]
 pub struct DeriveState {
     args: DeriveArgs,
+    owed: OwedReader,
     mails: MailReader,
+    /// Where what is stored is looked through.
+    looking: BTreeMap<AccountId, Looking>,
     turns: Turns,
     /// The accounts are known.
     is_loaded: bool,
@@ -116,6 +123,8 @@ pub struct DeriveState {
     asking: BTreeSet<AccountId>,
     /// Of which mails are to be moved to other threads.
     moving: BTreeSet<AccountId>,
+    /// Of which all was read anew, and what is of no mail is to go.
+    ending: BTreeSet<AccountId>,
     size: PieceSize,
     /// When it is woken by itself.
     due: Option<Duration>,
@@ -141,11 +150,14 @@ impl Actor for DeriveActor {
         me.cast(DeriveMsg::Woken)?;
         Ok(DeriveState {
             mails: mails(&args),
+            owed: OwedReader::new(args.reader.clone()),
+            looking: BTreeMap::new(),
             args,
             turns: Turns::default(),
             is_loaded: false,
             asking: BTreeSet::new(),
             moving: BTreeSet::new(),
+            ending: BTreeSet::new(),
             size: PieceSize::of(PIECE),
             due: None,
             is_going: false,
@@ -229,9 +241,7 @@ impl DeriveState {
         self.is_beside_history = self.turns.is_beside(mono, arrived.history_at);
         match turn {
             Turn::Read(work) if work.is_live => self.work(work).await?,
-            _ if let Some(until) =
-                rests.filter(|_| turn != Turn::Rest || !self.moving.is_empty()) =>
-            {
+            _ if let Some(until) = rests.filter(|_| turn != Turn::Rest || self.has_more()) => {
                 return Ok(Some(until.saturating_sub(mono)));
             }
             _ if let Some(account) = self.moving.first().copied() => {
@@ -241,6 +251,11 @@ impl DeriveState {
                 self.turns.worked(now, now.saturating_sub(mono));
             }
             Turn::Read(work) => self.work(work).await?,
+            _ if let Some(account) = self.ending.first().copied() => {
+                self.end(account).await?;
+                let now = self.args.clock.now().mono;
+                self.turns.worked(now, now.saturating_sub(mono));
+            }
             Turn::Wait(until) => return Ok(Some(until.saturating_sub(mono))),
             Turn::Rest => return Ok(None),
         }
@@ -262,7 +277,7 @@ impl DeriveState {
 
     /// Every account, as it is stored; what has come meanwhile is in the rows, too.
     async fn load(&mut self) -> Result<(), Failure> {
-        for FoundAccount { id, derive, newest, moves } in self.args.owed.accounts().await? {
+        for FoundAccount { id, derive, newest, moves } in self.owed.accounts().await? {
             // Only what another process was reading when it ended can have ended it; and until its row has begun that
             // stays so, however often the rows are read.
             let begins = self.turns.known(id).is_some_and(|(.., begins)| begins);
@@ -271,6 +286,7 @@ impl DeriveState {
             } else {
                 derive
             };
+            self.ends(id, derive.as_ref(), newest);
             self.turns.found(id, derive, newest, self.args.made);
             if moves {
                 self.moving.insert(id);
@@ -288,7 +304,10 @@ impl DeriveState {
         if begins {
             return self.begin(account).await;
         }
-        let mut mails = self.args.owed.mails(account, span, MOST + 1).await?;
+        if derive.looks() == Some(Look::Before) && !is_live {
+            return self.look(account).await;
+        }
+        let mut mails = self.owed.mails(account, span, MOST + 1).await?;
         let count = i64::try_from(mails.len()).unwrap_or(i64::MAX);
         self.turns.found_messages(account, count);
         // One that has too many is narrower the next time.
@@ -400,9 +419,12 @@ impl DeriveState {
         let Some(DeriveStands { derive, is_refused, moves }) = stands else {
             self.asking.remove(&account);
             self.moving.remove(&account);
+            self.ending.remove(&account);
             self.turns.gone(account);
             return false;
         };
+        let newest = self.turns.known(account).map_or(i64::MAX, |(_, newest, _)| newest);
+        self.ends(account, Some(&derive), newest);
         if moves {
             self.moving.insert(account);
         } else if !is_refused {
@@ -448,12 +470,6 @@ impl DeriveState {
                 first_of(&numbers)
             );
         }
-        self.stands(account, stands);
-        Ok(())
-    }
-
-    async fn again(&mut self, account: AccountId) -> Result<(), Failure> {
-        let stands = self.order(account, DeriveChange::Again).await?;
         self.stands(account, stands);
         Ok(())
     }

@@ -10,9 +10,11 @@ use postrider_core::contact::MessageContact;
 use postrider_core::derive::{Derived, Octets, Reads};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
-use postrider_core::mime::Header;
+use postrider_core::mime::{HEADER_LIMIT, Header};
+use postrider_core::thread::{ThreadKey, keys};
 use postrider_core::word::WordText;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
@@ -108,6 +110,28 @@ impl MailReader {
     pub(super) fn new(bodies: &Path, reads: Reads, leaving: Arc<AtomicBool>) -> Self {
         keep_quiet();
         Self { bodies: bodies.to_owned(), reads, leaving }
+    }
+
+    /// What joins each with others, of those that can be read.
+    ///
+    /// # Errors
+    /// Class bug: the runtime ends.
+    pub(super) async fn keys(
+        &self,
+        mails: Vec<(i64, StoredBody)>,
+    ) -> Result<BTreeMap<i64, Vec<ThreadKey>>, Failure> {
+        let (bodies, leaving) = (self.bodies.clone(), Arc::clone(&self.leaving));
+        let read = tokio::task::spawn_blocking(move || {
+            let mut reader = BodyReader::new(&bodies);
+            let keys = mails.into_iter().filter_map(|(message, body)| {
+                let read = read_stored(&mut reader, &leaving, body, |stored| {
+                    Ok(keys(&Header::read(&beginning(stored)?)))
+                });
+                Some((message, read.ok()?))
+            });
+            keys.collect()
+        });
+        read.await.map_err(|_| Failure::bug("reading mail was given up"))
     }
 
     /// What each of them says: of the first ones, where these have many files.
@@ -208,6 +232,13 @@ pub(crate) async fn read_now<T: Send + 'static>(
     let read = read.await.map_err(|_| "the process ends".to_owned())?;
     drop(asking);
     read
+}
+
+/// As much of a mail as its header may be long.
+pub(crate) fn beginning<O: Octets>(mail: &mut O) -> Result<Vec<u8>, O::Error> {
+    let (mut octets, end) = (Vec::new(), mail.length().min(HEADER_LIMIT as u64));
+    mail.read(0..end, &mut |piece| octets.extend_from_slice(piece))?;
+    Ok(octets)
 }
 
 /// Of a mail that waits to be written, what is written: its header may be long.

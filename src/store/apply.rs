@@ -9,6 +9,7 @@ mod derive;
 mod feed;
 mod guards;
 mod indexed;
+mod mend;
 mod messages;
 mod numbers;
 mod opening;

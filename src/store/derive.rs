@@ -1,16 +1,17 @@
 //! What is asked of the store for what is derived: which messages are owed, and to keep what was read of them.
 
 use crate::store::failure::Trouble;
+use crate::store::mending::Mending;
 use crate::store::read::{Reader, failed};
 use crate::store::sql::derive::{DerivedAccount, DerivedAccounts, OwedMails, OwedMessages};
 use crate::store::sql::query::Document;
 use postrider_core::contact::MessageContact;
-use postrider_core::derive::{Derive, Derived, Made, Reads, Span, VERSION};
+use postrider_core::derive::{Derive, Derived, Look, Made, Reads, Span, VERSION};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::mime::Parse;
 use postrider_core::time::Micros;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::store::sql::derive::OwedMail;
 
@@ -74,6 +75,10 @@ pub enum DeriveChange {
     Again,
     /// Mails are moved to the thread that theirs has become part of.
     Move,
+    /// What is stored and fits no mail goes, or is counted anew.
+    Mend(Box<Mending>),
+    /// It was looked through for what fits no mail.
+    Looked(Look),
 }
 
 /// The same of an account.
@@ -114,6 +119,11 @@ pub type DeriveAnswer = Result<Option<DeriveStands>, Failure>;
 /// What is owed of an account, as its row has it. Where that cannot be read everything is owed: nothing is lost by it.
 pub(super) fn stored_derive(stored: Option<String>) -> Option<Derive> {
     serde_json::from_str(&stored?).ok()
+}
+
+/// Addresses that are the account's own, as they are compared.
+pub(super) fn own_addresses(stored: Option<&str>) -> BTreeSet<String> {
+    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// Messages that are left out and named, at most.
@@ -181,7 +191,8 @@ impl OwedReader {
             let derive = derive.unwrap_or_else(|| Derive::new(Made::now(Reads::Off)));
             let owed = derive.owed(row.newest.unwrap_or(0));
             let behind = if owed.is_empty() {
-                0
+                // What is stored is looked through still.
+                u64::from(derive.looks().is_some())
             } else {
                 let ranges = Document::of(&owed.ranges())?;
                 let counted = self.reader.ask_one(OwedMessages { account: row.id, ranges }).await?;

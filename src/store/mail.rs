@@ -228,7 +228,10 @@ impl StoredMails {
         Ok(files.remove(&message).unwrap_or_default())
     }
 
-    async fn files_of(&self, messages: &[MessageId]) -> Result<RowsOf<Attachment>, Trouble> {
+    pub(super) async fn files_of(
+        &self,
+        messages: &[MessageId],
+    ) -> Result<RowsOf<Attachment>, Trouble> {
         let rows = self.reader.ask(FilesOfMails { mails: numbers(messages)? }).await?;
         let mut of = by_message(rows.into_iter().map(|row| (row.message, Attachment::from(row))));
         of.values_mut().for_each(|files| files.sort_by_key(|file| file.octets.start));

@@ -70,4 +70,5 @@ mod takeover;
 mod threads;
 mod tidy;
 mod together;
+mod verified;
 mod words;

@@ -51,8 +51,8 @@ fn tables() -> String {
     }
     paper.push_str(
         "\n### word\n\nThe words of messages, an index for `q` and `postrider search`. SQLite: an FTS5 table without its text, \
-         by fields; `word_row` says which message a row is of (`id`, `message`), and `word_config`, `word_data`, `word_docsize`, \
-         `word_idx` are FTS5's own. PostgreSQL: `id`, `message`, `account`, `words` (a tsvector).\n",
+         by fields; `word_row` says which message a row is of (`id`, `message`), `word_term` and `word_place` show what stands in it, and \
+         `word_config`, `word_data`, `word_docsize`, `word_idx` are FTS5's own. PostgreSQL: `id`, `message`, `words` (a tsvector).\n",
     );
     paper.push_str("\n### seaql_migrations\n\nThe steps of the schema that were made: `version`, `applied_at`.\n");
     paper

@@ -133,6 +133,8 @@ pub struct ContactsHeld {
     pub again: BTreeSet<i64>,
     /// Whom those named.
     pub named: BTreeMap<i64, Vec<MessageContact>>,
+    /// Those of them whose rows have another rank than they.
+    pub misplaced: BTreeSet<i64>,
     /// Who is known.
     pub known: Vec<Contact>,
     /// The rank of the newest mail of each of those, by its rows.
@@ -184,7 +186,10 @@ pub fn meet(mails: &[ContactMail], held: &ContactsHeld) -> Meeting {
                 meeting.recount.insert(one.id);
             }
         }
-        if before == people.as_slice() {
+        if held.misplaced.contains(message) {
+            let named = new.keys().filter_map(|key| Some(all.get(key)?.id));
+            meeting.recount.extend(named);
+        } else if before == people.as_slice() {
             continue;
         }
         meeting.mails.push(*message);
@@ -275,7 +280,8 @@ mod tests {
             };
             let newest = known.iter().map(newest).collect();
             let again = self.derived.clone();
-            let held = ContactsHeld { again, named, known, newest, next: self.next };
+            let misplaced = BTreeSet::new();
+            let held = ContactsHeld { again, named, misplaced, known, newest, next: self.next };
             let met = meet(mails, &held);
             self.next = met.next;
             self.derived.extend(mails.iter().map(|mail| mail.message));
@@ -354,7 +360,8 @@ mod tests {
         let known: Vec<Contact> = book.known.values().cloned().collect();
         let newest = known.iter().map(|one| (one.id, one.rank)).collect();
         let again = BTreeSet::from([1]);
-        let held = ContactsHeld { again, named, known, newest, next: book.next };
+        let misplaced = BTreeSet::new();
+        let held = ContactsHeld { again, named, misplaced, known, newest, next: book.next };
         let again = meet(&[mail(1, "From: Ada L <ada@x.y>\r\nTo: b@x.y\r\n\r\n")], &held);
         assert_eq!(again, Meeting { next: book.next, ..Meeting::default() });
     }

@@ -64,6 +64,19 @@ pub struct Derive {
     lone: Numbers,
     /// It has ended again at one alone: that is passed over, until its bytes or the code are others.
     left_out: Numbers,
+    /// What is stored is looked through for what fits no mail.
+    #[serde(default)]
+    looks: Option<Look>,
+}
+
+/// When what is stored is looked through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    /// Before what is owed is read: what is read rests on it.
+    Before,
+    /// When nothing is owed any more: what nothing names then goes.
+    After,
 }
 
 impl Derive {
@@ -78,6 +91,7 @@ impl Derive {
             asked: None,
             lone: Numbers::new(),
             left_out: Numbers::new(),
+            looks: None,
         }
     }
 
@@ -88,8 +102,8 @@ impl Derive {
     pub fn begun(mut self, made: Made, messages: &Numbers) -> Self {
         if self.version == made.version && self.words != made.words {
             // The same code ends over the same mails.
-            let Self { left_out, lone, .. } = self;
-            return Self { left_out, lone, ..Self::new(made) };
+            let Self { left_out, lone, looks, .. } = self;
+            return Self { left_out, lone, looks, ..Self::new(made) };
         }
         if self.made() != made {
             return Self::new(made);
@@ -104,12 +118,42 @@ impl Derive {
         self
     }
 
-    /// All of it is owed anew, what was left out too. What has once ended the process goes alone.
+    /// All of it is owed anew, what was left out too, behind a look at what is stored. What has once ended the process
+    /// goes alone.
     #[must_use]
     pub fn again(self, made: Made) -> Self {
         let lone = self.lone.union(&self.left_out);
         // What was being read when a process ended is told when the next one begins.
-        Self { lone, asked: self.asked, ..Self::new(made) }
+        Self { lone, asked: self.asked, looks: Some(Look::Before), ..Self::new(made) }
+    }
+
+    /// Whether what is stored is to be looked through.
+    #[must_use]
+    pub fn looks(&self) -> Option<Look> {
+        self.looks
+    }
+
+    /// Whether that is to be done now, where this is the highest number that is seen.
+    #[must_use]
+    pub fn ends(&self, newest: i64) -> bool {
+        self.looks == Some(Look::After) && self.owed(newest).is_empty()
+    }
+
+    /// It was looked through, at this time.
+    #[must_use]
+    pub fn looked(self, look: Look) -> Self {
+        let next = match look {
+            Look::Before => Some(Look::After),
+            Look::After => None,
+        };
+        let looks = if self.looks == Some(look) { next } else { self.looks };
+        Self { looks, ..self }
+    }
+
+    /// Nothing is looked through.
+    #[must_use]
+    pub fn unseen(self) -> Self {
+        Self { looks: None, ..self }
     }
 
     /// The code whose rows there are.

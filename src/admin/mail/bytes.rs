@@ -5,7 +5,7 @@ use crate::admin::mail::range::{Wanted, wanted};
 use crate::admin::mail::stream::{Sent, body};
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::config::Place;
-use crate::derive::read::{Stored, Unread, read_now};
+use crate::derive::read::{Stored, Unread, beginning, read_now};
 use crate::store::Reader;
 use crate::store::list::MailLists;
 use crate::store::mail::{StoredMail, StoredMails};
@@ -15,10 +15,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
-use postrider_core::derive::{self, Attachment, Octets};
+use postrider_core::derive::{self, Attachment};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::MessageId;
-use postrider_core::mime::{Encoding, HEADER_LIMIT};
+use postrider_core::mime::Encoding;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -106,13 +106,6 @@ pub(super) fn not_left_out(mail: &StoredMail) -> Result<(), String> {
         return Err("the process has ended twice while it read this message".to_owned());
     }
     Ok(())
-}
-
-/// As much of a mail as its header may be long.
-pub(super) fn beginning<O: Octets>(mail: &mut O) -> Result<Vec<u8>, O::Error> {
-    let (mut octets, end) = (Vec::new(), mail.length().min(HEADER_LIMIT as u64));
-    mail.read(0..end, &mut |piece| octets.extend_from_slice(piece))?;
-    Ok(octets)
 }
 
 /// What a request says of the octets that it wants.

@@ -1,10 +1,10 @@
 //! One message: what its server said of it, where it lies, and what its bytes say; and what was told of it.
 
 use crate::admin::Shared;
-use crate::admin::mail::bytes::{beginning, not_left_out, stored};
+use crate::admin::mail::bytes::{not_left_out, stored};
 use crate::admin::mail::views::MailView;
 use crate::admin::problem::{Problem, ProblemOf};
-use crate::derive::read::read_now;
+use crate::derive::read::{beginning, read_now};
 use crate::store::mail::StoredMail;
 use axum::Json;
 use axum::extract::{Path, State};

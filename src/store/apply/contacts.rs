@@ -1,5 +1,6 @@
 //! Who is named in the mails of a write: in the transaction of their rows, in a constant number of statements.
 
+use crate::store::check::{NamedIn, named_in};
 use crate::store::derive::DerivedMail;
 use crate::store::failure::Trouble;
 use crate::store::sql::contacts::{
@@ -11,7 +12,6 @@ use crate::store::transaction::{Sql, Transaction};
 use postrider_core::contact::{Contact, ContactMail, ContactsHeld, MessageContact, meet};
 use postrider_core::derive::rank;
 use postrider_core::mail::id::{AccountId, MessageId};
-use postrider_core::mime::PersonRole;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl From<ContactColumns> for Contact {
@@ -30,13 +30,19 @@ pub(super) async fn keep_people(
     again: &[MessageId],
 ) -> Result<(), Trouble> {
     let is_again = !again.is_empty();
-    let named = if !is_again { BTreeMap::new() } else { named(db, again).await? };
+    let named = if is_again { named(db, again).await? } else { BTreeMap::new() };
     let people = |mail: &&DerivedMail| ContactMail {
         message: mail.message.0,
         rank: rank(mail.received_at, mail.message),
         people: mail.people.clone(),
     };
     let mails: Vec<ContactMail> = mails.iter().map(people).collect();
+    let is_misplaced = |mail: &&ContactMail| {
+        named.get(&mail.message).is_some_and(|named| named.has_other_rank(mail.rank))
+    };
+    let misplaced = mails.iter().filter(is_misplaced).map(|mail| mail.message).collect();
+    let named: BTreeMap<_, _> =
+        named.into_iter().map(|(message, named)| (message, named.people)).collect();
     let all = mails.iter().flat_map(|mail| &mail.people).chain(named.values().flatten());
     let keys: BTreeSet<&str> = all.map(|one| one.key.as_str()).collect();
     if keys.is_empty() && !is_again {
@@ -49,7 +55,7 @@ pub(super) async fn keep_people(
     let newest = known.iter().map(|row| (row.id, row.newest)).collect();
     let known = known.into_iter().map(Contact::from).collect();
     let again: BTreeSet<i64> = again.iter().map(|message| message.0).collect();
-    let met = meet(&mails, &ContactsHeld { again, named, known, newest, next });
+    let met = meet(&mails, &ContactsHeld { again, named, misplaced, known, newest, next });
     if met.next != next {
         db.put(SaveNextContact { next: met.next }).await?;
     }
@@ -83,21 +89,6 @@ pub(super) async fn keep_people(
 }
 
 /// Whom these mails name, as they were derived before.
-async fn named(
-    db: &Transaction,
-    mails: &[MessageId],
-) -> Result<BTreeMap<i64, Vec<MessageContact>>, Trouble> {
-    let mut named: BTreeMap<i64, Vec<MessageContact>> = BTreeMap::new();
-    for row in db.ask(ContactsOfMails { mails: Document::of(&mails)? }).await? {
-        let damaged = || Trouble::Damaged("what somebody is named as is damaged".into());
-        let role = PersonRole::of(&row.role).ok_or_else(damaged)?;
-        let position = usize::try_from(row.position).map_err(|_| damaged())?;
-        let one =
-            MessageContact { role, position, key: row.key, address: row.address, name: row.name };
-        named.entry(row.message.0).or_default().push(one);
-    }
-    for people in named.values_mut() {
-        people.sort_by_key(|one| (one.role, one.position));
-    }
-    Ok(named)
+async fn named(db: &Transaction, mails: &[MessageId]) -> Result<BTreeMap<i64, NamedIn>, Trouble> {
+    named_in(db.ask(ContactsOfMails { mails: Document::of(&mails)? }).await?)
 }

@@ -2,9 +2,12 @@
 
 use super::contacts::keep_people;
 use super::indexed::keep_words;
+use super::mend::mend;
 use super::numbers::Numbers;
 use super::threads::{join_threads, move_some, moves};
-use crate::store::derive::{DeriveChange, DeriveOrder, DeriveStands, DerivedMail, stored_derive};
+use crate::store::derive::{
+    DeriveChange, DeriveOrder, DeriveStands, DerivedMail, own_addresses, stored_derive,
+};
 use crate::store::failure::Trouble;
 use crate::store::sql::derive::{
     DeriveState, DropAttachments, MessagesThere, OwedMails, PutAttachments, PutDerived, SaveDerive,
@@ -46,6 +49,11 @@ pub(in crate::store) async fn derive(
             has_moved = move_some(db, account).await?;
             stored
         }
+        DeriveChange::Mend(mending) => {
+            has_moved = mend(db, account, mending).await?;
+            stored
+        }
+        DeriveChange::Looked(look) => stored.looked(*look),
         DeriveChange::Take { span, seen, rows, next } => {
             // Rows of other code than the account's are not mixed with its.
             let is_ours = stored.made() == order.made;
@@ -107,17 +115,12 @@ async fn write(
     Ok(())
 }
 
-/// Addresses that are the account's own, as they are compared.
-fn own_addresses(stored: Option<&str>) -> BTreeSet<String> {
-    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-}
-
 /// Everything of an account is owed anew: what is derived of its mail rests on what is no longer so.
 pub(super) async fn owe_all(db: &impl Sql, account: AccountId) -> Result<(), Trouble> {
     let row = db.ask_one(DeriveState { account }).await?;
     let Some(derive) = row.and_then(|row| stored_derive(row.derive)) else { return Ok(()) };
     let made = derive.made();
-    db.put(SaveDerive { account, derive: Document::of(&derive.again(made))? }).await
+    db.put(SaveDerive { account, derive: Document::of(&derive.again(made).unseen())? }).await
 }
 
 /// What servers call the threads of messages that were stored without: what is derived of those is owed anew.

@@ -24,7 +24,7 @@ pub(super) async fn keep_words(
     let of = |mail: &&DerivedMail| {
         let words = mail.read.as_ref().ok()?.words.as_ref()?;
         let (id, message) = numbered(mail);
-        Some((id, message, account, row(db.dialect(), account, words)))
+        Some((id, message, row(db.dialect(), account, words)))
     };
     let mut rows: Vec<_> = mails.iter().filter_map(of).collect();
     if rows.is_empty() {

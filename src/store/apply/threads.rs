@@ -22,10 +22,6 @@ impl From<ThreadColumns> for Thread {
     }
 }
 
-fn hex(key: &ThreadKey) -> String {
-    key.0.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
 /// Joins these mails with what there is; the thread of each.
 pub(super) async fn join_threads(
     db: &Transaction,
@@ -56,7 +52,7 @@ pub(super) async fn join_threads(
         db.put(PutThreads { account, rows: Document::of(&rows)? }).await?;
     }
     if !joining.keys.is_empty() {
-        let rows: Vec<_> = joining.keys.iter().map(|(key, id)| (hex(key), *id)).collect();
+        let rows: Vec<_> = joining.keys.iter().map(|(key, id)| (key.to_string(), *id)).collect();
         db.put(PutThreadKeys { account, rows: Document::of(&rows)? }).await?;
     }
     Ok(joining.mails)
@@ -70,7 +66,7 @@ async fn held(
 ) -> Result<ThreadsHeld, Trouble> {
     let mut held = ThreadsHeld::default();
     let keys: BTreeSet<&ThreadKey> = mails.iter().flat_map(|mail| &mail.keys).collect();
-    let keys: Vec<String> = keys.into_iter().map(hex).collect();
+    let keys: Vec<String> = keys.into_iter().map(ThreadKey::to_string).collect();
     for row in db.ask(ThreadsOfKeys { account, keys: Document::of(&keys)? }).await? {
         let ThreadOfKey { key, thread } = row;
         let damaged = |_| Trouble::Damaged("a thread's key is damaged".into());

@@ -22,6 +22,7 @@ rows! {
         pub(in crate::store) message: MessageId,
         pub(in crate::store) role: String,
         pub(in crate::store) position: u64,
+        pub(in crate::store) rank: i64,
         pub(in crate::store) key: String,
         pub(in crate::store) address: Option<String>,
         pub(in crate::store) name: Option<String>,

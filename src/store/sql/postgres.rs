@@ -56,6 +56,7 @@ macro_rules! chunk {
 }
 
 pub(super) mod change;
+pub(super) mod check;
 pub(in crate::store) mod codes;
 pub(super) mod commit;
 pub(super) mod contacts;

@@ -41,6 +41,7 @@ macro_rules! chunk {
 }
 
 pub(super) mod change;
+pub(super) mod check;
 pub(in crate::store) mod codes;
 pub(super) mod commit;
 pub(super) mod contacts;
@@ -65,4 +66,4 @@ pub(super) mod setting;
 pub(super) mod shown;
 pub(super) mod threads;
 pub(in crate::store) mod transaction;
-pub(super) mod words;
+pub(in crate::store) mod words;

@@ -25,6 +25,7 @@ use sea_orm::sqlx::{Column, Executor, SqlStr, Statement as Prepared};
 pub(super) fn shapes() -> Vec<Shape> {
     [
         change::shapes(),
+        check::shapes(),
         commit::shapes(),
         control::shapes(),
         counts::shapes(),

@@ -48,7 +48,7 @@ queries! {
     DropWordRows { words: Document };
     /// Of these numbers, each with its message.
     PutWordRows { words: Document };
-    /// Numbers, messages, accounts, and what `row` says.
+    /// Numbers, messages, and what `row` says.
     PutWords { words: Document };
     /// What `asked` says, behind the first number and up to the second, so many.
     FindWords { asked: String, behind: i64, until: i64, most: i64 } -> FoundWords;

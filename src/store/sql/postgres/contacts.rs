@@ -11,7 +11,7 @@ pub(in crate::store::sql) const fn words(text: ContactText) -> &'static str {
              account = $1 AND key = j.value OFFSET 0) k"
         }
         ContactText::ContactsOfMails => {
-            "SELECT c.message, c.role, c.position, k.key, c.address, c.name FROM \
+            "SELECT c.message, c.role, c.position, c.rank, k.key, c.address, c.name FROM \
              jsonb_array_elements_text($1::jsonb) j (value) CROSS JOIN LATERAL (SELECT * FROM message_contact \
              WHERE message = j.value::bigint OFFSET 0) c CROSS JOIN LATERAL (SELECT * FROM contact WHERE id = \
              c.contact OFFSET 0) k"

@@ -133,11 +133,15 @@ const ALL_OF_IT: &[(&str, &str)] = &[
     ("PurgeFolders", "folder"),
     ("StoredFailures", "owed"),
     ("StoredRuns", "run"),
+    ("StrayAliases", "thread"),
+    ("StrayFiles", "attachment"),
+    ("StrayPeople", "message_contact"),
+    ("StrayWords", "word"),
     ("UnprovedFolders", "folder"),
 ];
 
 /// Texts that compare each row with each of an account's: they are for people.
-const COMPARED: &[&str] = &["StoredFailures", "StoredRuns"];
+const COMPARED: &[&str] = &["StoredFailures", "StoredRuns", "StrayDerived", "StrayMails"];
 
 /// Rows of a database in use: three accounts of ten folders, a thousand mails each.
 const IN_USE: &str = "
@@ -164,8 +168,8 @@ const IN_USE: &str = "
         SELECT n, 1 + n % 3, 'k' || n, '', n, 0, 0, 0, 0, 0 FROM generate_series(1, 3000) n;
     INSERT INTO message_contact (message, role, position, contact, rank)
         SELECT n, 'from', 0, n, n FROM generate_series(1, 3000) n;
-    INSERT INTO word (id, message, account, words)
-        SELECT 4611686018427387904 - n, n, 1 + n % 3, ('a' || n % 7)::tsvector FROM generate_series(1, 3000) n;
+    INSERT INTO word (id, message, words)
+        SELECT 4611686018427387904 - n, n, ('a' || n % 7)::tsvector FROM generate_series(1, 3000) n;
     INSERT INTO attachment (message, part, type, inline, encoding, \"offset\", octets, size, sha256)
         SELECT n, '1', '', FALSE, '', 0, 0, 0, '' FROM generate_series(1, 3000) n;
     INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, began_at)

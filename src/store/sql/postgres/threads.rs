@@ -23,7 +23,8 @@ pub(in crate::store::sql) const fn words(text: ThreadText) -> &'static str {
         }
         ThreadText::PutThreadKeys => {
             "INSERT INTO thread_key (account, key, thread) SELECT $1, decode(j.value->>0, 'hex'), (j.value->>1)::bigint FROM \
-             jsonb_array_elements($2::jsonb) j (value) ON CONFLICT (account, key) DO NOTHING"
+             jsonb_array_elements($2::jsonb) j (value) ON CONFLICT (account, key) DO UPDATE SET thread = \
+             excluded.thread"
         }
         ThreadText::DropThreads => {
             "DELETE FROM thread WHERE id = ANY (ARRAY(SELECT (j.value->>0)::bigint FROM jsonb_array_elements($1::jsonb) j \

@@ -16,8 +16,7 @@ pub(in crate::store::sql) const fn words(text: WordsText) -> &'static str {
             "DELETE FROM word WHERE FALSE AND $1::jsonb IS NULL"
         }
         WordsText::PutWords => {
-            "INSERT INTO word (id, message, account, words) SELECT (j.value->>0)::bigint, (j.value->>1)::bigint, (j.value->>2)::bigint, \
-             (j.value->3->>0)::tsvector FROM jsonb_array_elements($1::jsonb) j (value) ON CONFLICT (id) DO NOTHING"
+            "INSERT INTO word (id, message, words) SELECT (j.value->>0)::bigint, (j.value->>1)::bigint, (j.value->2->>0)::tsvector FROM jsonb_array_elements($1::jsonb) j (value) ON CONFLICT (id) DO NOTHING"
         }
         WordsText::FindWords => "SELECT id, message FROM find_words($1, $2, $3, $4)",
         WordsText::PurgeWords => concat!(

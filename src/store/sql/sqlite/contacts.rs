@@ -10,7 +10,7 @@ pub(in crate::store::sql) const fn words(text: ContactText) -> &'static str {
              json_each(?2) j CROSS JOIN contact k ON k.account = ?1 AND k.key = j.value"
         }
         ContactText::ContactsOfMails => {
-            "SELECT c.message, c.role, c.position, k.key, c.address, c.name FROM json_each(?1) j CROSS JOIN \
+            "SELECT c.message, c.role, c.position, c.rank, k.key, c.address, c.name FROM json_each(?1) j CROSS JOIN \
              message_contact c ON c.message = j.value CROSS JOIN contact k ON k.id = c.contact"
         }
         ContactText::NextContact => "SELECT next FROM counter WHERE name = 'contact'",

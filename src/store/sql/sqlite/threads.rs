@@ -20,7 +20,7 @@ pub(in crate::store::sql) const fn words(text: ThreadText) -> &'static str {
         }
         ThreadText::PutThreadKeys => {
             "INSERT INTO thread_key (account, key, thread) SELECT ?1, unhex(j.value->>0), j.value->>1 FROM json_each(?2) j WHERE TRUE \
-             ON CONFLICT (account, key) DO NOTHING"
+             ON CONFLICT (account, key) DO UPDATE SET thread = excluded.thread"
         }
         ThreadText::DropThreads => {
             "DELETE FROM thread WHERE id IN (SELECT j.value->>0 FROM json_each(?1) j)"

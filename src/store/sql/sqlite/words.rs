@@ -35,8 +35,8 @@ pub(in crate::store::sql) const fn words(text: WordsText) -> &'static str {
             "INSERT INTO word_row (id, message) SELECT j.value->>0, j.value->>1 FROM json_each(?1) j WHERE TRUE ON CONFLICT (id) DO NOTHING"
         }
         WordsText::PutWords => {
-            "INSERT INTO word (rowid, account, subject, people, file, text) SELECT r.id, j.value->>'$[3][0]', j.value->>'$[3][1]', \
-             j.value->>'$[3][2]', j.value->>'$[3][3]', j.value->>'$[3][4]' FROM json_each(?1) j CROSS JOIN word_row r ON r.id = \
+            "INSERT INTO word (rowid, account, subject, people, file, text) SELECT r.id, j.value->>'$[2][0]', j.value->>'$[2][1]', \
+             j.value->>'$[2][2]', j.value->>'$[2][3]', j.value->>'$[2][4]' FROM json_each(?1) j CROSS JOIN word_row r ON r.id = \
              j.value->>0 AND r.message = j.value->>1"
         }
         WordsText::FindWords => {
@@ -52,8 +52,11 @@ pub(in crate::store::sql) const fn words(text: WordsText) -> &'static str {
     }
 }
 
-/// The columns of a row.
-pub(in crate::store::sql) fn row(account: AccountId, words: &WordText) -> Vec<String> {
+/// The columns of a row, in the order of what [`row`] says.
+pub(in crate::store) const COLUMNS: [&str; 5] = ["account", "subject", "people", "file", "text"];
+
+/// What stands in the columns of a row.
+pub(in crate::store) fn row(account: AccountId, words: &WordText) -> Vec<String> {
     let fields = words.fields().into_iter().map(|(_, text)| text.to_owned());
     std::iter::once(word_of(account)).chain(fields).collect()
 }
