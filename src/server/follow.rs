@@ -6,6 +6,7 @@ use crate::boot::wiring::Engine;
 use crate::config::{Account, Config, Flaw};
 use crate::server::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::store::StoredAccount;
+use crate::store::orders::Control;
 use crate::supervision::accounts::Wanted;
 use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
@@ -95,6 +96,9 @@ fn settings_print(account: &Account, config: &Config) -> String {
     format!("{place:?} {rules:?}")
 }
 
+/// So long an edit waits until it is stored whose an account is.
+const OWNED: Duration = Duration::from_secs(30);
+
 impl Followed {
     /// Nobody yet.
     #[must_use]
@@ -149,6 +153,15 @@ impl Followed {
         }
         for key in needs_restart(&self.config, &config) {
             tracing::warn!("{key}: this takes effect with the next start");
+        }
+        // Who may see an account is so before anything else is, whether it is followed or not.
+        for account in &config.accounts {
+            let Some(row) = row_of(account, &stored) else { continue };
+            if row.owner != account.owner {
+                let (name, owner) = (row.name.clone(), account.owner.clone());
+                let own = Control::Own { account: name, owner };
+                engine.switchboard().control(own, OWNED).await.map_err(Refused::Failure)?;
+            }
         }
         let mut next = self.prepare(engine, &config).await;
         let edit = edit_of(&self.prints, &next.prints, &config, &stored);

@@ -50,6 +50,13 @@ pub enum Control {
         /// A mark of the secret and place it is parked with.
         parked_for: Option<String>,
     },
+    /// Whose it is, as the config says now: who may see it.
+    Own {
+        /// Its id, as it is stored.
+        account: String,
+        /// Whose.
+        owner: Option<String>,
+    },
     /// Its server has refused a proof of its password.
     RefusedProof {
         /// Its id in the config.

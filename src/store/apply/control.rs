@@ -8,8 +8,8 @@ use crate::store::failure::Trouble;
 use crate::store::held::refused_proof_of;
 use crate::store::orders::Control;
 use crate::store::sql::control::{
-    AccountExists, FenceOff, RemoveAccount, RenameAccount, RenameSpent, SaveHistory, StandByHand,
-    Stood, StoodByName,
+    AccountExists, FenceOff, OwnAccount, RemoveAccount, RenameAccount, RenameSpent, SaveHistory,
+    StandByHand, Stood, StoodByName,
 };
 use crate::store::sql::credential::{
     ForgetSpent, NextCredential, NotRenewed, PutSpent, RenameCredential, Reseal,
@@ -67,6 +67,10 @@ pub(in crate::store) async fn control(
             return db.put(setting).await.map(|()| over(Done::Changed));
         }
         Control::Spend { endpoint, rows } => return spend(db, endpoint, rows).await.map(over),
+        Control::Own { account, owner } => {
+            let own = OwnAccount { account: account.clone(), owner: owner.clone() };
+            return Ok(over(changed(db.put_now(own).await?)));
+        }
         Control::Stand { account, .. }
         | Control::History { account, .. }
         | Control::Remove { account }
@@ -126,6 +130,7 @@ pub(in crate::store) async fn control(
         | Control::Reseal { .. }
         | Control::NotRenewed { .. }
         | Control::RefusedProof { .. }
+        | Control::Own { .. }
         | Control::Spend { .. } => {}
     }
     Ok(over(Done::Changed))

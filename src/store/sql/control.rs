@@ -25,6 +25,7 @@ queries! {
     /// A text by which operators and the config change something.
     ControlText, control:
     StoodByName { name: String } -> Stood;
+    OwnAccount { account: String, owner: Option<String> };
     StandByHand {
         account: AccountId,
         state: Standing,

@@ -5,6 +5,9 @@ use crate::store::sql::control::ControlText;
 pub(in crate::store::sql) const fn words(text: ControlText) -> &'static str {
     match text {
         ControlText::StoodByName => "SELECT id, state FROM account WHERE name = ?1",
+        ControlText::OwnAccount => {
+            "UPDATE account SET owner = ?2 WHERE name = ?1 AND owner IS NOT ?2"
+        }
         ControlText::StandByHand => {
             "UPDATE account SET state = ?2, reason = ?3, since = ?4, next_attempt_at = NULL, parked_for = ?5 WHERE id \
              = ?1 AND (state <> ?2 OR reason <> ?3 OR parked_for IS NOT ?5)"
