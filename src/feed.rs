@@ -76,7 +76,9 @@ pub(crate) async fn page(
 ) -> Result<EventPage, Failure> {
     // Each up to the last was committed before it.
     let last = reader.event_span().await?.last;
-    let upto = last.min(after.saturating_add(LOOKED_AT)).max(after);
+    // Numbers that nobody has (a copy that goes on leaves a leap) are none that are looked at.
+    let first = reader.first_event(after).await?.unwrap_or(last.saturating_add(1));
+    let upto = last.min((first - 1).saturating_add(LOOKED_AT)).max(after);
     let rows = reader.stored_events((after, upto), owner, most).await?;
     let is_full = usize::try_from(most).is_ok_and(|most| rows.len() >= most);
     let next = rows.last().filter(|_| is_full).map_or(upto, |row| row.seq);

@@ -3,9 +3,9 @@
 use crate::store::read::{Reader, failed};
 use crate::store::sql::list::{OwnerOfAccount, OwnerOfContact, OwnerOfMessage, OwnerOfThread};
 use crate::store::sql::shown::{
-    EventNumbers, EventSpan, LedgerByClass, NamedPack, NamedPacks, StoredAccount, StoredAccounts,
-    StoredEvent, StoredEvents, StoredFailure, StoredFailures, StoredFolder, StoredFolders,
-    StoredRun, StoredRuns, UnprovedFolders,
+    EventNumbers, EventSpan, FirstEvent, LedgerByClass, NamedPack, NamedPacks, StoredAccount,
+    StoredAccounts, StoredEvent, StoredEvents, StoredFailure, StoredFailures, StoredFolder,
+    StoredFolders, StoredRun, StoredRuns, UnprovedFolders,
 };
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
@@ -91,6 +91,15 @@ impl Reader {
     ) -> Result<Vec<StoredEvent>, Failure> {
         let owner = owner.map(str::to_owned);
         self.ask(StoredEvents { after, upto, owner, most: limit }).await.map_err(failed)
+    }
+
+    /// The number of the first event behind one.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn first_event(&self, after: i64) -> Result<Option<i64>, Failure> {
+        let found = self.ask_one(FirstEvent { after }).await.map_err(failed)?;
+        Ok(found.and_then(|found| found.seq))
     }
 
     /// Whose it is, where anybody's; nothing where there is no such thing.

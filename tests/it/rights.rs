@@ -372,6 +372,33 @@ async fn a_feed_goes_past_what_is_others() {
     .await;
 }
 
+/// What nobody was told, since a copy goes on behind a leap, is gone past at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_goes_past_a_leap() {
+    let (_server, postrider, served, askers) = served().await;
+    blocking(move || {
+        served.stop();
+        let database = postrider.database();
+        change(&database, "UPDATE counter SET next = next + 4294967296 WHERE name = 'event'");
+        let mut served = postrider.serve(&[]);
+        served.token = format!("{:x<40}", "admin");
+        served.wait_for_state("of-ada", "idle");
+        assert_eq!(served.ask("POST", "/v1/accounts/of-ada/pause").0, 202);
+        let ada = askers.iter().find(|asker| asker.owner == Some("ada")).unwrap();
+        let (mut after, mut told) = ("0".to_owned(), Vec::new());
+        for _ in 0..4 {
+            let page = ada.get(&served, &format!("/v1/events?after={after}&limit=1000"));
+            told.extend(page["items"].as_array().unwrap().iter().map(|one| one["kind"].clone()));
+            page["next"].as_str().unwrap().clone_into(&mut after);
+        }
+        assert!(told.contains(&"account.paused".into()), "{after}: {told:?}");
+        let seen = postrider.run(&["events"]).exits(0).stdout;
+        assert!(seen.contains("account.paused"), "{seen}");
+        served.stop();
+    })
+    .await;
+}
+
 /// An account that gets another owner is that owner's at once, and the other's no longer.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_changes_hands() {
@@ -393,6 +420,8 @@ async fn an_account_changes_hands() {
             seen
         };
         assert_eq!(seen(ada, "/v1/messages"), ["of-ada"]);
+        // Whether it is followed or not.
+        assert_eq!(served.ask("POST", "/v1/accounts/of-bob/pause").0, 202);
         let config = fs::read_to_string(postrider.path("config.toml")).unwrap();
         let text = config.replace("owner = \"bob\"", "owner = \"ada\"");
         assert_ne!(text, config);

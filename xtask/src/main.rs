@@ -171,7 +171,8 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 20] = [
+const ON_BOTH: [&str; 21] = [
+    "verified",
     "rights",
     "contacts",
     "sync",

@@ -156,6 +156,10 @@ rows! {
         pub last: i64,
     }
 
+    pub(in crate::store) struct EventNumber {
+        pub(in crate::store) seq: Option<i64>,
+    }
+
     pub(in crate::store) struct ClassCount {
         pub(in crate::store) class: String,
         pub(in crate::store) count: i64,
@@ -177,6 +181,7 @@ queries! {
     StoredFailures { account: Option<String>, after: i64, most: u32, owner: Option<String> } -> StoredFailure;
     StoredEvents { after: i64, upto: i64, owner: Option<String>, most: u32 } -> StoredEvent;
     EventSpan {} -> EventNumbers;
+    FirstEvent { after: i64 } -> EventNumber;
     LedgerByClass {} -> ClassCount;
     UnprovedFolders { removed: Standing } -> Counted;
     NamedPacks {} -> NamedPack;

@@ -44,6 +44,7 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
             "SELECT COALESCE((SELECT MIN(seq) FROM event), 1) AS first, COALESCE((SELECT next - 1 FROM counter WHERE name = \
              'event'), 0) AS last"
         }
+        ShownText::FirstEvent => "SELECT MIN(seq) AS seq FROM event WHERE seq > ?1",
         ShownText::LedgerByClass => {
             "SELECT class, count(*) AS count FROM (SELECT class FROM failure WHERE closed_at IS NULL UNION ALL SELECT class FROM \
              owed WHERE attempts > 0) GROUP BY class"
