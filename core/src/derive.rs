@@ -9,5 +9,5 @@ mod turns;
 pub use made::{Made, Reads, VERSION};
 pub use owed::{Derive, Look, Numbers, RANGES_MOST, Span, rank};
 pub use parts::{part, shown_html, shown_text};
-pub use reading::{Attachment, Derived, Octets};
+pub use reading::{Attachment, Derived, Octets, keys_of};
 pub use turns::{MOST, Turn, Turns, Work};

@@ -250,12 +250,12 @@ impl DeriveState {
                 let now = self.args.clock.now().mono;
                 self.turns.worked(now, now.saturating_sub(mono));
             }
-            Turn::Read(work) => self.work(work).await?,
             _ if let Some(account) = self.ending.first().copied() => {
                 self.end(account).await?;
                 let now = self.args.clock.now().mono;
                 self.turns.worked(now, now.saturating_sub(mono));
             }
+            Turn::Read(work) => self.work(work).await?,
             Turn::Wait(until) => return Ok(Some(until.saturating_sub(mono))),
             Turn::Rest => return Ok(None),
         }

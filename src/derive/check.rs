@@ -3,7 +3,7 @@
 use crate::derive::read::MailReader;
 use crate::store::Reader;
 use crate::store::check::{Behind, DerivedChecks, DerivedState, NOTHING, WordsSeen, words_number};
-use crate::store::derive::{DerivedMail, OwedReader};
+use crate::store::derive::{DerivedMail, OwedMail, OwedReader};
 use crate::store::mending::{Mending, Strays};
 use postrider_core::derive::{Look, Reads, Span};
 use postrider_core::failure::Failure;
@@ -42,11 +42,13 @@ impl Checked {
 }
 
 /// Threads that were looked at together.
+#[derive(Debug, Default)]
 pub(crate) struct Looked {
-    pub(crate) amiss: Vec<Amiss>,
-    pub(crate) next: Behind,
-    /// One that has too many mails was not looked into.
-    pub(crate) large: Option<i64>,
+    amiss: Vec<Amiss>,
+    mending: Mending,
+    next: Behind,
+    /// One of too many mails, or the first of some that name too many, was not looked into.
+    large: Option<i64>,
 }
 
 /// What is stored of an account is looked through so often at most, and what is of nothing is taken away in so many goes.
@@ -97,14 +99,34 @@ impl Checker {
         of: &DerivedState,
         look: Look,
     ) -> Result<Option<Mending>, Failure> {
-        let mut strays = self.rows.strays(account).await?.at(look);
-        if strays.is_clean() {
-            return Ok(None);
-        }
+        let mut strays = self.rows.strays(account, Some(look)).await?;
         let mails = std::mem::take(&mut strays.mails);
-        let read = self.mails(Reads::Off).keys(mails.bodies()).await?;
+        let read = self.mails(Reads::Off).keys(mails.bodies()).await?.unwrap_or_default();
         let join = mails.joined(of.tells_threads, read);
-        Ok(Some(Mending { strays, join, ..Mending::default() }))
+        let mending = Mending { strays, join, ..Mending::default() };
+        Ok(Some(mending).filter(|mending| !mending.is_empty()))
+    }
+
+    /// What is of nothing, while there is any and it can be told: where it cannot, what is to be read anew does not wait for it.
+    pub(crate) async fn swept(
+        &self,
+        account: AccountId,
+        of: &DerivedState,
+        look: Look,
+        looking: &mut Looking,
+    ) -> Option<Mending> {
+        looking.sweeps += 1;
+        if looking.sweeps > SWEEPS_MOST {
+            return None;
+        }
+        self.sweep(account, of, look).await.unwrap_or_else(|failure| {
+            tracing::warn!(
+                account.row = account.0,
+                "what is derived of no message is not looked for: {}",
+                failure.chain()
+            );
+            None
+        })
     }
 
     /// The next step of a look that mends, and what is to be mended now, if anything; nothing when it is done. What was mended
@@ -117,17 +139,16 @@ impl Checker {
     ) -> Result<Option<Option<Mending>>, Failure> {
         let mending = match looking.behind {
             None => {
-                let mending = self.sweep(account, of, Look::Before).await?;
-                looking.sweeps += 1;
-                if mending.is_none() || looking.sweeps > SWEEPS_MOST {
+                let mending = self.swept(account, of, Look::Before, looking).await;
+                if mending.is_none() {
                     looking.behind = Some(Behind::default());
                 }
                 mending
             }
             Some(behind) => match self.threads(account, of, behind).await? {
-                Some(Looked { amiss, next, .. }) => {
+                Some(Looked { mending, next, .. }) => {
                     looking.behind = Some(next);
-                    Some(Mending::of(&amiss)).filter(|mending| !mending.is_empty())
+                    Some(mending).filter(|mending| !mending.is_empty())
                 }
                 None if looking.has_mended && looking.times < TIMES_MOST => {
                     *looking = Looking { times: looking.times + 1, ..Looking::default() };
@@ -147,23 +168,31 @@ impl Checker {
         of: &DerivedState,
         behind: Behind,
     ) -> Result<Option<Looked>, Failure> {
-        let mut is_again = false;
+        let mut before: Option<Vec<Amiss>> = None;
         loop {
             let Some(threads) = self.rows.threads(account, of, behind).await? else {
                 return Ok(None);
             };
             let (next, is_large) = (threads.next, threads.is_large);
+            let large = threads.threads.keys().next().copied();
+            let passed = |large| Looked { next, large, ..Looked::default() };
             if is_large {
-                let large = threads.threads.keys().next().copied();
-                return Ok(Some(Looked { amiss: Vec::new(), next, large }));
+                return Ok(Some(passed(large)));
             }
-            let read = self.mails(Reads::Off).keys(threads.bodies()).await?;
-            let amiss = self.rows.group(account, of, threads, read).await?.amiss();
-            // What was read at several instants may have changed in between.
-            if amiss.is_empty() || is_again {
-                return Ok(Some(Looked { amiss, next, large: None }));
+            let Some(read) = self.mails(Reads::Off).keys(threads.bodies()).await? else {
+                return Ok(Some(passed(large)));
+            };
+            let group = self.rows.group(account, of, threads, read).await?;
+            let mut amiss = group.amiss();
+            // What was read at several instants may have changed in between: what is so twice is so.
+            if let Some(before) = &before {
+                amiss.retain(|one| before.contains(one));
             }
-            is_again = true;
+            if amiss.is_empty() || before.is_some() {
+                let mending = Mending::of(&amiss, &group);
+                return Ok(Some(Looked { amiss, mending, next, large: None }));
+            }
+            before = Some(amiss);
         }
     }
 
@@ -179,10 +208,12 @@ impl Checker {
                 checked.differs(|| told(&amiss));
             }
             if let Some(id) = looked.large {
-                checked.unproved.push(format!("thread {id} has too many mails to be looked into"));
+                checked
+                    .unproved
+                    .push(format!("thread {id} (or one beside it) is too large to be looked into"));
             }
         }
-        let strays = self.rows.strays(account).await?;
+        let strays = self.rows.strays(account, None).await?;
         for (what, ids) in of_nothing(&strays, checked.behind > 0) {
             for id in ids {
                 checked.differs(|| what.replace("{}", &id.to_string()));
@@ -207,9 +238,11 @@ impl Checker {
             let mut piece = self.owed.mails(account, span, PIECE).await?;
             let Some(last) = piece.last() else { break };
             low = last.message.0 + 1;
-            let all = piece.len();
+            let is_owed = |mail: &&OwedMail| {
+                !of.is_derived(mail.message.0) && !of.is_left_out(mail.message.0)
+            };
+            let owed: Vec<i64> = piece.iter().filter(is_owed).map(|mail| mail.message.0).collect();
             piece.retain(|mail| of.is_derived(mail.message.0));
-            checked.behind += (all - piece.len()) as u64;
             let asked = piece.len();
             let read = mails.read(piece).await?;
             if read.len() < asked {
@@ -217,6 +250,7 @@ impl Checker {
                 let Some(last) = read.last() else { break };
                 low = last.message.0 + 1;
             }
+            checked.behind += owed.iter().filter(|message| **message < low).count() as u64;
             self.compared(account, of, &read, checked).await?;
             for (number, message, words) in words_of(&read) {
                 if self.rows.reads_index() {
@@ -278,7 +312,10 @@ fn of_nothing(strays: &Strays, is_behind: bool) -> Vec<(&'static str, Vec<i64>)>
     let words = words.iter().map(|(id, _)| *id).collect();
     let mails = if is_behind { Vec::new() } else { mails.numbers().collect() };
     vec![
-        ("a derived row is of message {}, which is not there", derived.clone()),
+        (
+            "a derived row is of message {}, which is not there, or has another time",
+            derived.clone(),
+        ),
         ("files are of message {}, of which nothing is derived", files.clone()),
         ("people are of message {}, of which nothing is derived", people.clone()),
         ("words have the number {}, which is of no message", words),

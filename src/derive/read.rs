@@ -7,11 +7,11 @@
 use crate::bodies::{BodyReader, Damage};
 use crate::store::derive::{DerivedMail, OwedMail};
 use postrider_core::contact::MessageContact;
-use postrider_core::derive::{Derived, Octets, Reads};
+use postrider_core::derive::{Derived, Octets, Reads, keys_of};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mime::{HEADER_LIMIT, Header};
-use postrider_core::thread::{ThreadKey, keys};
+use postrider_core::thread::ThreadKey;
 use postrider_core::word::WordText;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ use std::sync::{Arc, Once};
 const ROWS_MOST: usize = 10_000;
 /// And with words of so many octets.
 const WORDS_MOST: usize = 4 * 1024 * 1024;
+/// Of mails that are looked at together so many keys are kept.
+const KEYS_MOST: usize = 100_000;
 /// Mails up to this are read at once.
 const SMALL: u64 = 64 * 1024;
 
@@ -112,26 +114,36 @@ impl MailReader {
         Self { bodies: bodies.to_owned(), reads, leaving }
     }
 
-    /// What joins each with others, of those that can be read.
+    /// What joins each with others, of those that can be read; nothing where that is more than is kept, or the process ends.
     ///
     /// # Errors
-    /// Class bug: the runtime ends.
+    /// Class storage: the packs cannot be read now. Class bug: the runtime ends.
     pub(super) async fn keys(
         &self,
         mails: Vec<(i64, StoredBody)>,
-    ) -> Result<BTreeMap<i64, Vec<ThreadKey>>, Failure> {
+    ) -> Result<Option<BTreeMap<i64, Vec<ThreadKey>>>, Failure> {
         let (bodies, leaving) = (self.bodies.clone(), Arc::clone(&self.leaving));
         let read = tokio::task::spawn_blocking(move || {
             let mut reader = BodyReader::new(&bodies);
-            let keys = mails.into_iter().filter_map(|(message, body)| {
-                let read = read_stored(&mut reader, &leaving, body, |stored| {
-                    Ok(keys(&Header::read(&beginning(stored)?)))
-                });
-                Some((message, read.ok()?))
-            });
-            keys.collect()
+            let (mut found, mut count) = (BTreeMap::new(), 0);
+            for (message, body) in mails {
+                if leaving.load(Ordering::Relaxed) || count > KEYS_MOST {
+                    return Ok(None);
+                }
+                match read_stored(&mut reader, &leaving, body, |stored| keys_of(stored)) {
+                    Ok(keys) => {
+                        count += keys.len();
+                        found.insert(message, keys);
+                    }
+                    // Where nothing of the folder can be read, that is no mail's fault.
+                    Err(_) => drop(std::fs::read_dir(&bodies)?),
+                }
+            }
+            Ok(Some(found))
         });
-        read.await.map_err(|_| Failure::bug("reading mail was given up"))
+        let read = read.await.map_err(|_| Failure::bug("reading mail was given up"))?;
+        let why = |e: std::io::Error| Failure::storage(format!("stored mail cannot be read: {e}"));
+        read.map_err(why)
     }
 
     /// What each of them says: of the first ones, where these have many files.

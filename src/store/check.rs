@@ -17,7 +17,7 @@ use crate::store::sql::query::{Dialect, Document};
 use crate::store::sql::threads::ThreadsOfKeys;
 use crate::store::sql::words::{number, row};
 use postrider_core::contact::{MessageContact, is_outgoing};
-use postrider_core::derive::{Attachment, Derive, rank};
+use postrider_core::derive::{Attachment, Derive, Look, VERSION, rank};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::id::{AccountId, MessageId};
@@ -35,9 +35,9 @@ mod words;
 const STRAYS: i64 = 500;
 /// Threads that are looked at together, at most; and mails of theirs.
 const THREADS: i64 = 200;
-const MAILS: i64 = 20_000;
+const MAILS: i64 = 2000;
 /// A thread of more mails is not looked into.
-const MAILS_OF_ONE: i64 = 200_000;
+const MAILS_OF_ONE: i64 = 20_000;
 
 /// What does not fit a message of which there is no row.
 pub const NOTHING: &str = "nothing is derived of it";
@@ -91,9 +91,17 @@ impl DerivedState {
     #[must_use]
     pub fn is_derived(&self, message: i64) -> bool {
         self.derive.as_ref().is_some_and(|derive| {
-            let is_owed = !self.is_whole && derive.owed(self.newest).contains(message);
+            // What other code has made is made anew.
+            let is_owed = derive.made().version != VERSION
+                || !self.is_whole && derive.owed(self.newest).contains(message);
             !is_owed && !derive.left_out().contains(message)
         })
+    }
+
+    /// Whether nothing is derived of it, since the process has ended twice over it.
+    #[must_use]
+    pub fn is_left_out(&self, message: i64) -> bool {
+        self.derive.as_ref().is_some_and(|derive| derive.left_out().contains(message))
     }
 
     /// As if nothing were owed: what is to be read anew was derived before.
@@ -239,29 +247,43 @@ impl DerivedChecks {
         Ok(messages.iter().map(of).collect())
     }
 
-    /// What is of nothing, so much of each kind.
+    /// What is of nothing, so much of each kind: of what goes at that time, or of all.
     ///
     /// # Errors
     /// Class storage.
-    pub async fn strays(&self, account: AccountId) -> Result<Strays, Failure> {
-        self.all_strays(account).await.map_err(failed)
+    pub async fn strays(&self, account: AccountId, look: Option<Look>) -> Result<Strays, Failure> {
+        let mut strays = Strays::default();
+        let found = async {
+            if look != Some(Look::After) {
+                self.of_no_message(account, &mut strays).await?;
+            }
+            if look != Some(Look::Before) {
+                self.of_no_mail(account, &mut strays).await?;
+            }
+            Ok(())
+        };
+        found.await.map_err(failed)?;
+        Ok(strays)
     }
 
-    async fn all_strays(&self, account: AccountId) -> Result<Strays, Trouble> {
+    async fn of_no_message(&self, account: AccountId, strays: &mut Strays) -> Result<(), Trouble> {
         let (reader, most) = (&self.reader, STRAYS);
-        let ids = |rows: Vec<Stray>| rows.into_iter().map(|row| row.id).collect();
+        strays.derived = ids(reader.ask(StrayDerived { account, most }).await?);
+        strays.files = ids(reader.ask(StrayFiles { most }).await?);
+        strays.people = ids(reader.ask(StrayPeople { most }).await?);
         let words = reader.ask(StrayWords { most }).await?;
-        Ok(Strays {
-            derived: ids(reader.ask(StrayDerived { account, most }).await?),
-            files: ids(reader.ask(StrayFiles { most }).await?),
-            people: ids(reader.ask(StrayPeople { most }).await?),
-            words: words.into_iter().map(|StrayWord { id, message }| (id, message)).collect(),
-            texts: ids(reader.ask(StrayTexts { most }).await?),
-            contacts: ids(reader.ask(StrayContacts { account, behind: 0, most }).await?),
-            mails: Unjoined(reader.ask(StrayMails { account, most }).await?),
-            aliases: ids(reader.ask(StrayAliases { account, most }).await?),
-            threads: ids(reader.ask(StrayThreads { account, most }).await?),
-        })
+        strays.words = words.into_iter().map(|StrayWord { id, message }| (id, message)).collect();
+        strays.texts = ids(reader.ask(StrayTexts { most }).await?);
+        strays.mails = Unjoined(reader.ask(StrayMails { account, most }).await?);
+        strays.aliases = ids(reader.ask(StrayAliases { account, most }).await?);
+        Ok(())
+    }
+
+    async fn of_no_mail(&self, account: AccountId, strays: &mut Strays) -> Result<(), Trouble> {
+        let (reader, most) = (&self.reader, STRAYS);
+        strays.contacts = ids(reader.ask(StrayContacts { account, behind: 0, most }).await?);
+        strays.threads = ids(reader.ask(StrayThreads { account, most }).await?);
+        Ok(())
     }
 
     /// The next threads of an account, in the order of their ranks; nothing behind the last.
@@ -395,27 +417,36 @@ impl DerivedChecks {
             let (mut count, mut upto) = (0, None);
             for term in &terms {
                 count += i64::try_from(term.count).unwrap_or(i64::MAX);
-                if upto.is_some() && count > PLACES {
+                if upto.is_some() && count > PLACES / 2 {
                     break;
                 }
                 upto = Some(term.term.clone());
             }
             let Some(upto) = upto else { return Ok(()) };
-            let mut skip = 0;
+            // Of one word as many as there are, document by document: what comes meanwhile comes before them.
+            let mut from = i64::MIN;
             loop {
                 let (behind, upto) = (behind.clone(), upto.clone());
-                let asked = WordPlaces { behind, upto, skip, most: PLACES };
-                let places = self.reader.ask(asked).await?;
-                let read = i64::try_from(places.len()).unwrap_or(i64::MAX);
+                let asked = WordPlaces { behind, upto, from, most: PLACES };
+                let mut places = self.reader.ask(asked).await?;
+                let is_full = i64::try_from(places.len()).unwrap_or(i64::MAX) >= PLACES;
+                let last = places.last().map_or(i64::MAX, |place| place.doc);
+                if is_full {
+                    places.retain(|place| place.doc < last);
+                }
                 places.iter().for_each(|place| seen.sees(place));
-                skip += read;
-                if read < PLACES {
+                if !is_full {
                     break;
                 }
+                from = last;
             }
             behind = upto;
         }
     }
+}
+
+fn ids(rows: Vec<Stray>) -> Vec<i64> {
+    rows.into_iter().map(|row| row.id).collect()
 }
 
 /// The number of the words of a message.

@@ -2,11 +2,11 @@
 //! mails that do not belong together are joined anew.
 
 use crate::store::sql::check::MailOfThread;
-use postrider_core::derive::Look;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::id::MessageId;
-use postrider_core::thread::{Amiss, ThreadKey, ThreadMail};
-use std::collections::BTreeMap;
+use postrider_core::mime::Parse;
+use postrider_core::thread::{Amiss, Group, ThreadKey, ThreadMail};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Mails that stand in no thread; what joins them is still to be read.
 #[derive(Debug, Default)]
@@ -28,11 +28,11 @@ impl Unjoined {
     #[must_use]
     pub fn joined(self, is_told: bool, mut read: BTreeMap<i64, Vec<ThreadKey>>) -> Vec<ThreadMail> {
         let mail = |mail: MailOfThread| {
-            let keys = keys(&mail, is_told, &mut read).unwrap_or_default();
+            let keys = keys(&mail, is_told, &mut read)?;
             let MailOfThread { message, rank, received_at, .. } = mail;
-            ThreadMail { message: message.0, keys, rank, received_at: received_at.0 }
+            Some(ThreadMail { message: message.0, keys, rank, received_at: received_at.0 })
         };
-        self.0.into_iter().map(mail).collect()
+        self.0.into_iter().filter_map(mail).collect()
     }
 }
 
@@ -49,6 +49,10 @@ pub(super) fn keys(
 ) -> Option<Vec<ThreadKey>> {
     if is_told {
         return Some(mail.told.iter().map(|id| ThreadKey::of_provider(id)).collect());
+    }
+    // Of what could not be read nothing joins.
+    if mail.parse == Parse::Failed.as_str() {
+        return Some(Vec::new());
     }
     read.remove(&mail.message.0)
 }
@@ -77,18 +81,6 @@ pub struct Strays {
 }
 
 impl Strays {
-    /// Those that go at this time: whom no mail names, and what is of no mail, is known when all were read.
-    #[must_use]
-    pub fn at(self, look: Look) -> Self {
-        match look {
-            Look::Before => Self { contacts: Vec::new(), threads: Vec::new(), ..self },
-            Look::After => {
-                let Self { contacts, threads, .. } = self;
-                Self { contacts, threads, ..Self::default() }
-            }
-        }
-    }
-
     /// Whether there is nothing.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -108,6 +100,8 @@ pub struct Mending {
     pub recount: Vec<i64>,
     /// Threads that are forgotten: their mails are in none then.
     pub forget: Vec<i64>,
+    /// And what joined those.
+    pub keys: Vec<ThreadKey>,
     /// Mails that are in no thread.
     pub join: Vec<ThreadMail>,
 }
@@ -116,27 +110,31 @@ impl Mending {
     /// Whether there is nothing to be done.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { strays, recount, forget, join } = self;
+        let Self { strays, recount, forget, join, .. } = self;
         strays.is_clean() && recount.is_empty() && forget.is_empty() && join.is_empty()
     }
 
     /// What is amiss with threads: what is counted otherwise is counted, and what does not belong together is joined anew.
+    /// Of two that do not fit each other the one is forgotten in which the mail stands: where it belongs may be as it should.
     #[must_use]
-    pub fn of(amiss: &[Amiss]) -> Self {
-        let mut mending = Self::default();
+    pub fn of(amiss: &[Amiss], group: &Group) -> Self {
+        let (mut mending, mut forget) = (Self::default(), BTreeSet::new());
         for one in amiss {
             match one {
-                Amiss::Apart(id) => mending.forget.push(*id),
+                Amiss::Apart(id) => drop(forget.insert(*id)),
                 // Its mails may be read again.
                 Amiss::Empty(kept) if kept.messages == 0 => {}
                 Amiss::Empty(kept) => mending.recount.push(kept.id),
                 Amiss::Counted { kept, .. } => mending.recount.push(kept.id),
                 // Where it is not kept it is, when the mail is read.
-                Amiss::Led { thread, to, .. } => {
-                    mending.forget.extend(to.iter().flat_map(|to| [*thread, *to]));
-                }
+                Amiss::Led { thread, to, .. } => forget.extend(to.map(|_| *thread)),
             }
         }
+        let mails = group.mails.iter().filter(|mail| forget.contains(&mail.thread));
+        let keys: BTreeSet<ThreadKey> =
+            mails.filter_map(|mail| mail.keys.as_ref()).flatten().copied().collect();
+        mending.keys = keys.into_iter().collect();
+        mending.forget = forget.into_iter().collect();
         mending
     }
 }

@@ -4,7 +4,7 @@ use crate::derive::{stop, wait_until_derived};
 use crate::lists::mail;
 use crate::support::binary::{Postrider, account};
 use crate::support::database::{ask, change, rows};
-use crate::support::mail::{Mailbox, blocking, serve};
+use crate::support::mail::{Mail, Mailbox, blocking, serve};
 use crate::support::served::head;
 use serde_json::Value;
 use std::fs;
@@ -57,7 +57,10 @@ const HANDS: &[Hand] = &[
          SELECT 998, part, type, inline, encoding, \"offset\", octets, size, sha256 FROM attachment LIMIT 1",
         "files are of message 998,",
     ),
-    // Of people.
+];
+
+/// Of people.
+const OF_PEOPLE: &[Hand] = &[
     hand("UPDATE message_contact SET name = 'other' WHERE message = 11", "message 11:…people"),
     hand("DELETE FROM message_contact WHERE message = 12", "message 12:…people"),
     hand("UPDATE message_contact SET rank = rank - 1 WHERE message = 13", "message 13:…rank"),
@@ -80,13 +83,13 @@ const HANDS: &[Hand] = &[
         "contact {} is not",
     ),
     of(
-        "SELECT max(id) - 1 AS x FROM contact WHERE account = 1",
-        "UPDATE contact SET last_at = 1 WHERE id = (SELECT max(id) - 1 FROM contact WHERE account = 1)",
+        "SELECT id AS x FROM contact WHERE account = 1 ORDER BY id DESC LIMIT 1 OFFSET 1",
+        "UPDATE contact SET last_at = 1 WHERE id = (SELECT id FROM contact WHERE account = 1 ORDER BY id DESC LIMIT 1 OFFSET 1)",
         "contact {} is not",
     ),
     of(
-        "SELECT max(message) AS x FROM message_contact WHERE contact = (SELECT max(id) - 2 FROM contact WHERE account = 1) AND message < 900",
-        "DELETE FROM contact WHERE id = (SELECT max(id) - 2 FROM contact WHERE account = 1)",
+        "SELECT max(message) AS x FROM message_contact WHERE contact = (SELECT id FROM contact WHERE account = 1 ORDER BY id DESC LIMIT 1 OFFSET 2) AND message < 900",
+        "DELETE FROM contact WHERE id = (SELECT id FROM contact WHERE account = 1 ORDER BY id DESC LIMIT 1 OFFSET 2)",
         "message {}: ",
     ),
     hand(
@@ -94,7 +97,10 @@ const HANDS: &[Hand] = &[
          VALUES (996, 1, 'nobody@x.y', 'nobody@x.y', 1, 0, 0, 0, 0, 0)",
         "contact 996 is not",
     ),
-    // Of threads.
+];
+
+/// Of threads.
+const OF_THREADS: &[Hand] = &[
     of(
         "SELECT min(id) AS x FROM thread WHERE account = 1",
         "UPDATE thread SET messages = 99 WHERE id = (SELECT min(id) FROM thread WHERE account = 1)",
@@ -201,40 +207,63 @@ async fn what_is_changed_by_hand_is_found_and_mended() {
         u.append("INBOX", mail(n));
         v.append("INBOX", mail(n));
     }
-    let server = serve(&[("u", &u), ("v", &v)], |_, _| None).await;
-    let accounts = ["u", "v"].map(|id| account(id, server.port(), "pw"));
+    // What is no header, or ends otherwise than by a blank line, joins as it was derived.
+    for begin in ["no field\r\n", "\u{feff}", "--x\r\n", "Subject: x\r\n--x\r\n"] {
+        let ids = "Message-ID: <odd@x.example>\r\nReferences: <m3@x.example> <m9@x.example>\r\n\r\ntext\r\n";
+        u.append("INBOX", Mail::new(format!("{begin}{ids}")));
+        v.append("INBOX", Mail::new(format!("{begin}{ids}")));
+    }
+    let server = serve(&[("u", &u), ("v", &v), ("empty", &Mailbox::new())], |_, _| None).await;
+    let accounts = ["u", "v", "empty"].map(|id| account(id, server.port(), "pw"));
     let config = |accounts: &[String]| format!("{}{}", head(), accounts.concat());
     let postrider = Postrider::new(&config(&accounts[..1]));
-    let both = config(&accounts);
+    let all = config(&accounts);
     blocking(move || {
         for (id, mailbox) in [("u", &u), ("v", &v)] {
             let served = postrider.serve(&[]);
             served.settle(&postrider, id, mailbox);
             wait_until_derived(&served, &postrider.database());
             stop(served);
-            fs::write(postrider.path("config.toml"), &both).unwrap();
+            fs::write(postrider.path("config.toml"), &all).unwrap();
         }
         assert_eq!(differences(&postrider, 0), [""; 0]);
         let before = derived(&postrider);
         let words = &OF_WORDS[usize::from(std::env::var("POSTRIDER_TEST_STORE").is_ok())];
-        for Hand { change: by_hand, number, told } in HANDS.iter().chain(words) {
+        let does = |hand: &Hand| {
+            let Hand { change: by_hand, number, told } = hand;
             let number = ask(&postrider.database(), number);
             change(&postrider.database(), by_hand);
             let told = told.replace("{}", &number);
             let all = differences(&postrider, 1);
             let is_told = |one: &String| told.split('…').all(|part| one.contains(part));
             assert!(all.iter().any(is_told), "{by_hand}: {told}: {all:#?}");
+        };
+        let mends = |what: &str| {
+            postrider.run(&["reindex", "u", "--wait"]).exits(0);
+            assert_eq!(differences(&postrider, 0), [""; 0], "{what}");
+            let after = derived(&postrider);
+            let other: Vec<_> = before.iter().filter(|row| !after.contains(row)).collect();
+            assert_eq!((other, after.len()), (vec![], before.len()), "{what}: {after:#?}");
+        };
+        let served = postrider.serve(&[]);
+        for alone in OF_PEOPLE.iter().chain(OF_THREADS) {
+            does(alone);
+            mends(alone.change);
         }
-        let served = postrider.serve(&[]);
-        postrider.run(&["reindex", "u", "--wait"]).exits(0);
-        stop(served);
-        assert_eq!(differences(&postrider, 0), [""; 0]);
-        let after = derived(&postrider);
-        let other: Vec<_> = before.iter().filter(|row| !after.contains(row)).collect();
-        assert_eq!(other, [""; 0], "{after:#?}");
-        assert_eq!(after.len(), before.len(), "{after:#?}");
-        let served = postrider.serve(&[]);
-        postrider.run(&["reindex", "v", "--wait"]).exits(0);
+        // All at once.
+        HANDS.iter().chain(OF_PEOPLE).chain(OF_THREADS).chain(words).for_each(does);
+        mends("all of it");
+        // Where all fits nothing changes, and what has no mail is done at once.
+        let numbers = || {
+            let of_threads = "SELECT message || ' ' || thread AS x FROM derived ORDER BY message";
+            let of_people =
+                "SELECT key || ' ' || id || ' ' || account AS x FROM contact ORDER BY id";
+            let keys = "SELECT COUNT(*) || ' ' || COUNT(DISTINCT thread) AS x FROM thread_key";
+            [of_threads, of_people, keys].map(|sql| rows(&postrider.database(), sql))
+        };
+        let all = numbers();
+        postrider.run(&["reindex", "--wait", "--timeout", "60"]).exits(0);
+        assert_eq!(numbers(), all);
         stop(served);
     })
     .await;

@@ -186,10 +186,7 @@ pub fn meet(mails: &[ContactMail], held: &ContactsHeld) -> Meeting {
                 meeting.recount.insert(one.id);
             }
         }
-        if held.misplaced.contains(message) {
-            let named = new.keys().filter_map(|key| Some(all.get(key)?.id));
-            meeting.recount.extend(named);
-        } else if before == people.as_slice() {
+        if before == people.as_slice() && !held.misplaced.contains(message) {
             continue;
         }
         meeting.mails.push(*message);

@@ -136,7 +136,7 @@ impl Derive {
     /// Whether that is to be done now, where this is the highest number that is seen.
     #[must_use]
     pub fn ends(&self, newest: i64) -> bool {
-        self.looks == Some(Look::After) && self.owed(newest).is_empty()
+        self.looks.is_some() && self.owed(newest).is_empty()
     }
 
     /// It was looked through, at this time.
@@ -150,10 +150,11 @@ impl Derive {
         Self { looks, ..self }
     }
 
-    /// Nothing is looked through.
+    /// All of it is owed anew, by the same code, with no look that was not asked for.
     #[must_use]
-    pub fn unseen(self) -> Self {
-        Self { looks: None, ..self }
+    pub fn all_again(self) -> Self {
+        let (made, looks) = (self.made(), self.looks);
+        Self { looks, ..self.again(made) }
     }
 
     /// The code whose rows there are.

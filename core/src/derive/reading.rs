@@ -76,8 +76,7 @@ impl Derived {
     /// Its octets cannot be read.
     pub fn read<O: Octets>(mail: &mut O, reads: Reads) -> Result<Self, O::Error> {
         let (structure, begin) = scanned(mail)?;
-        let own = structure.parts.first().and_then(|mail| usize::try_from(mail.header.end).ok());
-        let header = Header::read(own.and_then(|end| begin.get(..end)).unwrap_or(&begin));
+        let header = own_header(&structure, &begin);
         let attachments = attachments(mail, &structure)?;
         let texts = texts(mail, &structure)?;
         let words = |texts| words(&begin, &header, &attachments, texts);
@@ -96,6 +95,21 @@ impl Derived {
             is_lenient: structure.is_lenient,
         })
     }
+}
+
+/// What joins a mail with others, where its provider tells no threads.
+///
+/// # Errors
+/// Its octets cannot be read.
+pub fn keys_of<O: Octets>(mail: &mut O) -> Result<Vec<ThreadKey>, O::Error> {
+    let (structure, begin) = scanned(mail)?;
+    Ok(keys(&own_header(&structure, &begin)))
+}
+
+/// The header of the mail itself.
+fn own_header(structure: &Structure, begin: &[u8]) -> Header {
+    let own = structure.parts.first().and_then(|mail| usize::try_from(mail.header.end).ok());
+    Header::read(own.and_then(|end| begin.get(..end)).unwrap_or(begin))
 }
 
 /// The words of its subject, of who is named, of its files' names and of its texts.

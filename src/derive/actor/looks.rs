@@ -34,6 +34,10 @@ impl DeriveState {
             if let Some(mending) = step {
                 let mends = DeriveChange::Mend(Box::new(mending));
                 let stands = self.order(account, mends).await?;
+                if stands.is_none() {
+                    self.stands(account, stands);
+                    return Ok(());
+                }
                 self.stands(account, stands);
             }
             let is_over = self.args.clock.now().mono.saturating_sub(begun) > TURN;
@@ -49,15 +53,22 @@ impl DeriveState {
 
     /// Nothing is owed any more: what is of no mail goes.
     pub(super) async fn end(&mut self, account: AccountId) -> Result<(), Failure> {
+        let look = self.turns.known(account).and_then(|(derive, ..)| derive.looks());
+        if look == Some(Look::Before) {
+            return self.look(account).await;
+        }
         let leaving = Arc::clone(&self.args.leaving);
         let checker = Checker::new(&self.args.reader, &self.args.bodies, leaving);
-        let state = checker.state(account).await?;
-        let mending = match &state {
-            Some(state) => checker.sweep(account, state, Look::After).await?,
+        let mut looking = self.looking.remove(&account).unwrap_or_default();
+        let mending = match checker.state(account).await? {
+            Some(state) => checker.swept(account, &state, Look::After, &mut looking).await,
             None => None,
         };
         let change = match mending {
-            Some(mending) => DeriveChange::Mend(Box::new(mending)),
+            Some(mending) => {
+                self.looking.insert(account, looking);
+                DeriveChange::Mend(Box::new(mending))
+            }
             None => DeriveChange::Looked(Look::After),
         };
         let stands = self.order(account, change).await?;

@@ -119,8 +119,7 @@ async fn write(
 pub(super) async fn owe_all(db: &impl Sql, account: AccountId) -> Result<(), Trouble> {
     let row = db.ask_one(DeriveState { account }).await?;
     let Some(derive) = row.and_then(|row| stored_derive(row.derive)) else { return Ok(()) };
-    let made = derive.made();
-    db.put(SaveDerive { account, derive: Document::of(&derive.again(made).unseen())? }).await
+    db.put(SaveDerive { account, derive: Document::of(&derive.all_again())? }).await
 }
 
 /// What servers call the threads of messages that were stored without: what is derived of those is owed anew.

@@ -14,6 +14,7 @@ use crate::store::sql::query::Document;
 use crate::store::sql::words::{DropWordRows, DropWords};
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::mail::id::AccountId;
+use postrider_core::thread::ThreadKey;
 
 /// Mends it; whether it has written.
 pub(super) async fn mend(
@@ -21,12 +22,13 @@ pub(super) async fn mend(
     account: AccountId,
     mending: &Mending,
 ) -> Result<bool, Trouble> {
-    let Mending { strays, recount, forget, join } = mending;
+    let Mending { strays, recount, forget, keys, join } = mending;
     sweep(db, strays).await?;
     let forgotten: Vec<i64> = forget.iter().chain(&strays.threads).copied().collect();
     if !forgotten.is_empty() {
         let threads = Document::of(&forgotten)?;
-        db.put(ForgetKeys { account, threads: threads.clone() }).await?;
+        let keys: Vec<String> = keys.iter().map(ThreadKey::to_string).collect();
+        db.put(ForgetKeys { account, keys: Document::of(&keys)? }).await?;
         db.put(ForgetMails { threads: threads.clone() }).await?;
         db.put(ForgetAliases { threads: threads.clone() }).await?;
         db.put(ForgetThreads { threads }).await?;

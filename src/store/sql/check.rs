@@ -15,6 +15,8 @@ rows! {
         pub(in crate::store) received_at: Micros,
         /// What its server calls its thread.
         pub(in crate::store) told: Option<String>,
+        /// How it could be read.
+        pub(in crate::store) parse: String,
         pub(in crate::store) hash: BodyHash,
         pub(in crate::store) pack: i64,
         pub(in crate::store) offset: u64,
@@ -101,13 +103,13 @@ queries! {
     OtherWords { words: Document } -> Stray;
     /// Words of the index, behind one.
     WordTerms { behind: String, most: i64 } -> WordTerm;
-    /// Where the words behind one and up to another stand: from one of those on, so many.
-    WordPlaces { behind: String, upto: String, skip: i64, most: i64 } -> WordPlace;
+    /// Where the words behind one and up to another stand, in documents from one on, so many.
+    WordPlaces { behind: String, upto: String, from: i64, most: i64 } -> WordPlace;
     DropDerived { messages: Document };
     DropTexts { words: Document };
     DropAliases { aliases: Document };
     // Of threads whose mails are to be joined anew.
-    ForgetKeys { account: AccountId, threads: Document };
+    ForgetKeys { account: AccountId, keys: Document };
     ForgetMails { threads: Document };
     ForgetAliases { threads: Document };
     ForgetThreads { threads: Document };
