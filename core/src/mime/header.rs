@@ -87,8 +87,8 @@ static FIELDS: LazyLock<MessageParser> = LazyLock::new(|| {
 });
 
 impl Header {
-    /// Reads the header at the start of `raw` (which may end anywhere); of a field that is there twice, the first.
-    /// A panic of the parser costs what it would have said.
+    /// Reads the header at the start of `raw` (which may end anywhere). Of a field of people that is there twice, which RFC
+    /// 5322 §3.6 does not allow, both count; of any other, the first. A panic of the parser costs what it would have said.
     #[must_use]
     pub fn read(raw: &[u8]) -> Self {
         let raw = raw.get(..super::HEADER_LIMIT).unwrap_or(raw);
@@ -109,8 +109,10 @@ impl Header {
             (PersonRole::Bcc, HeaderName::Bcc),
         ];
         for (role, name) in fields {
-            if let Some(HeaderValue::Address(list)) = first(message, &name) {
-                header.add(role, list);
+            for value in all(message, &name) {
+                if let HeaderValue::Address(list) = value {
+                    header.add(role, list);
+                }
             }
         }
         let ids =
@@ -148,8 +150,16 @@ fn is_domain_alone(address: &str) -> bool {
     address.strip_prefix('@').is_some_and(|domain| !domain.contains(['@', ':', ',']))
 }
 
-fn first<'a>(message: &'a Message<'_>, name: &HeaderName<'_>) -> Option<&'a HeaderValue<'a>> {
-    message.headers().iter().find(|header| header.name == *name).map(|header| &header.value)
+/// What the fields of this name say, from the top.
+fn all<'a>(
+    message: &'a Message<'_>,
+    name: &'a HeaderName<'_>,
+) -> impl Iterator<Item = &'a HeaderValue<'a>> {
+    message.headers().iter().filter(|header| header.name == *name).map(|header| &header.value)
+}
+
+fn first<'a>(message: &'a Message<'_>, name: &'a HeaderName<'_>) -> Option<&'a HeaderValue<'a>> {
+    all(message, name).next()
 }
 
 /// What can be seen of a text, its blanks each one.

@@ -316,7 +316,7 @@ fn a_header_names_people_and_other_mails() {
          Cc: nobody, two words, \"Last, First\" <f@x.y>\nBcc: <@route.example:g@x.y>\nReply-To: r@x.y\n\
          Message-ID: <own@x.y> <no@x.y>\nIn-Reply-To: Your mail of Monday <one@x.y>\n\
          References: <one@x.y>\n <two@\n x.y> <three@x.y><four@x.y>\nList-Id: \"A <list>\" <Dev.Lists.example>\n\
-         To: second@x.y\n\nFrom: body@x.y\n",
+         To: second@x.y\nMessage-ID: <second@x.y>\n\nFrom: body@x.y\n",
     );
     let people: Vec<_> = read
         .people
@@ -332,6 +332,8 @@ fn a_header_names_people_and_other_mails() {
             (PersonRole::To, "", "\"b c\"@x.y"),
             (PersonRole::To, "", "d@x.y"),
             (PersonRole::To, "", "e@x.y"),
+            // Of a field that is there twice, both.
+            (PersonRole::To, "", "second@x.y"),
             (PersonRole::Cc, "Last, First", "f@x.y"),
             (PersonRole::Bcc, "", "g@x.y"),
         ]
