@@ -125,6 +125,7 @@ pub struct DeriveState {
     moving: BTreeSet<AccountId>,
     /// Of which all was read anew, and what is of no mail is to go.
     ending: BTreeSet<AccountId>,
+    is_end_next: bool,
     size: PieceSize,
     /// When it is woken by itself.
     due: Option<Duration>,
@@ -158,6 +159,7 @@ impl Actor for DeriveActor {
             asking: BTreeSet::new(),
             moving: BTreeSet::new(),
             ending: BTreeSet::new(),
+            is_end_next: false,
             size: PieceSize::of(PIECE),
             due: None,
             is_going: false,
@@ -250,7 +252,7 @@ impl DeriveState {
                 let now = self.args.clock.now().mono;
                 self.turns.worked(now, now.saturating_sub(mono));
             }
-            _ if let Some(account) = self.ending.first().copied() => {
+            _ if let Some(account) = self.next_end(matches!(turn, Turn::Read(_))) => {
                 self.end(account).await?;
                 let now = self.args.clock.now().mono;
                 self.turns.worked(now, now.saturating_sub(mono));
@@ -304,8 +306,9 @@ impl DeriveState {
         if begins {
             return self.begin(account).await;
         }
-        if derive.looks() == Some(Look::Before) && !is_live {
-            return self.look(account).await;
+        let look = derive.looks().filter(|look| *look == Look::Before && !is_live);
+        if let Some(look) = look {
+            return self.look(account, look).await;
         }
         let mut mails = self.owed.mails(account, span, MOST + 1).await?;
         let count = i64::try_from(mails.len()).unwrap_or(i64::MAX);

@@ -54,6 +54,8 @@ pub(crate) struct Looked {
 /// What is stored of an account is looked through so often at most, and what is of nothing is taken away in so many goes.
 const TIMES_MOST: u32 = 5;
 const SWEEPS_MOST: u32 = 1000;
+/// What fails so often is gone past.
+const FAILED_MOST: u32 = 2;
 
 /// How far what is stored of an account was looked through, to be mended.
 #[derive(Debug, Default)]
@@ -61,10 +63,38 @@ pub(crate) struct Looking {
     /// How often it was, from end to end.
     times: u32,
     sweeps: u32,
+    failures: u32,
     /// Something was mended since it was begun.
     has_mended: bool,
+    /// Something could not be.
+    has_failed: bool,
     /// Behind these threads; nothing before what is of nothing has gone.
     behind: Option<Behind>,
+    /// Behind these when what is told is mended.
+    next: Option<Behind>,
+}
+
+impl Looking {
+    /// What was mended is looked at again; where something cannot be mended it would not be the last time.
+    fn is_begun_anew(&self) -> bool {
+        self.has_mended && !self.has_failed && self.times < TIMES_MOST
+    }
+
+    /// What is to be mended could not be told, or not be mended: it is tried again, but not for ever.
+    pub(crate) fn failed(&mut self) {
+        self.failures += 1;
+        if self.failures < FAILED_MOST {
+            self.next = None;
+            return;
+        }
+        tracing::warn!("what is derived and does not fit is gone past: it could not be mended");
+        (self.failures, self.has_failed) = (0, true);
+        if self.behind.is_none() {
+            self.sweeps = SWEEPS_MOST;
+        } else if self.next.is_none() {
+            self.next = Some(Behind::ALL);
+        }
+    }
 }
 
 /// Looks through what is derived.
@@ -93,13 +123,13 @@ impl Checker {
     }
 
     /// What is of nothing, and what is to be done about it; nothing where all is well.
-    pub(crate) async fn sweep(
+    async fn sweep(
         &self,
         account: AccountId,
         of: &DerivedState,
         look: Look,
     ) -> Result<Option<Mending>, Failure> {
-        let mut strays = self.rows.strays(account, Some(look)).await?;
+        let mut strays = self.rows.strays(account, look).await?;
         let mails = std::mem::take(&mut strays.mails);
         let read = self.mails(Reads::Off).keys(mails.bodies()).await?.unwrap_or_default();
         let join = mails.joined(of.tells_threads, read);
@@ -108,7 +138,7 @@ impl Checker {
     }
 
     /// What is of nothing, while there is any and it can be told: where it cannot, what is to be read anew does not wait for it.
-    pub(crate) async fn swept(
+    async fn swept(
         &self,
         account: AccountId,
         of: &DerivedState,
@@ -130,27 +160,27 @@ impl Checker {
     }
 
     /// The next step of a look that mends, and what is to be mended now, if anything; nothing when it is done. What was mended
-    /// is looked at again.
+    /// is looked at again: mails that are joined anew may join other threads, and change what those are.
     pub(crate) async fn step(
         &self,
         account: AccountId,
         of: &DerivedState,
+        look: Look,
         looking: &mut Looking,
     ) -> Result<Option<Option<Mending>>, Failure> {
+        looking.behind = looking.next.take().or(looking.behind);
         let mending = match looking.behind {
             None => {
-                let mending = self.swept(account, of, Look::Before, looking).await;
-                if mending.is_none() {
-                    looking.behind = Some(Behind::default());
-                }
+                let mending = self.swept(account, of, look, looking).await;
+                looking.next = mending.is_none().then(Behind::default);
                 mending
             }
             Some(behind) => match self.threads(account, of, behind).await? {
                 Some(Looked { mending, next, .. }) => {
-                    looking.behind = Some(next);
+                    looking.next = Some(next);
                     Some(mending).filter(|mending| !mending.is_empty())
                 }
-                None if looking.has_mended && looking.times < TIMES_MOST => {
+                None if looking.is_begun_anew() => {
                     *looking = Looking { times: looking.times + 1, ..Looking::default() };
                     None
                 }
@@ -213,7 +243,7 @@ impl Checker {
                     .push(format!("thread {id} (or one beside it) is too large to be looked into"));
             }
         }
-        let strays = self.rows.strays(account, None).await?;
+        let strays = self.rows.strays(account, Look::After).await?;
         for (what, ids) in of_nothing(&strays, checked.behind > 0) {
             for id in ids {
                 checked.differs(|| what.replace("{}", &id.to_string()));

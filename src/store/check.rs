@@ -165,6 +165,11 @@ pub struct Behind {
     id: i64,
 }
 
+impl Behind {
+    /// Behind all of them.
+    pub const ALL: Self = Self { rank: i64::MAX, id: i64::MAX };
+}
+
 /// Threads that are looked at together; what their mails say is still to be read.
 #[derive(Debug)]
 pub struct Threads {
@@ -247,17 +252,15 @@ impl DerivedChecks {
         Ok(messages.iter().map(of).collect())
     }
 
-    /// What is of nothing, so much of each kind: of what goes at that time, or of all.
+    /// What is of nothing, so much of each kind: what goes at that time, or all of it when nothing is owed.
     ///
     /// # Errors
     /// Class storage.
-    pub async fn strays(&self, account: AccountId, look: Option<Look>) -> Result<Strays, Failure> {
+    pub async fn strays(&self, account: AccountId, look: Look) -> Result<Strays, Failure> {
         let mut strays = Strays::default();
         let found = async {
-            if look != Some(Look::After) {
-                self.of_no_message(account, &mut strays).await?;
-            }
-            if look != Some(Look::Before) {
+            self.of_no_message(account, &mut strays).await?;
+            if look == Look::After {
                 self.of_no_mail(account, &mut strays).await?;
             }
             Ok(())

@@ -1,7 +1,8 @@
 //! Looking through what is stored of an account whose mail is to be read anew.
 
 use super::{DeriveState, TURN};
-use crate::derive::check::Checker;
+use crate::derive::check::{Checker, Looking};
+use crate::store::check::DerivedState;
 use crate::store::derive::DeriveChange;
 use postrider_core::derive::{Derive, Look};
 use postrider_core::failure::Failure;
@@ -23,57 +24,65 @@ impl DeriveState {
     }
 
     /// Looks through what is stored of an account, as long as a turn is, and takes up where it was the next time: what is of
-    /// nothing goes, what does not fit is mended, or forgotten and joined anew, and then it is looked through again.
-    pub(super) async fn look(&mut self, account: AccountId) -> Result<(), Failure> {
+    /// nothing goes, what does not fit is mended, or forgotten and joined anew. It is done before its mail is read anew, and
+    /// behind that: what joins a mail of which nothing was derived cannot be looked at before.
+    pub(super) async fn look(&mut self, account: AccountId, look: Look) -> Result<(), Failure> {
+        let mut looking = self.looking.remove(&account).unwrap_or_default();
+        let looked = self.look_on(account, look, &mut looking).await;
+        match &looked {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(_) => looking.failed(),
+        }
+        self.looking.insert(account, looking);
+        looked.map(drop)
+    }
+
+    /// As long as a turn is; whether there is no more of it to look at.
+    async fn look_on(
+        &mut self,
+        account: AccountId,
+        look: Look,
+        looking: &mut Looking,
+    ) -> Result<bool, Failure> {
         let (begun, leaving) = (self.args.clock.now().mono, Arc::clone(&self.args.leaving));
         let checker = Checker::new(&self.args.reader, &self.args.bodies, leaving);
-        let Some(state) = checker.state(account).await? else { return Ok(()) };
-        let state = state.whole();
-        let mut looking = self.looking.remove(&account).unwrap_or_default();
-        while let Some(step) = checker.step(account, &state, &mut looking).await? {
+        let state = checker.state(account).await?.map(DerivedState::whole);
+        while let Some(state) = &state
+            && let Some(step) = checker.step(account, state, look, looking).await?
+        {
             if let Some(mending) = step {
                 let mends = DeriveChange::Mend(Box::new(mending));
                 let stands = self.order(account, mends).await?;
-                if stands.is_none() {
-                    self.stands(account, stands);
-                    return Ok(());
+                if !self.stands(account, stands) {
+                    return Ok(true);
                 }
-                self.stands(account, stands);
             }
             let is_over = self.args.clock.now().mono.saturating_sub(begun) > TURN;
             if is_over || self.is_leaving() || self.args.arrivals.has_live() {
-                self.looking.insert(account, looking);
-                return Ok(());
+                return Ok(false);
             }
         }
-        let stands = self.order(account, DeriveChange::Looked(Look::Before)).await?;
+        let stands = self.order(account, DeriveChange::Looked(look)).await?;
         self.stands(account, stands);
-        Ok(())
+        Ok(true)
     }
 
-    /// Nothing is owed any more: what is of no mail goes.
+    /// Of which account nothing is owed and a look is: every other turn, if mail of others is to be read.
+    pub(super) fn next_end(&mut self, reads: bool) -> Option<AccountId> {
+        self.is_end_next = !(reads && self.is_end_next);
+        self.ending.first().copied().filter(|_| self.is_end_next)
+    }
+
+    /// Nothing is owed any more: what is stored is looked through for the last time.
     pub(super) async fn end(&mut self, account: AccountId) -> Result<(), Failure> {
-        let look = self.turns.known(account).and_then(|(derive, ..)| derive.looks());
-        if look == Some(Look::Before) {
-            return self.look(account).await;
-        }
-        let leaving = Arc::clone(&self.args.leaving);
-        let checker = Checker::new(&self.args.reader, &self.args.bodies, leaving);
-        let mut looking = self.looking.remove(&account).unwrap_or_default();
-        let mending = match checker.state(account).await? {
-            Some(state) => checker.swept(account, &state, Look::After, &mut looking).await,
-            None => None,
-        };
-        let change = match mending {
-            Some(mending) => {
-                self.looking.insert(account, looking);
-                DeriveChange::Mend(Box::new(mending))
+        match self.turns.known(account).and_then(|(derive, ..)| derive.looks()) {
+            Some(look) => self.look(account, look).await,
+            None => {
+                self.ending.remove(&account);
+                Ok(())
             }
-            None => DeriveChange::Looked(Look::After),
-        };
-        let stands = self.order(account, change).await?;
-        self.stands(account, stands);
-        Ok(())
+        }
     }
 
     /// Whether what is of no mail is to go now.
