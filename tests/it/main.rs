@@ -59,6 +59,7 @@ mod search;
 mod secrets;
 mod serve;
 mod server_login;
+mod shuffled;
 mod sizes;
 mod storage;
 mod storm;

@@ -53,7 +53,7 @@ fn together(mails: &[(u32, Vec<u32>)]) -> Vec<Vec<String>> {
 }
 
 /// Rows of threads that are not what their mails are, and numbers that lead nowhere.
-fn wrong(database: &TestDatabase) -> Vec<String> {
+pub(crate) fn wrong(database: &TestDatabase) -> Vec<String> {
     rows(
         database,
         "SELECT 'thread ' || t.id AS x FROM thread t LEFT JOIN (SELECT thread, count(*) AS n, max(rank) AS newest, min(received_at) \

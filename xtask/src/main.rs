@@ -26,7 +26,7 @@ const TASKS: &[(&str, &str)] = &[
     ),
     (
         "soak",
-        "fresh seeds: model world, crashes, a storm with kills, the fuzz: cargo xtask soak [RUNS [SECONDS [KILLS]]]",
+        "fresh seeds: model world, crashes, a storm with kills, mail in any order, the fuzz: cargo xtask soak [RUNS [SECONDS [KILLS]]]",
     ),
     (
         "fuzz",
@@ -171,7 +171,8 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 21] = [
+const ON_BOTH: [&str; 22] = [
+    "shuffled",
     "verified",
     "rights",
     "contacts",
@@ -260,6 +261,7 @@ fn soak(rest: &[String]) -> bool {
     let seed = ("POSTRIDER_TEST_SEED", first);
     let (seconds, kills) = (given(1, "600"), given(2, "20"));
     let storm = [seed, ("STORM_SECONDS", seconds), ("STORM_KILLS", kills), ("STORM_SEEDS", "1")];
+    let shuffled = [("SHUFFLED_SEED", first), ("SHUFFLED_MAILS", "4000"), ("SHUFFLED_TIMES", "5")];
     eprintln!("seeds from {first}");
     let it = |tests: &[&str], variables: &[(&str, &str)]| {
         let test = [
@@ -281,5 +283,6 @@ fn soak(rest: &[String]) -> bool {
     ) && dovecot::ensure()
         && it(&["crash_at_every_step", "faults::", "supervision::"], &[seed])
         && it(&["storm::"], &storm)
+        && it(&["shuffled::"], &shuffled)
         && fuzz::fuzz("180")
 }
