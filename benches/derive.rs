@@ -29,6 +29,9 @@ const MAILS: usize = 30_000;
 const NEW: usize = 150;
 const PACE: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(900);
+/// Threads of one mail each, and then the mails that make one of them all, two by two: each of the last joins halves.
+const ENDS: usize = 10_000;
+const FIRST: usize = 1000;
 /// Turns with and without.
 const TURNS: usize = 3;
 
@@ -115,8 +118,70 @@ fn live(server: &Dovecot, served: &Served, user: &str, from: usize) -> [f64; 2] 
     })
 }
 
+/// Puts mails into a mailbox, each with an id and what it names.
+fn put(server: &Dovecot, user: &str, from: usize, mails: &[(String, Vec<usize>)]) {
+    let dir = PathBuf::from(server.file(&format!("mail/{user}/Maildir")));
+    for part in ["cur", "new", "tmp"] {
+        fs::create_dir_all(dir.join(part)).unwrap();
+    }
+    for (n, (id, names)) in (from..).zip(mails) {
+        let names: Vec<String> = names.iter().map(|end| format!("<end{end}@x.y>")).collect();
+        let mail = format!(
+            "Subject: {id}\r\nMessage-ID: <{id}@x.y>\r\nReferences: {}\r\n\r\nx\r\n",
+            names.join(" ")
+        );
+        fs::write(dir.join(format!("cur/{n:06}.bench:2,S")), mail).unwrap();
+    }
+    server.own(Path::new(&server.file("mail")));
+}
+
+/// Seconds that a mail takes, of the first that join threads and of all of them.
+fn merges(server: &Dovecot, user: &str) -> [f64; 2] {
+    let ends: Vec<_> = (0..ENDS).map(|n| (format!("end{n}"), vec![n])).collect();
+    put(server, user, 0, &ends);
+    let postrider = Postrider::new(&config(server, "32MiB", &[user]));
+    postrider.sync().exits(0);
+    let served = postrider.serve(&[]);
+    wait("the ends", || count(&postrider, "derived") == ENDS);
+    served.stop();
+    let (mut joints, mut block) = (Vec::new(), 1);
+    while block < ENDS {
+        let pairs = (0..ENDS).step_by(block * 2).map(|first| (first, first + block));
+        joints.extend(pairs.filter(|(_, second)| *second < ENDS));
+        block *= 2;
+    }
+    // What came last is read first.
+    let joints: Vec<_> = joints.into_iter().rev().collect();
+    let mails: Vec<_> = joints
+        .iter()
+        .map(|(one, other)| (format!("joint{one}-{other}"), vec![*one, *other]))
+        .collect();
+    put(server, user, ENDS, &mails);
+    postrider.sync().exits(0);
+    let served = postrider.serve(&[]);
+    wait("the first", || count(&postrider, "derived") > ENDS);
+    let (began, before) = (Instant::now(), count(&postrider, "derived"));
+    wait("the first thousand", || count(&postrider, "derived") >= before + FIRST);
+    let first = began.elapsed().as_secs_f64() / (count(&postrider, "derived") - before) as f64;
+    wait("all of them", || {
+        count(&postrider, "derived") == ENDS + joints.len()
+            && count(&postrider, "thread_alias WHERE moves") == 0
+    });
+    let all = began.elapsed().as_secs_f64() / (ENDS + joints.len() - before) as f64;
+    assert_eq!(count(&postrider, "thread"), 1);
+    served.stop();
+    [first, all]
+}
+
 fn main() {
     let server = Dovecot::start();
+    let [first, all] = merges(&server, "merges");
+    println!(
+        "{ENDS} threads that become one, two by two: a mail takes {:.2} x what one of the first {FIRST} takes ({:.0} / {:.0} us)",
+        all / first,
+        all * 1e6,
+        first * 1e6
+    );
     for (user, of_one_length) in [("small", true), ("all", false)] {
         fill(&server, user, of_one_length);
         let (mut with, mut without) = (Vec::new(), Vec::new());

@@ -480,8 +480,8 @@ impl DeriveState {
     /// Each account begins anew, where its rows are made otherwise.
     fn makes(&mut self, made: Made) {
         self.args.made = made;
-        self.mails = mails(&self.args);
-        self.is_loaded = false;
+        (self.mails, self.is_loaded) = (mails(&self.args), false);
+        self.looking.clear();
     }
 
     fn is_leaving(&self) -> bool {

@@ -54,8 +54,9 @@ pub(crate) struct Looked {
 /// What is stored of an account is looked through so often at most, and what is of nothing is taken away in so many goes.
 const TIMES_MOST: u32 = 5;
 const SWEEPS_MOST: u32 = 1000;
-/// What fails so often is gone past.
+/// What could not be mended so often is gone past, and so many times.
 const FAILED_MOST: u32 = 2;
+const PASSED_MOST: u32 = 3;
 
 /// How far what is stored of an account was looked through, to be mended.
 #[derive(Debug, Default)]
@@ -64,10 +65,10 @@ pub(crate) struct Looking {
     times: u32,
     sweeps: u32,
     failures: u32,
+    /// So often something was gone past.
+    passed: u32,
     /// Something was mended since it was begun.
     has_mended: bool,
-    /// Something could not be.
-    has_failed: bool,
     /// Behind these threads; nothing before what is of nothing has gone.
     behind: Option<Behind>,
     /// Behind these when what is told is mended.
@@ -77,10 +78,15 @@ pub(crate) struct Looking {
 impl Looking {
     /// What was mended is looked at again; where something cannot be mended it would not be the last time.
     fn is_begun_anew(&self) -> bool {
-        self.has_mended && !self.has_failed && self.times < TIMES_MOST
+        self.has_mended && self.passed == 0 && self.times < TIMES_MOST
     }
 
-    /// What is to be mended could not be told, or not be mended: it is tried again, but not for ever.
+    /// What is told is mended.
+    pub(crate) fn mended(&mut self) {
+        (self.failures, self.has_mended) = (0, true);
+    }
+
+    /// What is told could not be mended: it is tried again, but not for ever.
     pub(crate) fn failed(&mut self) {
         self.failures += 1;
         if self.failures < FAILED_MOST {
@@ -88,11 +94,9 @@ impl Looking {
             return;
         }
         tracing::warn!("what is derived and does not fit is gone past: it could not be mended");
-        (self.failures, self.has_failed) = (0, true);
+        (self.failures, self.passed) = (0, self.passed + 1);
         if self.behind.is_none() {
-            self.sweeps = SWEEPS_MOST;
-        } else if self.next.is_none() {
-            self.next = Some(Behind::ALL);
+            self.next = Some(Behind::default());
         }
     }
 }
@@ -131,7 +135,7 @@ impl Checker {
     ) -> Result<Option<Mending>, Failure> {
         let mut strays = self.rows.strays(account, look).await?;
         let mails = std::mem::take(&mut strays.mails);
-        let read = self.mails(Reads::Off).keys(mails.bodies()).await?.unwrap_or_default();
+        let read = self.mails(Reads::Off).keys(mails.bodies(of)).await?.unwrap_or_default();
         let join = mails.joined(of.tells_threads, read);
         let mending = Mending { strays, join, ..Mending::default() };
         Ok(Some(mending).filter(|mending| !mending.is_empty()))
@@ -169,7 +173,10 @@ impl Checker {
         looking: &mut Looking,
     ) -> Result<Option<Option<Mending>>, Failure> {
         looking.behind = looking.next.take().or(looking.behind);
-        let mending = match looking.behind {
+        if looking.passed >= PASSED_MOST {
+            return Ok(None);
+        }
+        Ok(Some(match looking.behind {
             None => {
                 let mending = self.swept(account, of, look, looking).await;
                 looking.next = mending.is_none().then(Behind::default);
@@ -186,9 +193,7 @@ impl Checker {
                 }
                 None => return Ok(None),
             },
-        };
-        looking.has_mended |= mending.is_some();
-        Ok(Some(mending))
+        }))
     }
 
     /// The next threads, and what does not fit of them; nothing behind the last.
@@ -209,7 +214,7 @@ impl Checker {
             if is_large {
                 return Ok(Some(passed(large)));
             }
-            let Some(read) = self.mails(Reads::Off).keys(threads.bodies()).await? else {
+            let Some(read) = self.mails(Reads::Off).keys(threads.bodies(of)).await? else {
                 return Ok(Some(passed(large)));
             };
             let group = self.rows.group(account, of, threads, read).await?;

@@ -21,7 +21,7 @@ use postrider_core::derive::{Attachment, Derive, Look, VERSION, rank};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::id::{AccountId, MessageId};
-use postrider_core::mime::PersonRole;
+use postrider_core::mime::{Parse, PersonRole};
 use postrider_core::thread::{Group, GroupedMail, Thread, ThreadKey};
 use postrider_core::word::WordText;
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,11 +165,6 @@ pub struct Behind {
     id: i64,
 }
 
-impl Behind {
-    /// Behind all of them.
-    pub const ALL: Self = Self { rank: i64::MAX, id: i64::MAX };
-}
-
 /// Threads that are looked at together; what their mails say is still to be read.
 #[derive(Debug)]
 pub struct Threads {
@@ -184,10 +179,11 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Where the mails are whose bytes say what joins them; nothing where their server tells it.
+    /// Where the mails are whose bytes say what joins them, as far as they may be read; nothing where their server tells it.
     #[must_use]
-    pub fn bodies(&self) -> Vec<(i64, StoredBody)> {
-        if self.is_told { Vec::new() } else { self.mails.iter().map(body).collect() }
+    pub fn bodies(&self, of: &DerivedState) -> Vec<(i64, StoredBody)> {
+        let may_be_read = |mail: &&MailOfThread| !self.is_told && !of.is_left_out(mail.message.0);
+        self.mails.iter().filter(may_be_read).map(body).collect()
     }
 }
 
@@ -343,7 +339,9 @@ impl DerivedChecks {
     ) -> Result<Group, Failure> {
         let is_told = threads.is_told;
         let grouped = |mail: MailOfThread| {
-            let keys = keys(&mail, is_told, &mut read);
+            // What could not be read stands where it stood.
+            let is_read = is_told || mail.parse != Parse::Failed.as_str();
+            let keys = keys(&mail, is_told, &mut read).filter(|_| is_read);
             GroupedMail {
                 message: mail.message.0,
                 thread: mail.thread,

@@ -1,11 +1,12 @@
 //! What is to be mended of what is derived: what is of nothing goes, what is counted otherwise than it is is counted, and
 //! mails that do not belong together are joined anew.
 
+use crate::store::check::DerivedState;
 use crate::store::sql::check::MailOfThread;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::id::MessageId;
 use postrider_core::mime::Parse;
-use postrider_core::thread::{Amiss, Group, ThreadKey, ThreadMail};
+use postrider_core::thread::{Amiss, Group, GroupedMail, ThreadKey, ThreadMail};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Mails that stand in no thread; what joins them is still to be read.
@@ -18,10 +19,10 @@ impl Unjoined {
         self.0.iter().map(|mail| mail.message.0)
     }
 
-    /// Where their bytes lie.
+    /// Where the bytes lie of those that may be read.
     #[must_use]
-    pub fn bodies(&self) -> Vec<(i64, StoredBody)> {
-        self.0.iter().map(body).collect()
+    pub fn bodies(&self, of: &DerivedState) -> Vec<(i64, StoredBody)> {
+        self.0.iter().filter(|mail| !of.is_left_out(mail.message.0)).map(body).collect()
     }
 
     /// The mails with what joins them, as their server tells it, or as was read of those that can be read.
@@ -98,11 +99,11 @@ pub struct Mending {
     pub strays: Strays,
     /// Threads that are counted anew.
     pub recount: Vec<i64>,
-    /// Threads that are forgotten: their mails are in none then.
+    /// Threads that are forgotten.
     pub forget: Vec<i64>,
-    /// And what joined those.
+    /// And what joined their mails.
     pub keys: Vec<ThreadKey>,
-    /// Mails that are in no thread.
+    /// Mails that are in no thread, those of what is forgotten too.
     pub join: Vec<ThreadMail>,
 }
 
@@ -115,7 +116,8 @@ impl Mending {
     }
 
     /// What is amiss with threads: what is counted otherwise is counted, and what does not belong together is joined anew.
-    /// Of two that do not fit each other the one is forgotten in which the mail stands: where it belongs may be as it should.
+    /// Of two that do not fit each other the one is taken apart in which the mail stands, and what leads to the other stays:
+    /// that may be as it should, and where it is not it is found when it is looked at again.
     #[must_use]
     pub fn of(amiss: &[Amiss], group: &Group) -> Self {
         let (mut mending, mut forget) = (Self::default(), BTreeSet::new());
@@ -130,10 +132,16 @@ impl Mending {
                 Amiss::Led { thread, to, .. } => forget.extend(to.map(|_| *thread)),
             }
         }
-        let mails = group.mails.iter().filter(|mail| forget.contains(&mail.thread));
+        // Who began a thread begins it again: it keeps its number.
+        let mut mails: Vec<_> =
+            group.mails.iter().filter(|mail| forget.contains(&mail.thread)).collect();
+        mails.sort_by_key(|mail| (!forget.contains(&mail.message), mail.message));
         let keys: BTreeSet<ThreadKey> =
-            mails.filter_map(|mail| mail.keys.as_ref()).flatten().copied().collect();
-        mending.keys = keys.into_iter().collect();
+            mails.iter().filter_map(|mail| mail.keys.as_ref()).flatten().copied().collect();
+        let is_of_these =
+            |key: &ThreadKey| group.keys.get(key).is_none_or(|to| forget.contains(to));
+        mending.keys = keys.into_iter().filter(is_of_these).collect();
+        mending.join = mails.into_iter().filter_map(GroupedMail::joined).collect();
         mending.forget = forget.into_iter().collect();
         mending
     }

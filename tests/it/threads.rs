@@ -58,7 +58,7 @@ pub(crate) fn wrong(database: &TestDatabase) -> Vec<String> {
         database,
         "SELECT 'thread ' || t.id AS x FROM thread t LEFT JOIN (SELECT thread, count(*) AS n, max(rank) AS newest, min(received_at) \
          AS oldest FROM derived GROUP BY thread) d ON d.thread = t.id WHERE d.n IS NULL OR d.n <> t.messages OR d.newest <> t.rank \
-         OR d.oldest <> t.first_at UNION ALL SELECT 'mail ' || message FROM derived WHERE thread NOT IN (SELECT id FROM thread) \
+         OR d.oldest <> t.first_at UNION ALL SELECT 'mail ' || message FROM derived WHERE thread IS NULL OR thread NOT IN (SELECT id FROM thread) \
          UNION ALL SELECT 'alias ' || id FROM thread_alias WHERE moves OR thread NOT IN (SELECT id FROM thread)",
     )
 }

@@ -308,7 +308,7 @@ async fn what_is_changed_by_hand_is_found_and_mended() {
         postrider.run(&["reindex", "--wait", "--timeout", "60"]).exits(0);
         assert_eq!(numbers(), all);
         // What the database does not let go is gone past, and the rest is mended.
-        for by_hand in [WRONG, FOR_GOOD[of], OF_PEOPLE[0].change] {
+        for by_hand in [WRONG, FOR_GOOD[of], OF_PEOPLE[0].change, OF_PEOPLE[9].change] {
             change(&postrider.database(), by_hand);
         }
         postrider.run(&["reindex", "u", "--wait", "--timeout", "120"]).exits(0);

@@ -106,7 +106,8 @@ impl Derive {
             return Self { left_out, lone, looks, ..Self::new(made) };
         }
         if self.made() != made {
-            return Self::new(made);
+            // A look that was asked for is still to come.
+            return Self { looks: self.looks.map(|_| Look::Before), ..Self::new(made) };
         }
         let Some(asked) = self.asked.take() else { return self };
         if asked.is_one() && self.lone.contains(asked.low) {

@@ -97,12 +97,13 @@ impl Derived {
     }
 }
 
-/// What joins a mail with others, where its provider tells no threads.
+/// What joins a mail with others, where its provider tells no threads: what is looked at of its header says it, and no more is
+/// read.
 ///
 /// # Errors
 /// Its octets cannot be read.
 pub fn keys_of<O: Octets>(mail: &mut O) -> Result<Vec<ThreadKey>, O::Error> {
-    let (structure, begin) = scanned(mail)?;
+    let (structure, begin) = scanned_to(mail, HEADER_LIMIT as u64)?;
     Ok(keys(&own_header(&structure, &begin)))
 }
 
@@ -129,8 +130,13 @@ fn words(begin: &[u8], header: &Header, attachments: &[Attachment], texts: &[Str
 
 /// A mail's structure, and its first octets.
 pub(super) fn scanned<O: Octets>(mail: &mut O) -> Result<(Structure, Vec<u8>), O::Error> {
+    scanned_to(mail, u64::MAX)
+}
+
+/// The same of so many octets at most.
+fn scanned_to<O: Octets>(mail: &mut O, most: u64) -> Result<(Structure, Vec<u8>), O::Error> {
     let (mut scanner, mut begin) = (Scanner::default(), Vec::new());
-    mail.read(0..mail.length(), &mut |octets| {
+    mail.read(0..mail.length().min(most), &mut |octets| {
         let room = HEADER_LIMIT - begin.len();
         begin.extend_from_slice(octets.get(..room).unwrap_or(octets));
         scanner.feed(octets);
@@ -284,6 +290,19 @@ mod tests {
             ]
         );
         assert!(!all.is_lenient);
+    }
+
+    #[test]
+    fn keys_are_read_from_the_beginning_of_a_mail() {
+        let long = |octets: usize| format!("X-Long: {}\r\n{MAIL}", "x".repeat(octets));
+        let body = format!("{MAIL}{}", "body\r\n".repeat(100_000));
+        let cut = HEADER_LIMIT - 160;
+        for raw in [MAIL.to_owned(), body, long(1000), long(cut), long(HEADER_LIMIT)] {
+            let mut mail = Pieces { raw: raw.as_bytes(), piece: 1000, read: 0 };
+            let keys = keys_of(&mut mail).unwrap();
+            assert!(mail.read <= HEADER_LIMIT as u64, "{}", mail.read);
+            assert_eq!(keys, derived(&raw, 1000).0.keys, "{}", raw.len());
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Whether threads are what their mails say: looked at some at a time, with all their mails.
 
-use super::joining::Thread;
+use super::joining::{Thread, ThreadMail};
 use super::keys::ThreadKey;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,15 @@ pub struct GroupedMail {
     pub rank: i64,
     /// When it was received.
     pub received_at: i64,
+}
+
+impl GroupedMail {
+    /// As what it is joined anew; nothing where it cannot be read now.
+    #[must_use]
+    pub fn joined(&self) -> Option<ThreadMail> {
+        let Self { message, rank, received_at, .. } = *self;
+        Some(ThreadMail { message, keys: self.keys.clone()?, rank, received_at })
+    }
 }
 
 /// Some threads, all their mails, and which threads the keys of those lead to.

@@ -29,12 +29,9 @@ impl DeriveState {
     pub(super) async fn look(&mut self, account: AccountId, look: Look) -> Result<(), Failure> {
         let mut looking = self.looking.remove(&account).unwrap_or_default();
         let looked = self.look_on(account, look, &mut looking).await;
-        match &looked {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(_) => looking.failed(),
+        if !matches!(looked, Ok(true)) {
+            self.looking.insert(account, looking);
         }
-        self.looking.insert(account, looking);
         looked.map(drop)
     }
 
@@ -53,8 +50,12 @@ impl DeriveState {
         {
             if let Some(mending) = step {
                 let mends = DeriveChange::Mend(Box::new(mending));
-                let stands = self.order(account, mends).await?;
-                if !self.stands(account, stands) {
+                let stands = self.order(account, mends).await;
+                match &stands {
+                    Ok(_) => looking.mended(),
+                    Err(_) => looking.failed(),
+                }
+                if !self.stands(account, stands?) {
                     return Ok(true);
                 }
             }

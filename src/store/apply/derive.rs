@@ -51,7 +51,11 @@ pub(in crate::store) async fn derive(
         }
         DeriveChange::Mend(mending) => {
             has_moved = mend(db, account, mending).await?;
-            stored
+            // Of a message that is there it is derived anew.
+            let dropped: derive::Numbers = mending.strays.derived.iter().copied().collect();
+            let mut owes = stored;
+            owes.put_back(&dropped.minus(owes.left_out()));
+            owes
         }
         DeriveChange::Looked(look) => stored.looked(*look),
         DeriveChange::Take { span, seen, rows, next } => {

@@ -9,12 +9,13 @@ use crate::store::sql::check::{
     PutInThreads, RecountThreads,
 };
 use crate::store::sql::contacts::{DropNamed, DropUnnamed, RecountContacts};
-use crate::store::sql::derive::DropAttachments;
+use crate::store::sql::derive::{DropAttachments, MessagesThere};
 use crate::store::sql::query::Document;
 use crate::store::sql::words::{DropWordRows, DropWords};
 use crate::store::transaction::{Sql, Transaction};
-use postrider_core::mail::id::AccountId;
-use postrider_core::thread::ThreadKey;
+use postrider_core::mail::id::{AccountId, MessageId};
+use postrider_core::thread::{ThreadKey, ThreadMail};
+use std::collections::BTreeSet;
 
 /// Mends it; whether it has written.
 pub(super) async fn mend(
@@ -36,8 +37,15 @@ pub(super) async fn mend(
     if !recount.is_empty() {
         db.put(RecountThreads { threads: Document::of(recount)? }).await?;
     }
+    // What was purged since it was read is not joined.
+    let messages: Vec<MessageId> = join.iter().map(|mail| MessageId(mail.message)).collect();
+    let there = db.ask(MessagesThere { account, messages: Document::of(&messages)? }).await?;
+    let there: BTreeSet<i64> = there.iter().map(|row| row.id.0).collect();
+    let join: Vec<ThreadMail> =
+        join.iter().filter(|mail| there.contains(&mail.message)).cloned().collect();
     if !join.is_empty() {
-        let threads: Vec<(i64, i64)> = join_threads(db, account, join).await?.into_iter().collect();
+        let threads = join_threads(db, account, &join).await?;
+        let threads: Vec<(i64, i64)> = threads.into_iter().collect();
         db.put(PutInThreads { rows: Document::of(&threads)? }).await?;
     }
     Ok(!mending.is_empty())

@@ -135,6 +135,22 @@ fn who_ends_the_process_twice_is_left_out() {
 }
 
 #[test]
+fn a_look_that_was_asked_for_is_done() {
+    let asked = state(9, "").again(VERSION);
+    assert_eq!((asked.looks(), asked.ends(9)), (Some(Look::Before), false));
+    let behind = asked.clone().looked(Look::After).looked(Look::Before);
+    assert_eq!(behind.looks(), Some(Look::After), "one that was not asked for ends none");
+    assert_eq!(behind.clone().looked(Look::After).looks(), None);
+    let taken = behind.clone().taken(span(1, 9), 9).unwrap();
+    assert!(taken.ends(9) && !taken.looked(Look::After).ends(9));
+    // Other code begins it anew, and asks for none by itself.
+    for was in [asked, behind] {
+        assert_eq!(was.begun(made(8), &all()).looks(), Some(Look::Before));
+    }
+    assert_eq!(state(9, "").begun(made(8), &all()).looks(), None);
+}
+
+#[test]
 fn ranks_are_in_the_order_of_time() {
     let of = |second: i64, number| rank(Micros(second * 1_000_000), MessageId(number));
     assert!(of(5, 9) < of(6, 1) && of(5, 8) < of(5, 9));

@@ -45,8 +45,8 @@ pub(in crate::store::sql) const fn words(text: CheckText) -> &'static str {
             " d"
         ),
         CheckText::StrayDerived => {
-            "SELECT d.message AS id FROM derived d WHERE d.account = $1 AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = d.message AND \
-             m.account = d.account) UNION ALL SELECT d.message FROM message m CROSS JOIN LATERAL (SELECT * FROM derived WHERE message = \
+            "SELECT d.message AS id FROM derived d WHERE d.account = $1 AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = d.message) \
+             UNION ALL SELECT d.message FROM message m CROSS JOIN LATERAL (SELECT * FROM derived WHERE message = \
              m.id OFFSET 0) d WHERE m.account = $1 AND (d.account <> m.account OR d.received_at <> COALESCE(m.internal_date, m.date, \
              m.stored_at) OR d.rank <> ((LEAST(GREATEST(COALESCE(m.internal_date, m.date, m.stored_at) / 1000000, 0), 4102444800) << 30) \
              | (m.id & 1073741823))) LIMIT $2"

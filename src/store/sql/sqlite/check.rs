@@ -36,7 +36,7 @@ pub(in crate::store::sql) const fn words(text: CheckText) -> &'static str {
         }
         CheckText::StrayDerived => {
             "SELECT d.message AS id FROM derived d WHERE d.account = ?1 AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = \
-             d.message AND m.account = d.account) UNION SELECT d.message FROM message m JOIN derived d ON d.message = m.id WHERE \
+             d.message) UNION SELECT d.message FROM message m JOIN derived d ON d.message = m.id WHERE \
              m.account = ?1 AND (d.account <> m.account OR d.received_at <> COALESCE(m.internal_date, m.date, m.stored_at) OR d.rank \
              <> ((min(max(COALESCE(m.internal_date, m.date, m.stored_at) / 1000000, 0), 4102444800) << 30) | (m.id & 1073741823))) LIMIT ?2"
         }
