@@ -4,6 +4,8 @@
 use crate::admin::Shared;
 use crate::admin::problem::{Problem, ProblemOf};
 use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -60,9 +62,10 @@ pub(crate) fn body(from: i64, row: &CredentialRow) -> GrantBody {
 pub(super) async fn grant(
     State(shared): State<Shared>,
     Path(id): Path<String>,
-    body: String,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<GrantView>, Problem> {
-    let body: GrantBody = serde_json::from_str(&body)
+    let body = body.map_err(|_| Problem::bad("the body is too long, or has broken off"))?;
+    let body: GrantBody = serde_json::from_slice(&body)
         .map_err(|e| Problem::bad(format!("the body is no sealed grant: {e}")))?;
     if shared.registry.find(&id).is_none() {
         return Err(Problem::missing("account"));

@@ -229,6 +229,15 @@ async fn only_a_revoked_grant_is_for_a_human() {
         let other = [("KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")];
         let (ran, ..) = log_in_with(&postrider, &other, |url| issuer.agree(url));
         assert!(ran.code != Some(0) && ran.stderr.contains("another key"), "{}", ran.stderr);
+        // What is no grant is a problem as any other is.
+        for octets in [&b"x"[..], b"\xff"] {
+            let (token, address) = (&served.token, &served.address);
+            let head = format!(
+                "POST /v1/accounts/u/credential HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Length: 1\r\n"
+            );
+            let (status, head, body) = request(address, &head, octets);
+            assert!(status == 400 && head.contains("application/problem+json"), "{head}: {body}");
+        }
         served.stop();
     })
     .await;

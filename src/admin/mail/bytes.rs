@@ -245,7 +245,7 @@ pub(super) async fn raw(
 
 /// A part of a message, decoded, by its number as `attachments` and IMAP have it.
 #[utoipa::path(get, path = "/v1/messages/{id}/parts/{number}", tag = "mail", params(("id" = i64, Path, description = "Its number"), ("number" = String, Path, description = "The part's, like 2.1")), responses(
-    (status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = 206, content_type = "application/octet-stream", body = Vec<u8>),
+    (status = 200, content_type = "*/*", body = Vec<u8>), (status = 206, content_type = "*/*", body = Vec<u8>),
     (status = 304), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<416>, ProblemOf<502>, ProblemOf<503>))]
 pub(super) async fn part(
     State(shared): State<Shared>,

@@ -46,10 +46,11 @@ pub(crate) fn wait_within(bound: Duration, what: &str, mut reached: impl FnMut()
 }
 
 /// One request, raw: status, headers, body.
-pub(crate) fn request(address: &str, head: &str, body: &str) -> (u16, String, String) {
+pub(crate) fn request(address: &str, head: &str, body: impl AsRef<[u8]>) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes()).unwrap();
+    let raw = [format!("{head}Connection: close\r\n\r\n").as_bytes(), body.as_ref()].concat();
+    stream.write_all(&raw).unwrap();
     let mut raw = Vec::new();
     // A server may close before it has read all of a request that is too long.
     drop(stream.read_to_end(&mut raw));
