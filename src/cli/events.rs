@@ -5,7 +5,7 @@ use crate::cli::args::EventsArgs;
 use crate::cli::client::{CallError, Client, exit_of, near_or_none, seen_by};
 use crate::cli::exit::Exit;
 use crate::cli::offline::StoredMirror;
-use crate::cli::out::say_line;
+use crate::cli::out::{clean, is_read};
 use crate::cli::sync::interrupted;
 use crate::config::Config;
 use reqwest::Method;
@@ -38,11 +38,9 @@ pub(super) async fn run(args: EventsArgs) -> Exit {
     }
 }
 
-/// Prints a page of the feed.
-fn print(items: &[Value]) {
-    for item in items {
-        say_line(&item.to_string());
-    }
+/// Prints a page of the feed; whether somebody still reads.
+fn print(items: &[Value]) -> bool {
+    items.iter().all(|item| is_read(&clean(&format!("{item}\n"))))
 }
 
 async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Result<(), Exit> {
@@ -66,10 +64,10 @@ async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Resu
         };
         away = false;
         let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-        print(&items);
+        let is_read = print(&items);
         let next = page.get("next").and_then(Value::as_str).and_then(|next| next.parse().ok());
         let next = next.unwrap_or(after);
-        if next == after && !args.follow {
+        if !is_read || next == after && !args.follow {
             return Ok(());
         }
         after = next;
@@ -88,8 +86,8 @@ async fn from_database(mut after: i64, config: &Config) -> Result<(), Exit> {
     }
     loop {
         let (items, next) = stored.events(after).await?;
-        print(&items);
-        let Some(next) = next else {
+        let is_read = print(&items);
+        let Some(next) = next.filter(|_| is_read) else {
             stored.close().await;
             return Ok(());
         };

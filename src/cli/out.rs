@@ -24,12 +24,17 @@ pub(crate) fn say(text: &str) {
 
 /// Writes a text as it is: what moves the cursor is ours.
 pub(crate) fn say_raw(text: &str) {
+    is_read(text);
+}
+
+/// The same; whether somebody still reads. Who writes for ever ends when nobody does.
+pub(crate) fn is_read(text: &str) -> bool {
     let mut out = std::io::stdout().lock();
-    if let Err(e) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
-        && e.kind() != ErrorKind::BrokenPipe
-    {
+    let Err(e) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) else { return true };
+    if e.kind() != ErrorKind::BrokenPipe {
         eprintln!("stdout: {e}");
     }
+    false
 }
 
 /// Writes a document as a line: what a terminal would obey is spelled as JSON has it, which is the same document.

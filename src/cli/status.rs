@@ -6,7 +6,7 @@ use crate::cli::args::{ClientArgs, StatusArgs};
 use crate::cli::client::{CallError, Client, exit_of, in_path, near_or_none, seen_by};
 use crate::cli::exit::Exit;
 use crate::cli::offline::StoredMirror;
-use crate::cli::out::{say, say_line, say_raw};
+use crate::cli::out::{clean, is_read, say, say_line};
 use crate::cli::sync::interrupted;
 use crate::cli::table::{lay_out, named, octets, screen};
 use crate::cli::verbs::text;
@@ -194,8 +194,9 @@ async fn watch(args: &StatusArgs, config: &Config, mut client: Option<Client>) -
             format!("no server runs on {}; waiting for it\n", config.data_dir.display())
         });
         // From the top of a cleared screen.
-        say_raw("\x1b[H\x1b[2J");
-        say(&told);
+        if !is_read(&format!("\x1b[H\x1b[2J{}", clean(&told))) {
+            return Ok(());
+        }
         tokio::time::sleep(WATCH).await;
         // Another server has another address.
         client = near_or_none(config)?;

@@ -223,6 +223,25 @@ async fn the_feed_pages_and_waits() {
             let told = waiting.join().unwrap();
             assert_eq!(told["items"][0]["kind"], "account.paused", "{told}");
         });
+        // Who writes for ever ends when nobody reads any more.
+        let ends = |command: &str, sign: &str| {
+            let script = format!("(timeout 60 \"$0\" {command}; echo $? > {sign}) | head -n 1");
+            std::thread::scope(|scope| {
+                let running = scope.spawn(|| postrider.shell(&script));
+                // Until its reader is gone there is somebody to write to.
+                wait_until("its end", || {
+                    for verb in ["pause", "resume"] {
+                        ask(&served, "POST", &format!("/v1/accounts/u/{verb}"), Some(OPERATE));
+                    }
+                    running.is_finished()
+                });
+                running.join().unwrap().exits(0);
+            });
+            let code = std::fs::read_to_string(postrider.path(sign)).unwrap();
+            assert_eq!(code, "0\n", "{command}");
+        };
+        ends("events --follow --after 0", "events");
+        ends("status --watch", "status");
         let change = "DELETE FROM event WHERE seq <= 3";
         crate::support::database::change(&postrider.database(), change);
         let (status, gone) = served.ask("GET", "/v1/events?after=1");
