@@ -29,7 +29,7 @@ const MAILS: usize = 30_000;
 const NEW: usize = 150;
 const PACE: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(900);
-/// Threads of one mail each, and then the mails that make one of them all, two by two: each of the last joins halves.
+/// Threads of one mail each, and then the mails that make one of them all.
 const ENDS: usize = 10_000;
 const FIRST: usize = 1000;
 /// Turns with and without.
@@ -135,8 +135,23 @@ fn put(server: &Dovecot, user: &str, from: usize, mails: &[(String, Vec<usize>)]
     server.own(Path::new(&server.file("mail")));
 }
 
+/// What each mail joins: two neighbours, one after another; or two threads of one size, the last of them halves.
+fn chain() -> Vec<(usize, usize)> {
+    (1..ENDS).map(|n| (n - 1, n)).collect()
+}
+
+fn halves() -> Vec<(usize, usize)> {
+    let (mut joints, mut block) = (Vec::new(), 1);
+    while block < ENDS {
+        let pairs = (0..ENDS).step_by(block * 2).map(|first| (first, first + block));
+        joints.extend(pairs.filter(|(_, second)| *second < ENDS));
+        block *= 2;
+    }
+    joints
+}
+
 /// Seconds that a mail takes, of the first that join threads and of all of them.
-fn merges(server: &Dovecot, user: &str) -> [f64; 2] {
+fn merges(server: &Dovecot, user: &str, joints: &[(usize, usize)]) -> [f64; 2] {
     let ends: Vec<_> = (0..ENDS).map(|n| (format!("end{n}"), vec![n])).collect();
     put(server, user, 0, &ends);
     let postrider = Postrider::new(&config(server, "32MiB", &[user]));
@@ -144,16 +159,10 @@ fn merges(server: &Dovecot, user: &str) -> [f64; 2] {
     let served = postrider.serve(&[]);
     wait("the ends", || count(&postrider, "derived") == ENDS);
     served.stop();
-    let (mut joints, mut block) = (Vec::new(), 1);
-    while block < ENDS {
-        let pairs = (0..ENDS).step_by(block * 2).map(|first| (first, first + block));
-        joints.extend(pairs.filter(|(_, second)| *second < ENDS));
-        block *= 2;
-    }
     // What came last is read first.
-    let joints: Vec<_> = joints.into_iter().rev().collect();
     let mails: Vec<_> = joints
         .iter()
+        .rev()
         .map(|(one, other)| (format!("joint{one}-{other}"), vec![*one, *other]))
         .collect();
     put(server, user, ENDS, &mails);
@@ -175,13 +184,15 @@ fn merges(server: &Dovecot, user: &str) -> [f64; 2] {
 
 fn main() {
     let server = Dovecot::start();
-    let [first, all] = merges(&server, "merges");
-    println!(
-        "{ENDS} threads that become one, two by two: a mail takes {:.2} x what one of the first {FIRST} takes ({:.0} / {:.0} us)",
-        all / first,
-        all * 1e6,
-        first * 1e6
-    );
+    for (order, joints) in [("chain", chain()), ("halves", halves())] {
+        let [first, all] = merges(&server, order, &joints);
+        println!(
+            "{ENDS} threads become one, {order}: a mail takes {:.2} x what one of the first {FIRST} takes ({:.0} / {:.0} us)",
+            all / first,
+            all * 1e6,
+            first * 1e6
+        );
+    }
     for (user, of_one_length) in [("small", true), ("all", false)] {
         fill(&server, user, of_one_length);
         let (mut with, mut without) = (Vec::new(), Vec::new());
