@@ -105,6 +105,9 @@ fn derived_text(checked: &Checked) -> String {
     let Checked { messages, behind, differences, unproved } = checked;
     let verdict = if differences.is_empty() { "fits" } else { "DIFFERENT" };
     let mut out = format!("what is derived: {verdict}; {messages} messages");
+    if *messages == 0 && *behind > 0 && differences.is_empty() {
+        out = "what is derived: nothing yet".to_owned();
+    }
     if *behind > 0 {
         out.push_str(&format!(", {behind} still to be read"));
     }

@@ -21,7 +21,8 @@ pub fn conflicts(config: &Config, stored: &[StoredAccount]) -> Vec<Flaw> {
             let cure = match account.username_at {
                 Origin::Argument => "keep this one in another folder: --data DIR".to_owned(),
                 _ => format!(
-                    "give the new one another id, or delete the old mirror with `postrider account purge {} --yes`",
+                    "give the new one another id; or take it out of the file, delete the old mirror with `postrider account purge {} --yes`, \
+                     and put it back",
                     row.name
                 ),
             };
