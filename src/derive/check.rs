@@ -135,7 +135,11 @@ impl Checker {
     ) -> Result<Option<Mending>, Failure> {
         let mut strays = self.rows.strays(account, look).await?;
         let mails = std::mem::take(&mut strays.mails);
-        let read = self.mails(Reads::Off).keys(mails.bodies(of)).await?.unwrap_or_default();
+        let read = self
+            .mails(Reads::Off)
+            .keys(mails.bodies(|message| !of.is_left_out(message)))
+            .await?
+            .unwrap_or_default();
         let join = mails.joined(of.tells_threads, read);
         let mending = Mending { strays, join, ..Mending::default() };
         Ok(Some(mending).filter(|mending| !mending.is_empty()))

@@ -1,7 +1,6 @@
 //! What is to be mended of what is derived: what is of nothing goes, what is counted otherwise than it is is counted, and
 //! mails that do not belong together are joined anew.
 
-use crate::store::check::DerivedState;
 use crate::store::sql::check::MailOfThread;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::id::MessageId;
@@ -21,8 +20,8 @@ impl Unjoined {
 
     /// Where the bytes lie of those that may be read.
     #[must_use]
-    pub fn bodies(&self, of: &DerivedState) -> Vec<(i64, StoredBody)> {
-        self.0.iter().filter(|mail| !of.is_left_out(mail.message.0)).map(body).collect()
+    pub fn bodies(&self, may_be_read: impl Fn(i64) -> bool) -> Vec<(i64, StoredBody)> {
+        self.0.iter().filter(|mail| may_be_read(mail.message.0)).map(body).collect()
     }
 
     /// The mails with what joins them, as their server tells it, or as was read of those that can be read.
