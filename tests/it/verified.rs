@@ -307,6 +307,10 @@ async fn what_is_changed_by_hand_is_found_and_mended() {
         let all = numbers();
         postrider.run(&["reindex", "--wait", "--timeout", "60"]).exits(0);
         assert_eq!(numbers(), all);
+        // A row that says another account's is none of that one's: it is mended by whose message it is.
+        does(&HANDS[7]);
+        postrider.run(&["reindex", "v", "--wait", "--timeout", "20"]).exits(0);
+        mends(HANDS[7].change);
         // What the database does not let go is gone past, and the rest is mended.
         for by_hand in [WRONG, FOR_GOOD[of], OF_PEOPLE[0].change, OF_PEOPLE[9].change] {
             change(&postrider.database(), by_hand);

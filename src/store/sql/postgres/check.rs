@@ -79,7 +79,7 @@ pub(in crate::store::sql) const fn words(text: CheckText) -> &'static str {
             "SELECT d.message, 0::bigint AS thread, d.rank, d.received_at, m.thread AS told, d.parse, b.hash, b.pack, b.\"offset\", b.length FROM \
              (SELECT * FROM derived WHERE account = $1 AND NOT EXISTS (SELECT 1 FROM thread t WHERE t.id = derived.thread AND t.account = \
              derived.account) AND NOT EXISTS (SELECT 1 FROM thread_alias a WHERE a.id = derived.thread AND a.moves AND EXISTS (SELECT 1 \
-             FROM thread t WHERE t.id = a.thread)) LIMIT $2) d CROSS JOIN LATERAL (SELECT * FROM message WHERE id = d.message OFFSET 0) m \
+             FROM thread t WHERE t.id = a.thread)) LIMIT $2) d CROSS JOIN LATERAL (SELECT * FROM message WHERE id = d.message AND account = $1 OFFSET 0) m \
              CROSS JOIN LATERAL (SELECT * FROM body WHERE id = m.body OFFSET 0) b"
         }
         CheckText::StrayThreads => {

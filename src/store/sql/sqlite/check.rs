@@ -66,8 +66,8 @@ pub(in crate::store::sql) const fn words(text: CheckText) -> &'static str {
         }
         CheckText::StrayMails => {
             "SELECT d.message, 0 AS thread, d.rank, d.received_at, m.thread AS told, d.parse, b.hash, b.pack, b.\"offset\", b.length FROM derived \
-             d JOIN message m ON m.id = d.message JOIN body b ON b.id = m.body WHERE d.account = ?1 AND NOT EXISTS (SELECT 1 FROM thread \
-             t WHERE t.id = d.thread AND t.account = d.account) AND NOT EXISTS (SELECT 1 FROM thread_alias a WHERE a.id = d.thread AND \
+             d JOIN message m ON m.id = d.message AND m.account = d.account JOIN body b ON b.id = m.body WHERE d.account = ?1 AND NOT EXISTS \
+             (SELECT 1 FROM thread t WHERE t.id = d.thread AND t.account = d.account) AND NOT EXISTS (SELECT 1 FROM thread_alias a WHERE a.id = d.thread AND \
              a.moves AND EXISTS (SELECT 1 FROM thread t WHERE t.id = a.thread)) LIMIT ?2"
         }
         CheckText::StrayThreads => {
