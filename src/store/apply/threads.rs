@@ -82,14 +82,14 @@ async fn held(
     Ok(held)
 }
 
-/// Moves some mails to the thread that theirs is part of; whether it has written.
+/// Moves some mails to the threads that theirs are part of, whichever was merged first; whether it has written.
 pub(super) async fn move_some(db: &Transaction, account: AccountId) -> Result<bool, Trouble> {
     if !moves(db, account).await? {
         return Ok(false);
     }
     let most = i64::try_from(MOVES_MOST).unwrap_or(i64::MAX);
     if db.put_now(MoveSome { account, most }).await? < MOVES_MOST {
-        db.put(AllMoved { account }).await?;
+        db.put(AllMoved { account, most }).await?;
     }
     Ok(true)
 }

@@ -3,6 +3,19 @@
 use crate::store::sql::query::{Document, queries, rows};
 use postrider_core::mail::id::{AccountId, MessageId};
 
+/// Numbers that were, under which mails may be left: the first so many.
+macro_rules! moving {
+    ($account:literal, $most:literal) => {
+        concat!(
+            "SELECT id FROM thread_alias WHERE account = ",
+            $account,
+            " AND moves ORDER BY id LIMIT ",
+            $most
+        )
+    };
+}
+pub(in crate::store::sql) use moving;
+
 rows! {
     pub(in crate::store) struct ThreadColumns {
         pub(in crate::store) id: i64,
@@ -34,10 +47,10 @@ queries! {
     LeadOn { merged: Document };
     PutAliases { account: AccountId, rows: Document };
     MoveMails { merged: Document };
-    /// Of mails under a number that was, so many.
+    /// Of mails under numbers that were, so many: of the first so many numbers.
     MoveSome { account: AccountId, most: i64 };
-    /// None is left there.
-    AllMoved { account: AccountId };
+    /// None is left under these.
+    AllMoved { account: AccountId, most: i64 };
     Moves { account: AccountId } -> crate::store::sql::commit::Found;
     // Of a purge: what the next messages of the account, so many, are about.
     PurgeThreads { account: AccountId, most: i64 };

@@ -1,6 +1,6 @@
 //! PostgreSQL's words for threads.
 
-use crate::store::sql::threads::ThreadText;
+use crate::store::sql::threads::{ThreadText, moving};
 
 pub(in crate::store::sql) const fn words(text: ThreadText) -> &'static str {
     match text {
@@ -43,13 +43,19 @@ pub(in crate::store::sql) const fn words(text: ThreadText) -> &'static str {
              derived.thread = (j.value->>0)::bigint"
         }
         ThreadText::MoveSome => {
-            "UPDATE derived SET thread = (SELECT a.thread FROM thread_alias a WHERE a.id = derived.thread) WHERE message = ANY \
-             (ARRAY(SELECT message FROM derived WHERE thread = (SELECT id FROM thread_alias WHERE account = $1 AND moves \
-             ORDER BY id LIMIT 1) LIMIT $2))"
+            concat!(
+                "UPDATE derived SET thread = (SELECT a.thread FROM thread_alias a WHERE a.id = derived.thread) WHERE message = ANY \
+                 (ARRAY(SELECT d.message FROM (",
+                moving!("$1", "$2"),
+                ") a CROSS JOIN LATERAL (SELECT message FROM derived WHERE thread = a.id LIMIT $2) d LIMIT $2))"
+            )
         }
         ThreadText::AllMoved => {
-            "UPDATE thread_alias SET moves = FALSE WHERE id = (SELECT id FROM thread_alias WHERE account = $1 AND moves ORDER \
-             BY id LIMIT 1)"
+            concat!(
+                "UPDATE thread_alias SET moves = FALSE WHERE id = ANY (ARRAY(",
+                moving!("$1", "$2"),
+                "))"
+            )
         }
         ThreadText::Moves => {
             "SELECT 1::bigint AS found FROM thread_alias WHERE account = $1 AND moves LIMIT 1"

@@ -1,6 +1,6 @@
 //! SQLite's words for threads.
 
-use crate::store::sql::threads::ThreadText;
+use crate::store::sql::threads::{ThreadText, moving};
 
 pub(in crate::store::sql) const fn words(text: ThreadText) -> &'static str {
     match text {
@@ -36,13 +36,15 @@ pub(in crate::store::sql) const fn words(text: ThreadText) -> &'static str {
             "UPDATE derived SET thread = j.value->>1 FROM json_each(?1) j WHERE derived.thread = j.value->>0"
         }
         ThreadText::MoveSome => {
-            "UPDATE derived SET thread = (SELECT a.thread FROM thread_alias a WHERE a.id = derived.thread) WHERE message IN \
-             (SELECT message FROM derived WHERE thread = (SELECT id FROM thread_alias WHERE account = ?1 AND moves ORDER BY \
-             id LIMIT 1) LIMIT ?2)"
+            concat!(
+                "UPDATE derived SET thread = (SELECT a.thread FROM thread_alias a WHERE a.id = derived.thread) WHERE message IN \
+                 (SELECT d.message FROM (",
+                moving!("?1", "?2"),
+                ") a CROSS JOIN derived d ON d.thread = a.id LIMIT ?2)"
+            )
         }
         ThreadText::AllMoved => {
-            "UPDATE thread_alias SET moves = FALSE WHERE id = (SELECT id FROM thread_alias WHERE account = ?1 AND moves ORDER \
-             BY id LIMIT 1)"
+            concat!("UPDATE thread_alias SET moves = FALSE WHERE id IN (", moving!("?1", "?2"), ")")
         }
         ThreadText::Moves => {
             "SELECT 1 AS found FROM thread_alias WHERE account = ?1 AND moves LIMIT 1"
