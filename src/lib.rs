@@ -23,3 +23,12 @@ pub mod server;
 pub mod store;
 pub mod supervision;
 pub mod telemetry;
+
+use std::pin::Pin;
+
+/// The command that the arguments name. Made here whole: a future that has a type of its own would be compiled once
+/// more by whoever awaits it, with all that it waits for.
+#[must_use]
+pub fn command() -> Pin<Box<dyn Future<Output = cli::Exit>>> {
+    Box::pin(cli::run(demo::run))
+}

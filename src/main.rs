@@ -19,7 +19,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(postrider::cli::Exit::Bug as u8);
             }
         };
-    let exit = runtime.block_on(postrider::cli::run(postrider::demo::run));
+    let exit = runtime.block_on(postrider::command());
     // A name lookup that hangs must not hold the exit.
     runtime.shutdown_background();
     ExitCode::from(exit as u8)
