@@ -3,6 +3,7 @@
 
 pub mod actor;
 pub mod address;
+mod answer;
 mod commands;
 pub(crate) mod derived_view;
 mod document;

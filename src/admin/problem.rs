@@ -1,5 +1,6 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
+use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use postrider_core::failure::Failure;
@@ -66,6 +67,15 @@ impl Problem {
 
     pub(crate) fn bad(why: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", why)
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    /// What is wrong with a query, without the words of who reads it.
+    fn from(why: QueryRejection) -> Self {
+        let text = why.body_text();
+        let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+        Self::bad(text.replace("unknown field", "there is no parameter"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The router: a handler for each route of the table.
 
+use crate::admin::answer::{self, Queried};
 use crate::admin::document::finished;
 use crate::admin::view::StateView;
 use crate::admin::{
@@ -7,8 +8,7 @@ use crate::admin::{
     problem::Problem,
 };
 use crate::feed::{EventDataView, PlaceView};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Router, middleware};
 use std::time::Duration;
@@ -83,6 +83,7 @@ pub(super) fn document() -> utoipa::openapi::OpenApi {
 pub(super) fn service(shared: Shared) -> Router {
     let (router, document) = described();
     let document = finished(document);
+    let queried = Queried::of(&document);
     let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", document);
     router
         .route("/", get(|| async { axum::response::Redirect::temporary("/docs/") }))
@@ -92,31 +93,13 @@ pub(super) fn service(shared: Shared) -> Router {
             let text = "this path is not asked that way";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
         })
+        .route_layer(middleware::from_fn(move |request, next| queried.clone().check(request, next)))
         .route_layer(middleware::from_fn_with_state(shared.clone(), guard::guard))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
         .layer(CatchPanicLayer::new())
-        .layer(middleware::map_response(guarded))
+        .layer(middleware::map_response(answer::finished))
         .with_state(shared)
-}
-
-/// What every answer says to a browser: it is what it calls itself, nobody keeps it, nobody frames
-/// it, and the page of the document loads nothing from elsewhere.
-async fn guarded(mut response: Response) -> Response {
-    let told = [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
-        ),
-    ];
-    for (name, value) in told {
-        // What is of mail has said more.
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    response
 }
 
 #[cfg(test)]
