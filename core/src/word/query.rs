@@ -65,6 +65,8 @@ pub enum NoQuery {
     Long,
     /// This field is not asked so: it is not taken back by a `-`, or has another word behind it.
     Unasked(&'static str),
+    /// Others' questions have this; what says it here.
+    Foreign(&'static str, &'static str),
 }
 
 impl Term {
@@ -98,6 +100,33 @@ struct Piece<'a> {
 }
 
 const FIELDS: [&str; 8] = ["from", "to", "subject", "file", "in", "has", "after", "before"];
+
+/// What others' questions have (Gmail's, Outlook's, notmuch's), and what says it here: taken for words they would find
+/// nothing, and nobody would know why.
+const FOREIGN: [(&str, &str); 22] = [
+    ("is", "ask with the parameters `unread` or `starred`"),
+    ("cc", "write to:, which looks at copies, too"),
+    ("bcc", "write to:, which looks at copies, too"),
+    ("larger", "ask with the parameter `larger`"),
+    ("larger_than", "ask with the parameter `larger`"),
+    ("size", "ask with the parameter `larger`"),
+    ("smaller", "there is only the parameter `larger`"),
+    ("label", "write in: and a folder's name or role"),
+    ("folder", "write in: and a folder's name or role"),
+    ("filename", "write file:"),
+    ("attachment", "write file:"),
+    ("since", "write after: and a day"),
+    ("newer", "write after: and a day"),
+    ("newer_than", "write after: and a day"),
+    ("older", "write before: and a day"),
+    ("older_than", "write before: and a day"),
+    ("date", "write after: and before:, each with a day"),
+    ("thread", "ask with the parameter `thread`"),
+    ("rfc822msgid", "ask with the parameter `message_id`"),
+    ("body", "write the word alone: it looks everywhere"),
+    ("list", "write the list's address or name as words"),
+    ("OR", "all of a question holds together: ask twice, or write the word in quotation marks"),
+];
 
 impl Query {
     /// Reads a question.
@@ -208,6 +237,9 @@ fn next(text: &str) -> Result<(Piece<'_>, &str), NoQuery> {
         Some(rest) if !rest.starts_with(char::is_whitespace) && !rest.is_empty() => (true, rest),
         _ => (false, text),
     };
+    if let Some((name, instead)) = foreign(text) {
+        return Err(NoQuery::Foreign(name, instead));
+    }
     let is_field =
         |(name, _): &(&str, &str)| FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
     let (field, text) = text.split_once(':').filter(is_field).unwrap_or(("", text));
@@ -218,6 +250,16 @@ fn next(text: &str) -> Result<(Piece<'_>, &str), NoQuery> {
     let end = text.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(text.len());
     let (text, behind) = text.split_at(end);
     Ok((Piece { is_not, field, text, is_quoted: false }, behind))
+}
+
+/// What begins with a word of others' questions: before a colon with something behind it, and `OR` alone.
+fn foreign(text: &str) -> Option<(&'static str, &'static str)> {
+    let word = text.split(char::is_whitespace).next().unwrap_or_default();
+    FOREIGN.into_iter().find(|(name, _)| match word.split_once(':') {
+        _ if *name == "OR" => word == "OR",
+        Some((before, behind)) => before.eq_ignore_ascii_case(name) && !behind.is_empty(),
+        None => false,
+    })
 }
 
 #[cfg(test)]
@@ -319,6 +361,19 @@ mod tests {
             (&folders, NoQuery::Long),
         ] {
             assert_eq!(Query::read(text), Err(why), "{text}");
+        }
+        for (name, _) in FOREIGN {
+            for text in [format!("one -{name}:x"), format!("{}:\"x y\"", name.to_uppercase())] {
+                let is_it =
+                    matches!(Query::read(&text), Err(NoQuery::Foreign(it, _)) if it == name);
+                assert_eq!(is_it, name != "OR", "{text}");
+            }
+        }
+        assert!(matches!(Query::read("one OR two"), Err(NoQuery::Foreign("OR", _))));
+        for text in
+            ["date: monday", "or", "ORDER", "\"OR\"", "\"is:x\"", "http:x", "this:x", "x is"]
+        {
+            assert!(Query::read(text).is_ok(), "{text}");
         }
     }
 

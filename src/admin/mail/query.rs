@@ -143,8 +143,7 @@ impl<L: List, S: Send + Sync> FromRequestParts<S> for Wanted<L> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         // Whatever is a query is a list of names and values.
         let pairs = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        let Query(pairs) = pairs.map_err(|e| Problem::bad(e.body_text()))?;
-        Self::read(parts.uri.path(), pairs)
+        Self::read(parts.uri.path(), pairs?.0)
     }
 }
 
@@ -182,7 +181,8 @@ impl<L: List> Wanted<L> {
             wanted.set(&name, value).map_err(|why| {
                 let example = rows.iter().find(|row| row.0 == name).map_or("", |row| row.1);
                 Problem::bad(match name.as_str() {
-                    "cursor" => format!("cursor: {why}"),
+                    // They have examples of their own.
+                    "cursor" | "q" => format!("{name}: {why}"),
                     _ => format!("{name}: {why}, for example {name}={example}"),
                 })
             })?;
@@ -242,11 +242,14 @@ impl<L: List> Wanted<L> {
         let query = query::Query::read(text).map_err(no_query)?;
         let filter = &mut self.filter;
         if let Some(after) = &query.after {
-            let after = instant(after).map_err(|why| format!("after: {why}"))?;
+            let after =
+                instant(after).map_err(|why| format!("after: {why}, as after:2026-01-31"))?;
             filter.received_after = filter.received_after.max(Some(after));
         }
         if let Some(before) = &query.before {
-            filter.before(instant(before).map_err(|why| format!("before: {why}"))?);
+            filter.before(
+                instant(before).map_err(|why| format!("before: {why}, as before:2026-01-31"))?,
+            );
         }
         filter.query = Some(query);
         Ok(())
@@ -276,15 +279,28 @@ impl<L: List> Wanted<L> {
 /// Why words are no question, and what to do.
 fn no_query(why: NoQuery) -> Cow<'static, str> {
     match why {
-        NoQuery::Nothing => "write words".into(),
+        NoQuery::Nothing => "write words, for example q=invoice from:ada -draft".into(),
         NoQuery::Quote => "a quotation mark lacks the other; write \"two words\"".into(),
-        NoQuery::Empty(field) => format!("{field}: write what it is to be").into(),
-        NoQuery::OnlyNot => "write a word that is there, too; what is not to be there is taken off".into(),
-        NoQuery::ShortPrefix => "write two letters before a *".into(),
-        NoQuery::Long => "write 64 words at most".into(),
-        NoQuery::Unasked(field) => {
-            format!("{field}: is not asked so; write has:attachment, and after: or before: once, without a -").into()
+        NoQuery::Empty(field) => {
+            let example = match field {
+                "in" => "inbox",
+                "has" => "attachment",
+                "after" | "before" => "2026-01-31",
+                _ => "ada",
+            };
+            format!("{field}: write what it is to be, as {field}:{example}").into()
         }
+        NoQuery::OnlyNot => {
+            "write a word that is there, too, as invoice -draft: what is not to be there is taken off".into()
+        }
+        NoQuery::ShortPrefix => "write two letters before a *, as in*".into(),
+        NoQuery::Long => "write 64 words at most".into(),
+        NoQuery::Unasked("has") => "has: write has:attachment".into(),
+        NoQuery::Unasked(field) => {
+            format!("{field}: write it once, without a -, as {field}:2026-01-31").into()
+        }
+        NoQuery::Foreign("OR", instead) => format!("OR: {instead}").into(),
+        NoQuery::Foreign(field, instead) => format!("{field}: is not asked so; {instead}").into(),
     }
 }
 
@@ -372,10 +388,13 @@ mod tests {
         }
         for (query, why) in [
             ("\"one", "q: a quotation mark lacks the other"),
-            ("from:", "q: from: write what it is to be, for example q="),
+            ("from:", "q: from: write what it is to be, as from:ada"),
             ("-one", "q: write a word that is there, too"),
-            ("after:soon x", "q: after: write an instant"),
-            ("has:money", "q: has: is not asked so"),
+            ("after:soon x", "q: after: write an instant, as after:2026-01-31"),
+            ("-before:2024 x", "q: before: write it once, without a -, as before:2026-01-31"),
+            ("has:money", "q: has: write has:attachment"),
+            ("is:unread x", "q: is: is not asked so; ask with the parameters `unread`"),
+            ("one OR two", "q: OR: all of a question holds together"),
         ] {
             let told = read::<Messages>(&[("q", query)]).unwrap_err();
             assert!(told.starts_with(why), "{told}");
