@@ -7,6 +7,7 @@ pub(crate) mod client;
 mod events;
 pub(crate) mod exit;
 mod export;
+mod looking;
 pub(crate) mod names;
 mod offline;
 pub(crate) mod out;

@@ -10,11 +10,14 @@ use crate::cli::exit::Exit;
 use crate::cli::out::{say_json, say_line};
 use crate::cli::verbs::text;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often what is left is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often it is told.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 pub(super) async fn run(args: ReindexArgs) -> Exit {
@@ -55,24 +58,36 @@ async fn reindexed(args: &ReindexArgs, client: &Client) -> Result<Exit, CallErro
     if !args.wait {
         return Ok(Exit::Success);
     }
-    let until = tokio::time::Instant::now() + Duration::from_secs(args.timeout);
+    let until = Instant::now() + Duration::from_secs(args.timeout);
+    let mut told = Instant::now();
     for id in &accounts {
         let path = format!("/v1/accounts/{}", in_path(id));
         loop {
             let left = behind(&client.call(Method::GET, &path, &[]).await?);
             if left == Some(0) {
+                match args.client.json {
+                    true => say_json(&json!({ "account": id, "behind": 0 })),
+                    false => say_line(&format!("{id}: done")),
+                }
                 break;
             }
-            if tokio::time::Instant::now() >= until {
-                let left = left.map_or_else(|| "some".to_owned(), |left| left.to_string());
-                let after = args.timeout;
+            if Instant::now() >= until {
+                let (left, after) = (count(left), args.timeout);
                 eprintln!("{id}: {left} are left after {after} s; the server goes on with them");
                 return Ok(Exit::Partial);
+            }
+            if told.elapsed() >= TELL_EVERY {
+                eprintln!("{id}: {} are left", count(left));
+                told = Instant::now();
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
     Ok(Exit::Success)
+}
+
+fn count(left: Option<u64>) -> String {
+    left.map_or_else(|| "some".to_owned(), |left| left.to_string())
 }
 
 /// How many messages of an account are still to be read, where that is told.

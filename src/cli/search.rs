@@ -1,8 +1,9 @@
 //! `search`: stored messages, newest first.
 
 use crate::cli::args::SearchArgs;
-use crate::cli::client::{CallError, Client, exit_of, seen_by};
+use crate::cli::client::{CallError, Client, seen_by};
 use crate::cli::exit::Exit;
+use crate::cli::looking::ask;
 use crate::cli::out::{say, say_json, say_line};
 use crate::cli::table::lay_out;
 use crate::cli::verbs::text;
@@ -21,11 +22,7 @@ pub(super) async fn run(args: SearchArgs) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let found = match Client::of(&config) {
-        Ok(client) => found(&args, &client).await,
-        Err(trouble) => Err(trouble),
-    };
-    found.map_or_else(|trouble| exit_of(trouble, &config), |()| Exit::Success)
+    ask(&config, async |client| found(&args, client).await).await
 }
 
 /// What was found so far.

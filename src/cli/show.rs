@@ -1,8 +1,9 @@
 //! `show`: a message, or its octets.
 
 use crate::cli::args::ShowArgs;
-use crate::cli::client::{CallError, Client, exit_of, in_path, seen_by};
+use crate::cli::client::{CallError, Client, in_path, seen_by};
 use crate::cli::exit::Exit;
+use crate::cli::looking::ask;
 use crate::cli::out::{say, say_json, say_line};
 use crate::cli::table::octets;
 use crate::cli::verbs::text;
@@ -16,11 +17,7 @@ pub(super) async fn run(args: ShowArgs) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let shown = match Client::of(&config) {
-        Ok(client) => shown(&args, &client).await,
-        Err(trouble) => Err(trouble),
-    };
-    shown.map_or_else(|trouble| exit_of(trouble, &config), |()| Exit::Success)
+    ask(&config, async |client| shown(&args, client).await).await
 }
 
 async fn shown(args: &ShowArgs, client: &Client) -> Result<(), CallError> {

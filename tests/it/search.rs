@@ -20,7 +20,8 @@ async fn mail_is_found_and_shown() {
         }
         let evil = "From: \"\u{1b}[2J, x\" <e@x.y>\r\nSubject: =?utf-8?q?a=0AB=1B[1m?=\r\nMessage-ID: <e@x.y>\r\n\r\none\u{1b}[2J\r\ntwo\r\n";
         u.append("INBOX", Mail::new(evil).dated("09-Feb-2024 10:00:00 +0000"));
-        postrider.run(&["search"]).exits(5);
+        let none = postrider.run(&["search"]).exits(7);
+        assert!(none.stderr.contains("`postrider serve` or `sync --once` makes"), "{}", none.stderr);
         let served = postrider.serve(&[]);
         served.settle(&postrider, "u", &u);
         wait_until_derived(&served, &postrider.database());
@@ -52,11 +53,14 @@ async fn mail_is_found_and_shown() {
         assert_eq!(postrider.run(&["show", &id, "--part", "3"]).exits(0).stdout, "1,2");
         let shown = postrider.run(&["show", &id]).exits(0).stdout;
         assert!(shown.contains("3: t.csv (text/csv, 3 B)"), "{shown}");
+        let all = postrider.run(&["search", "--folder", "inbox", "--json"]).exits(0).stdout;
+        assert_eq!(all.lines().count(), 13, "{all}");
         for (args, exit, why) in [
             (&["show", "999"][..], 2, "no such message"),
             (&["show", &id, "--part", "9"], 2, "no such part"),
             (&["show", &id, "--html"], 2, "no such HTML"),
-            (&["search", "--folder", "x"], 2, "folder: write its number"),
+            (&["search", "--folder", "x"], 2, "no such folder"),
+            (&["search", "--folder", "a\"b"], 2, "quotation mark"),
             (&["search", "--account", "nobody"], 2, "no such account"),
             (&["search", "--limit", "0"], 2, "limit"),
             (&["show", &id, "--raw", "--html"], 2, "cannot be used with"),
@@ -65,6 +69,11 @@ async fn mail_is_found_and_shown() {
             assert!(ran.stderr.contains(why), "{args:?}: {}", ran.stderr);
         }
         stop(served);
+        // The database answers alone.
+        let same = postrider.run(&["search", "--folder", "inbox", "--json"]).exits(0).stdout;
+        assert_eq!(same, all);
+        assert_eq!(postrider.run(&["show", &id, "--part", "3"]).exits(0).stdout, "1,2");
+        assert!(postrider.run(&["show", "999"]).exits(2).stderr.contains("no such message"));
     })
     .await;
 }

@@ -28,11 +28,17 @@ impl FromArgMatches for SearchArgs {
         let given = |(name, ..): (&'static str, _, _)| {
             matches.get_one::<String>(name).map(|value| (name, value.clone()))
         };
-        let words: Vec<String> =
+        let mut words: Vec<String> =
             matches.get_many::<String>("q").into_iter().flatten().cloned().collect();
-        let words = (!words.is_empty()).then(|| ("q", words.join(" ")));
+        let is_path = |(name, value): &(&str, String)| {
+            *name == "folder" && !value.is_empty() && !value.bytes().all(|b| b.is_ascii_digit())
+        };
+        let (paths, mut asked): (Vec<_>, Vec<_>) =
+            searched_by().filter_map(given).partition(is_path);
+        words.extend(paths.into_iter().map(|(_, path)| format!("in:\"{path}\"")));
+        asked.extend((!words.is_empty()).then(|| ("q", words.join(" "))));
         Ok(Self {
-            asked: searched_by().filter_map(given).chain(words).collect(),
+            asked,
             limit: matches.get_one::<u64>("limit").copied().unwrap_or(1),
             client: ClientArgs::from_arg_matches(matches)?,
         })
@@ -56,6 +62,7 @@ impl Args for SearchArgs {
                     .num_args(0..=1)
                     .require_equals(true)
                     .default_missing_value("true"),
+                _ if name == "folder" => option.value_name("NUMBER|PATH"),
                 example => option.value_name(example),
             }
         };
