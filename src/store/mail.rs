@@ -169,8 +169,9 @@ impl StoredMails {
         if messages.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let mails = self.reader.ask(ListedMails { mails: numbers(messages)? }).await?;
-        let mut around = self.around_all(messages, around).await?;
+        let asked = ListedMails { mails: numbers(messages)? };
+        let (mails, mut around) =
+            tokio::try_join!(self.reader.ask(asked), Box::pin(self.around_all(messages, around)))?;
         Ok(mails.into_iter().map(|mail| (mail.message, around.of(mail))).collect())
     }
 
@@ -200,15 +201,21 @@ impl StoredMails {
         if messages.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let mails = self.reader.ask(ListedMails { mails: numbers(messages)? }).await?;
-        let mut places = match filter.needs_places() {
-            true => self.places(messages).await?,
-            false => BTreeMap::new(),
+        let mails = self.reader.ask(ListedMails { mails: numbers(messages)? });
+        let places = async {
+            match filter.needs_places() {
+                true => self.places(messages).await,
+                false => Ok(BTreeMap::new()),
+            }
         };
-        let mut people = match filter.needs_people() {
-            true => self.people(messages, i64::MAX).await?,
-            false => BTreeMap::new(),
+        let people = async {
+            match filter.needs_people() {
+                true => self.people(messages, i64::MAX).await,
+                false => Ok(BTreeMap::new()),
+            }
         };
+        let (mails, mut places, mut people) =
+            tokio::try_join!(mails, Box::pin(places), Box::pin(people))?;
         let known = |mail: ListedMail| {
             let places = places.remove(&mail.message).unwrap_or_default();
             let people = people.remove(&mail.message).unwrap_or_default();
@@ -243,15 +250,20 @@ impl StoredMails {
         messages: &[MessageId],
         what: AroundWhat,
     ) -> Result<Around, Trouble> {
-        let places = self.places(messages).await?;
-        let people = match what.people {
-            0 => BTreeMap::new(),
-            most => self.people(messages, most).await?,
+        let people = async {
+            match what.people {
+                0 => Ok(BTreeMap::new()),
+                most => self.people(messages, most).await,
+            }
         };
-        let files = match what.files {
-            true => self.files_of(messages).await?,
-            false => BTreeMap::new(),
+        let files = async {
+            match what.files {
+                true => self.files_of(messages).await,
+                false => Ok(BTreeMap::new()),
+            }
         };
+        let (places, people, files) =
+            tokio::try_join!(Box::pin(self.places(messages)), Box::pin(people), Box::pin(files))?;
         Ok(Around { places, people, files })
     }
 
