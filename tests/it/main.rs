@@ -14,6 +14,7 @@ mod contacts;
 mod counts;
 mod crash_at_every_step;
 mod crowd;
+mod damaged;
 mod derive;
 mod door;
 mod dovecot;

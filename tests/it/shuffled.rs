@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-fn given(name: &str, or: usize) -> usize {
+pub(crate) fn given(name: &str, or: usize) -> usize {
     std::env::var(name).map_or(or, |text| text.parse().unwrap())
 }
 
@@ -46,7 +46,7 @@ fn names(n: usize, of: usize, dice: &mut Dice) -> String {
 }
 
 /// The `n`-th of so many mails, each received at a second of its own.
-fn mail(n: usize, of: usize, dice: &mut Dice) -> Mail {
+pub(crate) fn mail(n: usize, of: usize, dice: &mut Dice) -> Mail {
     let named = names(n, of, dice);
     let own = match dice.below(15) {
         0 => String::new(),
@@ -142,7 +142,7 @@ fn as_it_is(database: &TestDatabase) -> Vec<String> {
 }
 
 /// What is long where there is much.
-const LONG: Duration = Duration::from_secs(600);
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 
 /// Mail comes in this order, in pieces; behind each the process is killed while it reads. Then it is read anew, which changes
 /// nothing, and held against its bytes.

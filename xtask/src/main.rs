@@ -171,7 +171,8 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 22] = [
+const ON_BOTH: [&str; 23] = [
+    "damaged",
     "shuffled",
     "verified",
     "rights",
@@ -262,6 +263,7 @@ fn soak(rest: &[String]) -> bool {
     let (seconds, kills) = (given(1, "600"), given(2, "20"));
     let storm = [seed, ("STORM_SECONDS", seconds), ("STORM_KILLS", kills), ("STORM_SEEDS", "1")];
     let shuffled = [("SHUFFLED_SEED", first), ("SHUFFLED_MAILS", "4000"), ("SHUFFLED_TIMES", "5")];
+    let damaged = [("DAMAGED_SEED", first), ("DAMAGED_MAILS", "300"), ("DAMAGED_TIMES", "200")];
     eprintln!("seeds from {first}");
     let it = |tests: &[&str], variables: &[(&str, &str)]| {
         let test = [
@@ -284,5 +286,6 @@ fn soak(rest: &[String]) -> bool {
         && it(&["crash_at_every_step", "faults::", "supervision::"], &[seed])
         && it(&["storm::"], &storm)
         && it(&["shuffled::"], &shuffled)
+        && it(&["damaged::"], &damaged)
         && fuzz::fuzz("180")
 }

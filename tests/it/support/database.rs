@@ -229,6 +229,18 @@ pub(crate) fn change(database: &TestDatabase, sql: &'static str) {
     database.run(sql.to_owned());
 }
 
+/// The same, of what a constraint may refuse; whether it was done.
+pub(crate) fn try_change(database: &TestDatabase, sql: &str) -> bool {
+    let sql = sql.to_owned();
+    database.with(true, move |db| async move {
+        match db.execute_unprepared(&sql).await {
+            Ok(_) => Ok((db, true)),
+            Err(e) if e.to_string().contains("constraint") => Ok((db, false)),
+            Err(e) => Err(e),
+        }
+    })
+}
+
 /// The database refuses a message of this subject for its content, until [`forgive`].
 pub(crate) fn refuse(database: &TestDatabase, subject: &str) {
     database.run(match database {
