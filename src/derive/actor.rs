@@ -2,7 +2,9 @@
 //! what it was not told it finds in the rows.
 
 mod looks;
+mod moves;
 
+use self::moves::Moving;
 use crate::clock::Clock;
 use crate::derive::check::Looking;
 use crate::derive::piece::{Kept, Piece, ReadPiece, first_of};
@@ -122,7 +124,7 @@ pub struct DeriveState {
     /// Whose row says that something is read now.
     asking: BTreeSet<AccountId>,
     /// Of which mails are to be moved to other threads.
-    moving: BTreeSet<AccountId>,
+    moving: Moving,
     /// Of which all was read anew, and what is of no mail is to go.
     ending: BTreeSet<AccountId>,
     is_end_next: bool,
@@ -157,7 +159,7 @@ impl Actor for DeriveActor {
             turns: Turns::default(),
             is_loaded: false,
             asking: BTreeSet::new(),
-            moving: BTreeSet::new(),
+            moving: Moving::default(),
             ending: BTreeSet::new(),
             is_end_next: false,
             size: PieceSize::of(PIECE),
@@ -246,20 +248,15 @@ impl DeriveState {
             _ if let Some(until) = rests.filter(|_| turn != Turn::Rest || self.has_more()) => {
                 return Ok(Some(until.saturating_sub(mono)));
             }
-            _ if let Some(account) = self.moving.first().copied() => {
-                let stands = self.order(account, DeriveChange::Move).await?;
-                self.stands(account, stands);
-                let now = self.args.clock.now().mono;
-                self.turns.worked(now, now.saturating_sub(mono));
-            }
+            _ if let Some(account) = self.moving.next(mono) => self.move_some(account).await,
             _ if let Some(account) = self.next_end(matches!(turn, Turn::Read(_))) => {
                 self.end(account).await?;
                 let now = self.args.clock.now().mono;
                 self.turns.worked(now, now.saturating_sub(mono));
             }
             Turn::Read(work) => self.work(work).await?,
-            Turn::Wait(until) => return Ok(Some(until.saturating_sub(mono))),
-            Turn::Rest => return Ok(None),
+            Turn::Wait(until) => return Ok(self.or_moves(Some(until.saturating_sub(mono)), mono)),
+            Turn::Rest => return Ok(self.or_moves(None, mono)),
         }
         Ok(Some(Duration::ZERO))
     }
@@ -290,9 +287,7 @@ impl DeriveState {
             };
             self.ends(id, derive.as_ref(), newest);
             self.turns.found(id, derive, newest, self.args.made);
-            if moves {
-                self.moving.insert(id);
-            }
+            self.moving.are(id, moves);
         }
         self.args.has_begun.store(true, Ordering::Relaxed);
         Ok(())
@@ -421,17 +416,15 @@ impl DeriveState {
     fn stands(&mut self, account: AccountId, stands: Option<DeriveStands>) -> bool {
         let Some(DeriveStands { derive, is_refused, moves }) = stands else {
             self.asking.remove(&account);
-            self.moving.remove(&account);
+            self.moving.are(account, false);
             self.ending.remove(&account);
             self.turns.gone(account);
             return false;
         };
         let newest = self.turns.known(account).map_or(i64::MAX, |(_, newest, _)| newest);
         self.ends(account, Some(&derive), newest);
-        if moves {
-            self.moving.insert(account);
-        } else if !is_refused {
-            self.moving.remove(&account);
+        if moves || !is_refused {
+            self.moving.are(account, moves);
         }
         if derive.asked().is_some() {
             self.asking.insert(account);

@@ -20,7 +20,7 @@ impl DeriveState {
 
     /// Whether there is work beside what is owed.
     pub(super) fn has_more(&self) -> bool {
-        !self.moving.is_empty() || !self.ending.is_empty()
+        self.moving.due().is_some() || !self.ending.is_empty()
     }
 
     /// Looks through what is stored of an account, as long as a turn is, and takes up where it was the next time: what is of
