@@ -90,7 +90,8 @@ fn damage(database: &TestDatabase, most: usize, dice: &mut Dice) -> Vec<String> 
     for _ in 0..most {
         let all = DAMAGES.len() + OF_WORDS[of].len();
         let drawn = dice.below(all);
-        let sql = DAMAGES.get(drawn).copied().unwrap_or_else(|| OF_WORDS[of][drawn - DAMAGES.len()]);
+        let sql =
+            DAMAGES.get(drawn).copied().unwrap_or_else(|| OF_WORDS[of][drawn - DAMAGES.len()]);
         let mut one = |sql: &str| {
             let all = rows(database, sql);
             all.get(dice.below(all.len().max(1))).cloned().unwrap_or_else(|| "1".to_owned())
