@@ -122,7 +122,6 @@ const SMALL: usize = 20;
 
 /// Two large threads and twenty small ones become one: what moves, moves in pieces, each of as many threads as there is
 /// room for, and a kill among them loses nothing.
-
 #[tokio::test(flavor = "multi_thread")]
 async fn large_threads_move_in_pieces() {
     let (u, v) = (Mailbox::new(), Mailbox::new());

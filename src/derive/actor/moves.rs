@@ -3,6 +3,7 @@
 use super::{DeriveState, TROUBLE};
 use crate::store::derive::DeriveChange;
 use postrider_core::mail::id::AccountId;
+use postrider_core::standing::Activity;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -35,20 +36,26 @@ impl DeriveState {
     /// Moves some of an account's. Where that fails others have their turn before it is tried again.
     pub(super) async fn move_some(&mut self, account: AccountId) {
         let begun = self.args.clock.now().mono;
-        match self.order(account, DeriveChange::Move).await {
-            Ok(stands) => drop(self.stands(account, stands)),
+        let moved = self.order(account, DeriveChange::Move).await;
+        let now = self.args.clock.now().mono;
+        match moved {
+            Ok(stands) => {
+                self.stands(account, stands);
+                self.turns.worked(now, now.saturating_sub(begun));
+            }
             Err(failure) => {
-                self.args.registry.failed(&self.args.path, &failure);
+                let (path, state) = (&self.args.path, Activity::Running.as_str());
+                self.args.registry.failed(path, &failure);
+                self.args.registry.does(path, state, "tries again", None);
                 tracing::warn!(
                     account.row = account.0,
                     "mails are not moved to their thread now: {}",
                     failure.chain()
                 );
-                self.moving.0.insert(account, begun + TROUBLE);
+                // However long the database took to refuse it.
+                self.moving.0.insert(account, now + TROUBLE);
             }
         }
-        let now = self.args.clock.now().mono;
-        self.turns.worked(now, now.saturating_sub(begun));
     }
 
     /// So long nothing is to be done, or until something is to be moved.

@@ -7,7 +7,7 @@ use postrider_core::mail::id::{AccountId, MessageId};
 macro_rules! moving {
     ($account:literal, $most:literal) => {
         concat!(
-            "SELECT id FROM thread_alias WHERE account = ",
+            "SELECT id, thread FROM thread_alias WHERE account = ",
             $account,
             " AND moves ORDER BY id LIMIT ",
             $most
@@ -47,7 +47,8 @@ queries! {
     LeadOn { merged: Document };
     PutAliases { account: AccountId, rows: Document };
     MoveMails { merged: Document };
-    /// Of mails under numbers that were, so many: of the first so many numbers.
+    /// Of mails under numbers that were, so many: of the first so many numbers. One that leads to another such number is
+    /// damaged, and is for a look to mend.
     MoveSome { account: AccountId, most: i64 };
     /// None is left under these.
     AllMoved { account: AccountId, most: i64 };

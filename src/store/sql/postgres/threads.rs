@@ -47,14 +47,15 @@ pub(in crate::store::sql) const fn words(text: ThreadText) -> &'static str {
                 "UPDATE derived SET thread = (SELECT a.thread FROM thread_alias a WHERE a.id = derived.thread) WHERE message = ANY \
                  (ARRAY(SELECT d.message FROM (",
                 moving!("$1", "$2"),
-                ") a CROSS JOIN LATERAL (SELECT message FROM derived WHERE thread = a.id LIMIT $2) d LIMIT $2))"
+                ") a CROSS JOIN LATERAL (SELECT message FROM derived WHERE thread = a.id LIMIT $2) d WHERE NOT EXISTS (SELECT 1 FROM \
+                 thread_alias b WHERE b.id = a.thread) LIMIT $2))"
             )
         }
         ThreadText::AllMoved => {
             concat!(
-                "UPDATE thread_alias SET moves = FALSE WHERE id = ANY (ARRAY(",
+                "UPDATE thread_alias SET moves = FALSE WHERE id = ANY (ARRAY(SELECT a.id FROM (",
                 moving!("$1", "$2"),
-                "))"
+                ") a))"
             )
         }
         ThreadText::Moves => {

@@ -40,11 +40,15 @@ pub(in crate::store::sql) const fn words(text: ThreadText) -> &'static str {
                 "UPDATE derived SET thread = (SELECT a.thread FROM thread_alias a WHERE a.id = derived.thread) WHERE message IN \
                  (SELECT d.message FROM (",
                 moving!("?1", "?2"),
-                ") a CROSS JOIN derived d ON d.thread = a.id LIMIT ?2)"
+                ") a CROSS JOIN derived d ON d.thread = a.id WHERE NOT EXISTS (SELECT 1 FROM thread_alias b WHERE b.id = a.thread) LIMIT ?2)"
             )
         }
         ThreadText::AllMoved => {
-            concat!("UPDATE thread_alias SET moves = FALSE WHERE id IN (", moving!("?1", "?2"), ")")
+            concat!(
+                "UPDATE thread_alias SET moves = FALSE WHERE id IN (SELECT id FROM (",
+                moving!("?1", "?2"),
+                "))"
+            )
         }
         ThreadText::Moves => {
             "SELECT 1 AS found FROM thread_alias WHERE account = ?1 AND moves LIMIT 1"
