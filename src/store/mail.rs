@@ -7,7 +7,7 @@ use crate::store::sql::mail::{
     FileColumns, FilesOfMails, HistoryOfMail, ListedMails, MessageOfNumber, PeopleOfMails,
     PlacesOfMails, RowsAround,
 };
-use crate::store::sql::query::Document;
+use crate::store::sql::query::{Asks, Document};
 use crate::store::sql::shown::StoredEvent;
 use postrider_core::derive::Attachment;
 use postrider_core::failure::Failure;
@@ -18,6 +18,8 @@ use postrider_core::mail::id::MessageId;
 use postrider_core::mime::{Encoding, PersonRole};
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 pub use crate::store::sql::mail::{ListedMail, MailPerson, MailPlace, StoredMail};
 
@@ -121,13 +123,17 @@ fn numbers(messages: &[MessageId]) -> Result<Document, Trouble> {
 #[derive(Clone, Debug)]
 pub struct StoredMails {
     reader: Reader,
+    turns: Arc<Semaphore>,
 }
+
+/// Questions about messages that are asked at a time: others have questions, too.
+const ASKED: usize = 3;
 
 impl StoredMails {
     /// Reads through this.
     #[must_use]
     pub fn new(reader: Reader) -> Self {
-        Self { reader }
+        Self { reader, turns: Arc::new(Semaphore::new(ASKED)) }
     }
 
     /// A message by its number.
@@ -160,6 +166,13 @@ impl StoredMails {
         self.reader.ask(HistoryOfMail { message, after, most }).await.map_err(failed)
     }
 
+    /// An answer, in its turn.
+    async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
+        // Nobody ends the turns: one that has none is asked all the same.
+        let _turn = self.turns.acquire().await.ok();
+        self.reader.ask(query).await
+    }
+
     /// Messages with what is around them. Those that are gone meanwhile are missing.
     pub(super) async fn whole(
         &self,
@@ -171,7 +184,7 @@ impl StoredMails {
         }
         let asked = ListedMails { mails: numbers(messages)? };
         let (mails, mut around) =
-            tokio::try_join!(self.reader.ask(asked), Box::pin(self.around_all(messages, around)))?;
+            tokio::try_join!(self.ask(asked), Box::pin(self.around_all(messages, around)))?;
         Ok(mails.into_iter().map(|mail| (mail.message, around.of(mail))).collect())
     }
 
@@ -181,7 +194,7 @@ impl StoredMails {
         if messages.is_empty() {
             return Ok(0);
         }
-        let rows = self.reader.ask(RowsAround { mails: numbers(messages)? }).await?;
+        let rows = self.ask(RowsAround { mails: numbers(messages)? }).await?;
         let of: BTreeMap<MessageId, u64> =
             rows.into_iter().map(|row| (row.message, row.count)).collect();
         let mut sum = 0;
@@ -201,7 +214,7 @@ impl StoredMails {
         if messages.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let mails = self.reader.ask(ListedMails { mails: numbers(messages)? });
+        let mails = self.ask(ListedMails { mails: numbers(messages)? });
         let places = async {
             match filter.needs_places() {
                 true => self.places(messages).await,
@@ -239,7 +252,7 @@ impl StoredMails {
         &self,
         messages: &[MessageId],
     ) -> Result<RowsOf<Attachment>, Trouble> {
-        let rows = self.reader.ask(FilesOfMails { mails: numbers(messages)? }).await?;
+        let rows = self.ask(FilesOfMails { mails: numbers(messages)? }).await?;
         let mut of = by_message(rows.into_iter().map(|row| (row.message, Attachment::from(row))));
         of.values_mut().for_each(|files| files.sort_by_key(|file| file.octets.start));
         Ok(of)
@@ -273,7 +286,7 @@ impl StoredMails {
         messages: &[MessageId],
         most: i64,
     ) -> Result<RowsOf<MailPerson>, Trouble> {
-        let rows = self.reader.ask(PeopleOfMails { mails: numbers(messages)?, most }).await?;
+        let rows = self.ask(PeopleOfMails { mails: numbers(messages)?, most }).await?;
         let mut of = by_message(rows.into_iter().map(|row| (row.message, row)));
         let order = |person: &MailPerson| (person.role.clone(), person.position);
         of.values_mut().for_each(|people| people.sort_by_cached_key(order));
@@ -281,7 +294,7 @@ impl StoredMails {
     }
 
     async fn places(&self, messages: &[MessageId]) -> Result<RowsOf<MailPlace>, Trouble> {
-        let rows = self.reader.ask(PlacesOfMails { mails: numbers(messages)? }).await?;
+        let rows = self.ask(PlacesOfMails { mails: numbers(messages)? }).await?;
         let mut of = by_message(rows.into_iter().map(|row| (row.message, row)));
         let order = |a: &MailPlace, b: &MailPlace| (&a.path, a.uid).cmp(&(&b.path, b.uid));
         of.values_mut().for_each(|places| places.sort_by(order));

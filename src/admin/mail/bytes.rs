@@ -27,7 +27,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Messages that are read for answers at a time: each takes some memory until its answer has begun.
 const READS: usize = 8;
 
-/// Lists that are read at a time: less than there are connections, others have theirs.
+/// Lists that are read at a time. What is around their messages is asked at once, of few connections, too
+/// (`store::mail`): others have theirs.
 const LISTED: usize = 3;
 
 /// Where mail is read, and how many requests do at a time.
