@@ -1,6 +1,6 @@
 //! Asking the API where no server may run: then one that only looks answers, in this process, for as long as it is asked.
 
-use crate::admin::token;
+use crate::admin::token::{self, Tokens};
 use crate::cli::client::{CallError, Client, exit_of};
 use crate::cli::exit::Exit;
 use crate::cli::serve::ended;
@@ -38,6 +38,7 @@ async fn ask_database(
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let admin = Admin { listen, ..Admin::default() };
     let config = Config { admin, ..config.clone() };
+    let token = token::made();
     let (listens, listening) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
@@ -45,7 +46,11 @@ async fn ask_database(
     let tell = |url: &str| drop(listens.send(url.to_owned()));
     let asked = async {
         let url = listening.await.ok()?;
-        let client = token::own(&config.data_dir).ok().and_then(|own| Client::near(&url, own));
+        eprintln!(
+            "no server runs on {}; this is what the database says",
+            config.data_dir.display()
+        );
+        let client = Client::near(&url, token.clone());
         let told = match &client {
             Some(client) => what(client).await,
             None => Err(CallError::NoServer),
@@ -53,7 +58,8 @@ async fn ask_database(
         drop(stop);
         Some(told.map_or_else(|trouble| exit_of(trouble, &config), |()| Exit::Success))
     };
-    let (served, asked) = tokio::join!(look(&config, metrics, tell, stopped), asked);
+    let (served, asked) =
+        tokio::join!(look(&config, Tokens::alone(&token), metrics, tell, stopped), asked);
     match (served, asked) {
         (Ok(()), Some(exit)) => exit,
         (served, _) => ended(served),

@@ -1,5 +1,6 @@
 //! `serve`.
 
+use crate::admin::token::Tokens;
 use crate::boot::claims::Claims;
 use crate::cli::args::{ServeArgs, VERSION};
 use crate::cli::exit::Exit;
@@ -28,7 +29,11 @@ pub(super) async fn run(args: ServeArgs) -> Exit {
         let listening = |url: &str| {
             tracing::info!("looking only: the admin API is at {url}, nothing is synced")
         };
-        return ended(look(&config, metrics, listening, interrupted(true)).await);
+        let looked = match Tokens::open(&config.data_dir) {
+            Ok(tokens) => look(&config, tokens, metrics, listening, interrupted(true)).await,
+            Err(why) => Err(why.into()),
+        };
+        return ended(looked);
     }
     let wire = match args
         .wire_log

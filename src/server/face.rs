@@ -32,8 +32,8 @@ pub(super) struct OpenDoor {
     pub(super) door: Door,
 }
 
-/// Opens the admin API's door: address, certificate, tokens.
-pub(super) fn open_door(config: &Config) -> Result<OpenDoor, ServeError> {
+/// Opens the admin API's door: address, certificate, and who has these tokens.
+pub(super) fn open_door(config: &Config, tokens: Tokens) -> Result<OpenDoor, ServeError> {
     let listener = bind(config)?;
     let address = listener
         .local_addr()
@@ -41,7 +41,7 @@ pub(super) fn open_door(config: &Config) -> Result<OpenDoor, ServeError> {
     let door =
         Door { address, tls: config.admin.tls.is_some(), behind_proxy: config.admin.behind_proxy };
     let tls = config.admin.tls.as_ref().map(|(cert, key)| tls(cert, key)).transpose()?;
-    Ok(OpenDoor { listener, tls, tokens: Tokens::open(&config.data_dir)?, door })
+    Ok(OpenDoor { listener, tls, tokens, door })
 }
 
 impl OpenDoor {

@@ -4,6 +4,7 @@ use crate::account::message::Obeyed;
 use crate::admin::actor::AdminActor;
 use crate::admin::mail::StoredBytes;
 use crate::admin::probe::DatabaseProbe;
+use crate::admin::token::Tokens;
 use crate::admin::{NotPurged, Operator, Shared, Soon};
 use crate::boot::start_error::StartError;
 use crate::clock::Clock;
@@ -50,12 +51,13 @@ impl Operator for Nobody {
     }
 }
 
-/// Serves the API over a database that is only read, until `stop`. Says where through `listening`.
+/// Serves the API over a database that is only read to who has these tokens, until `stop`. Says where through `listening`.
 ///
 /// # Errors
 /// [`ServeError`], by variant.
 pub async fn look(
     config: &Config,
+    tokens: Tokens,
     metrics: PrometheusHandle,
     listening: impl FnOnce(&str),
     stop: impl Future<Output = ()>,
@@ -63,7 +65,7 @@ pub async fn look(
     let db = open_for_reading(&config.database).await.map_err(StartError::from)?;
     let reader = Reader::new(&db);
     let registry = Registry::new(Clock::start());
-    let opened = open_door(config)?;
+    let opened = open_door(config, tokens)?;
     let door = opened.door;
     let (_events, told) = watch::channel(0);
     let (_mode, mode) = watch::channel(config.mode);

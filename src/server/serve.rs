@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a second signal is heard while everything stops")]
 
 use crate::admin::address;
+use crate::admin::token::Tokens;
 use crate::boot::claims::Claims;
 use crate::boot::start_error::StartError;
 use crate::boot::wiring::Engine;
@@ -75,7 +76,7 @@ impl RunningServer {
         space::look(&config, engine.packs(), engine.registry());
         let opened = async {
             // What cannot be opened is said before anybody logs in.
-            let door = open_door(&config)?;
+            let door = open_door(&config, Tokens::open(&config.data_dir)?)?;
             let applied = tokio::select! {
                 applied = followed.apply(&engine, config.clone()) => applied,
                 // A command that prints a password may hang; who is asked to stop does.
