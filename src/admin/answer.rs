@@ -38,6 +38,9 @@ fn refusal(response: &Response) -> Option<Problem> {
         return None;
     }
     match response.status() {
+        StatusCode::BAD_REQUEST => {
+            Some(Problem::bad("the path is not readable; write %20 for a blank, in UTF-8"))
+        }
         StatusCode::PAYLOAD_TOO_LARGE => {
             let text = "the body of a request is 16 KiB at most";
             Some(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text))
@@ -81,5 +84,30 @@ impl Queried {
             return Problem::bad(text).into_response();
         }
         next.run(request).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    /// What a layer says in words of its own is told as a problem; what a handler has said stays.
+    #[tokio::test]
+    async fn only_words_of_layers_are_replaced() {
+        for status in [400_u16, 413, 500, 503, 200, 404] {
+            for (kind, is_ours) in [
+                ("application/json", true),
+                ("application/problem+json", true),
+                ("text/plain", false),
+            ] {
+                let said = Response::builder().status(status).header(header::CONTENT_TYPE, kind);
+                let told = finished(said.body(Body::from("x")).unwrap()).await;
+                assert_eq!(told.status().as_u16(), status);
+                let now = told.headers()[header::CONTENT_TYPE].to_str().unwrap();
+                let stays = is_ours || [200, 404].contains(&status);
+                assert_eq!(now == kind, stays, "{status} {kind}");
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::out::{say_json, say_line};
 use crate::cli::verbs::text;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -63,10 +63,11 @@ async fn reindexed(args: &ReindexArgs, client: &Client) -> Result<Exit, CallErro
     for id in &accounts {
         let path = format!("/v1/accounts/{}", in_path(id));
         loop {
-            let left = behind(&client.call(Method::GET, &path, &[]).await?);
+            let account = client.call(Method::GET, &path, &[]).await?;
+            let left = behind(&account);
             if left == Some(0) {
                 match args.client.json {
-                    true => say_json(&json!({ "account": id, "behind": 0 })),
+                    true => say_json(&account),
                     false => say_line(&format!("{id}: done")),
                 }
                 break;

@@ -103,7 +103,7 @@ const FIELDS: [&str; 8] = ["from", "to", "subject", "file", "in", "has", "after"
 
 /// What others' questions have (Gmail's, Outlook's, notmuch's), and what says it here: taken for words they would find
 /// nothing, and nobody would know why.
-const FOREIGN: [(&str, &str); 22] = [
+const FOREIGN: [(&str, &str); 25] = [
     ("is", "ask with the parameters `unread` or `starred`"),
     ("cc", "write to:, which looks at copies, too"),
     ("bcc", "write to:, which looks at copies, too"),
@@ -125,7 +125,10 @@ const FOREIGN: [(&str, &str); 22] = [
     ("rfc822msgid", "ask with the parameter `message_id`"),
     ("body", "write the word alone: it looks everywhere"),
     ("list", "write the list's address or name as words"),
-    ("OR", "all of a question holds together: ask twice, or write the word in quotation marks"),
+    ("tag", "write in: and a folder's name or role"),
+    ("AND", "all of a question holds together without it"),
+    ("NOT", "write a - before the word"),
+    ("OR", "all of a question holds together: ask twice"),
 ];
 
 impl Query {
@@ -252,11 +255,16 @@ fn next(text: &str) -> Result<(Piece<'_>, &str), NoQuery> {
     Ok((Piece { is_not, field, text, is_quoted: false }, behind))
 }
 
-/// What begins with a word of others' questions: before a colon with something behind it, and `OR` alone.
+/// Whether a word of others' questions stands between two.
+fn is_joint(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+/// What begins with a word of others' questions: before a colon with something behind it, or alone.
 fn foreign(text: &str) -> Option<(&'static str, &'static str)> {
     let word = text.split(char::is_whitespace).next().unwrap_or_default();
     FOREIGN.into_iter().find(|(name, _)| match word.split_once(':') {
-        _ if *name == "OR" => word == "OR",
+        _ if is_joint(name) => word == *name,
         Some((before, behind)) => before.eq_ignore_ascii_case(name) && !behind.is_empty(),
         None => false,
     })
@@ -366,10 +374,11 @@ mod tests {
             for text in [format!("one -{name}:x"), format!("{}:\"x y\"", name.to_uppercase())] {
                 let is_it =
                     matches!(Query::read(&text), Err(NoQuery::Foreign(it, _)) if it == name);
-                assert_eq!(is_it, name != "OR", "{text}");
+                assert_eq!(is_it, !is_joint(name), "{text}");
             }
+            let joined = Query::read(&format!("one {name} two"));
+            assert_eq!(matches!(joined, Err(NoQuery::Foreign(..))), is_joint(name), "{name}");
         }
-        assert!(matches!(Query::read("one OR two"), Err(NoQuery::Foreign("OR", _))));
         for text in
             ["date: monday", "or", "ORDER", "\"OR\"", "\"is:x\"", "http:x", "this:x", "x is"]
         {

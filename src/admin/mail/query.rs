@@ -299,7 +299,9 @@ fn no_query(why: NoQuery) -> Cow<'static, str> {
         NoQuery::Unasked(field) => {
             format!("{field}: write it once, without a -, as {field}:2026-01-31").into()
         }
-        NoQuery::Foreign("OR", instead) => format!("OR: {instead}").into(),
+        NoQuery::Foreign(joint @ ("OR" | "AND" | "NOT"), instead) => {
+            format!("{joint}: {instead}; the word itself is written in quotation marks").into()
+        }
         NoQuery::Foreign(field, instead) => format!("{field}: is not asked so; {instead}").into(),
     }
 }

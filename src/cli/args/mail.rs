@@ -35,7 +35,14 @@ impl FromArgMatches for SearchArgs {
         };
         let (paths, mut asked): (Vec<_>, Vec<_>) =
             searched_by().filter_map(given).partition(is_path);
-        words.extend(paths.into_iter().map(|(_, path)| format!("in:\"{path}\"")));
+        for (_, path) in paths {
+            if path.contains('"') {
+                let text = "--folder: a path with a quotation mark is not written; write the folder's number\n";
+                return Err(clap::Error::raw(clap::error::ErrorKind::InvalidValue, text));
+            }
+            // In front: what follows it may lack a quotation mark.
+            words.insert(0, format!("in:\"{path}\""));
+        }
         asked.extend((!words.is_empty()).then(|| ("q", words.join(" "))));
         Ok(Self {
             asked,
@@ -53,8 +60,13 @@ impl FromArgMatches for SearchArgs {
 impl Args for SearchArgs {
     fn augment_args(command: clap::Command) -> clap::Command {
         let option = |(name, example, help): (&'static str, &'static str, &'static str)| {
-            let option =
-                Arg::new(name).long(name.replace('_', "-")).help(help.trim_end_matches('.'));
+            let help = match name {
+                "folder" => {
+                    "Only in this folder: by its number as the API has it (by the date there, with the flags there); by a path, the last part of one or a role as in:PATH in WORDS"
+                }
+                _ => help.trim_end_matches('.'),
+            };
+            let option = Arg::new(name).long(name.replace('_', "-")).help(help);
             match example {
                 // What is either so or not is so where nothing else is written.
                 "true" => option
