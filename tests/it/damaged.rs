@@ -135,9 +135,10 @@ fn killed(postrider: &Postrider, fault: &str) -> (bool, bool) {
 }
 
 /// A round: damage, a look, and in every second one an end in the middle of it, behind which the look goes on.
-fn mended(postrider: &Postrider, is_to_end: bool, dice: &mut Dice) -> bool {
+fn mended(postrider: &Postrider, is_to_end: bool, dice: &mut Dice) -> [bool; 2] {
     let database = postrider.database();
     let done = damage(&database, [1, 2, 3, 5, 8, 20, 60][dice.below(7)], dice);
+    let is_seen = postrider.run(&["verify", "u", "--offline"]).code == Some(1);
     let point = ["derive.reading", "derive.written", "derive.kept"][dice.below(3)];
     let (is_taken, is_over) = match is_to_end {
         true => killed(postrider, &format!("{point}:{}", 1 + dice.below(9))),
@@ -154,7 +155,7 @@ fn mended(postrider: &Postrider, is_to_end: bool, dice: &mut Dice) -> bool {
     let told = postrider.run(&["verify", "u", "--offline"]);
     let is_well = told.code == Some(0) && left == "[]";
     assert!(is_well, "{done:#?}\n{left}\n{}\n{}", told.stdout, told.stderr);
-    is_taken && is_over
+    [is_seen, is_taken && is_over]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,7 +173,11 @@ async fn whatever_is_damaged_is_mended() {
         let served = postrider.serve(&[]);
         wait_until_derived(&served, &postrider.database());
         stop(served);
-        let killed = (0..times).filter(|n| mended(&postrider, n % 2 == 1, &mut dice)).count();
+        let rounds: Vec<_> =
+            (0..times).map(|n| mended(&postrider, n % 2 == 1, &mut dice)).collect();
+        let [seen, killed] = [0, 1].map(|of| rounds.iter().filter(|round| round[of]).count());
+        // A change may change nothing.
+        assert!(seen > times / 2, "{seen} of {times} were seen");
         assert!(killed > times / 8, "{killed} of {times} ended in the middle");
     })
     .await;
