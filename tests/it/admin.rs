@@ -313,6 +313,11 @@ async fn a_token_that_is_taken_out_ends() {
         let mut begin = [0; 1000];
         octets.read_exact(&mut begin).unwrap();
         assert!(begin.starts_with(b"HTTP/1.1 200"));
+        // The run that has brought the mail tells its end behind it.
+        wait_until("the run's end", || {
+            let told = served.get("/v1/events?limit=1000");
+            told["items"].as_array().unwrap().iter().any(|event| event["kind"] == "run.finished")
+        });
         let newest = served.get("/v1/events?limit=1000")["next"].as_str().unwrap().to_owned();
         let mut waits = sent(&served, &format!("/v1/events?after={newest}&wait=25"), MAIL);
         let began = Instant::now();
