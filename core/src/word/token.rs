@@ -13,7 +13,7 @@ pub const OCTETS_MOST: usize = 512 * 1024;
 /// Characters of one; a longer one is cut.
 pub const LENGTH_MOST: usize = 64;
 /// Times that a word is indexed of a mail, as PostgreSQL does; then its place is kept.
-pub const TIMES_MOST: u16 = 255;
+pub const TIMES_MOST: u8 = 255;
 
 /// Where in a mail a word stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +92,7 @@ impl WordText {
 #[derive(Debug, Default)]
 pub struct Words {
     words: WordText,
-    times: BTreeMap<Box<str>, u16>,
+    times: Times,
     octets: usize,
     place: u32,
 }
@@ -121,13 +121,8 @@ impl Words {
             return false;
         }
         self.octets += word.len();
-        let times = match self.times.get_mut(word) {
-            Some(times) => times,
-            None => self.times.entry(word.into()).or_default(),
-        };
-        *times = times.saturating_add(1);
-        let is_kept = *times <= TIMES_MOST;
-        self.stand(field, if is_kept { word } else { GAP });
+        let has_room = self.times.has_room(word, &self.words);
+        self.stand(field, if has_room { word } else { GAP });
         true
     }
 
@@ -139,6 +134,65 @@ impl Words {
         }
         text.push_str(word);
     }
+}
+
+/// Sorts of words that are counted as one, while none of them is there often.
+const SORTS: usize = 1024;
+
+/// How often each word is there.
+#[derive(Debug)]
+enum Times {
+    /// No word more often than all of its sort.
+    OfSorts(Box<[u8; SORTS]>),
+    /// Of a mail that repeats itself.
+    OfWords(BTreeMap<Box<str>, u8>),
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::OfSorts(Box::new([0; SORTS]))
+    }
+}
+
+impl Times {
+    /// Counts it, behind these; whether it is there no more often than words are indexed.
+    fn has_room(&mut self, word: &str, before: &WordText) -> bool {
+        match self {
+            Self::OfSorts(times) => match times.get_mut(sort_of(word)) {
+                Some(times) if *times < TIMES_MOST => {
+                    *times += 1;
+                    return true;
+                }
+                _ => {}
+            },
+            Self::OfWords(times) => return has_room(times, word),
+        }
+        let mut times = BTreeMap::new();
+        for (.., word) in before.words() {
+            has_room(&mut times, word);
+        }
+        let has_room = has_room(&mut times, word);
+        *self = Self::OfWords(times);
+        has_room
+    }
+}
+
+fn has_room(times: &mut BTreeMap<Box<str>, u8>, word: &str) -> bool {
+    let Some(times) = times.get_mut(word) else {
+        times.insert(word.into(), 1);
+        return true;
+    };
+    let has_room = *times < TIMES_MOST;
+    *times = times.saturating_add(1);
+    has_room
+}
+
+/// FNV-1a, its upper bits.
+fn sort_of(word: &str) -> usize {
+    let hash = word
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    (hash >> 22) as usize
 }
 
 /// The words of a text in their order, as a mail's are made.
@@ -347,6 +401,27 @@ mod tests {
         let longer = of(&"\u{fc}x".repeat(100));
         let (.., word) = longer.words().next().unwrap();
         assert_eq!((longer.words().count(), word.chars().count()), (1, LENGTH_MOST));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        /// However its words are counted: a mail of few words, most of which are there often, and of words of one sort.
+        #[test]
+        fn a_word_is_indexed_so_often(seed in prop::collection::vec(0_usize..9, 40), many in 1_usize..60) {
+            let of_one_sort: Vec<String> = (0..).map(|n| format!("w{n}")).filter(|w| sort_of(w) == 7).take(6).collect();
+            let all: Vec<&str> = of_one_sort.iter().map(String::as_str).chain(["x", "y", "z"]).collect();
+            let (mut words, mut times, mut expected) = (Words::default(), BTreeMap::new(), Vec::new());
+            for n in seed.iter().cycle().take(seed.len() * many) {
+                let word = all[*n];
+                words.add(Field::Text, word);
+                let times = times.entry(word).or_insert(0);
+                *times += 1;
+                expected.extend((*times <= u32::from(TIMES_MOST)).then_some(word));
+            }
+            let all = words.finish();
+            prop_assert_eq!(all.words().map(|(.., word)| word).collect::<Vec<_>>(), expected);
+        }
     }
 
     proptest! {
