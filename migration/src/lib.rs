@@ -28,6 +28,7 @@ mod m0016_lists;
 mod m0017_words;
 mod m0018_views;
 mod m0019_vocabulary;
+mod m0020_newest_words;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_words::Migration),
             Box::new(m0018_views::Migration),
             Box::new(m0019_vocabulary::Migration),
+            Box::new(m0020_newest_words::Migration),
         ]
     }
 }
