@@ -1,6 +1,7 @@
 //! What the document of the API says of every route and type alike: each answer is described, a route has
 //! its role, an instant is one, and a word is one of its list. No handler can leave it out.
 
+use crate::admin::problem::ProblemOf;
 use crate::admin::table::{self, About};
 use axum::http::StatusCode;
 use postrider_core::commit::event::What;
@@ -8,6 +9,7 @@ use postrider_core::failure::{Class, Reach};
 use postrider_core::standing::{EventKind, Outcome, Push, Standing};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use utoipa::IntoResponses;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{Array, KnownFormat, Object, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Schema, Server};
@@ -47,6 +49,7 @@ pub(super) fn finished(mut document: OpenApi) -> OpenApi {
         ];
         for (method, operation) in operations {
             if let Some(operation) = operation {
+                refused(operation, method);
                 described(operation);
                 // One that is in no table is answered by nobody.
                 let route = table::routes()
@@ -75,6 +78,17 @@ pub(super) fn finished(mut document: OpenApi) -> OpenApi {
         }
     }
     document
+}
+
+/// What no handler answers: a parameter that is none, and a body that is too long.
+fn refused(operation: &mut Operation, method: &str) {
+    let mut answers = ProblemOf::<400>::responses();
+    if method == "POST" {
+        answers.append(&mut ProblemOf::<413>::responses());
+    }
+    for (status, answer) in answers {
+        operation.responses.responses.entry(status).or_insert(answer);
+    }
 }
 
 /// Each answer says what it is: its status' own words, where nobody has said more.
@@ -125,6 +139,11 @@ mod tests {
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 assert!(operation["x-role"].is_string(), "{method} {path}");
+                let problem = |status: &str| {
+                    operation["responses"][status].to_string().contains("application/problem+json")
+                };
+                assert!(problem("400"), "{method} {path}");
+                assert_eq!(problem("413"), method == "post", "{method} {path}");
                 for (status, answer) in operation["responses"].as_object().unwrap() {
                     let said = answer["description"].as_str().unwrap_or_default();
                     assert!(!said.is_empty(), "{method} {path} {status}");

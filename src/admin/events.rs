@@ -39,7 +39,7 @@ pub(crate) struct EventsQuery {
 /// Events after a number. `next` is the last number that was looked at (10,000 at most): ask from there the next time. A
 /// page may be short, even empty, and go on all the same.
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(EventsQuery), responses(
-    (status = 200, body = Page<EventView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<410>, ProblemOf<503>))]
+    (status = 200, body = Page<EventView>), ProblemOf<401>, ProblemOf<410>, ProblemOf<503>))]
 pub(super) async fn events(
     State(shared): State<Shared>,
     sight: Sight,

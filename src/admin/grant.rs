@@ -58,7 +58,7 @@ pub(crate) fn body(from: i64, row: &CredentialRow) -> GrantBody {
 /// Store a grant that `postrider auth login` has sealed, and try again to log in.
 #[utoipa::path(post, path = "/v1/accounts/{id}/credential", tag = "accounts", request_body = GrantBody,
     params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 200, body = GrantView), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
+    (status = 200, body = GrantView), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
 pub(super) async fn grant(
     State(shared): State<Shared>,
     Path(id): Path<String>,

@@ -80,7 +80,7 @@ async fn row(shared: &Shared, id: &str) -> Result<StoredAccount, Problem> {
 
 /// Every account: what it is doing, why, and what is next.
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(ListQuery), responses(
-    (status = 200, body = Page<AccountView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<503>))]
+    (status = 200, body = Page<AccountView>), ProblemOf<401>, ProblemOf<503>))]
 pub(super) async fn accounts(
     State(shared): State<Shared>,
     sight: Sight,
@@ -189,7 +189,7 @@ async fn run_page(
 
 /// An account's runs that changed something or failed, the newest first.
 #[utoipa::path(get, path = "/v1/accounts/{id}/runs", tag = "accounts", params(("id" = String, Path, description = "Its id in the config"), ListQuery), responses(
-    (status = 200, body = Page<RunView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<404>, ProblemOf<503>))]
+    (status = 200, body = Page<RunView>), ProblemOf<401>, ProblemOf<404>, ProblemOf<503>))]
 pub(super) async fn account_runs(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -201,7 +201,7 @@ pub(super) async fn account_runs(
 
 /// Runs that changed something or failed, the newest first.
 #[utoipa::path(get, path = "/v1/runs", tag = "runs", params(ListQuery), responses(
-    (status = 200, body = Page<RunView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<503>))]
+    (status = 200, body = Page<RunView>), ProblemOf<401>, ProblemOf<503>))]
 pub(super) async fn runs(
     State(shared): State<Shared>,
     sight: Sight,
@@ -226,7 +226,7 @@ pub(crate) struct Failures {
 
 /// The open rows of the ledger: what could not be done, why, and when it is tried again.
 #[utoipa::path(get, path = "/v1/failures", tag = "failures", params(Failures), responses(
-    (status = 200, body = Page<FailureView>), ProblemOf<400>, ProblemOf<404>, ProblemOf<401>, ProblemOf<503>))]
+    (status = 200, body = Page<FailureView>), ProblemOf<404>, ProblemOf<401>, ProblemOf<503>))]
 pub(super) async fn failures(
     State(shared): State<Shared>,
     sight: Sight,

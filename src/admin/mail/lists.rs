@@ -74,7 +74,7 @@ const ONE: &str = "try again";
 
 /// Messages, newest first. A page may be short, even empty, and go on all the same.
 #[utoipa::path(get, path = "/v1/messages", tag = "mail", params(Messages), responses(
-    (status = 200, body = MailPage<MailView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
+    (status = 200, body = MailPage<MailView>), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
 pub(super) async fn messages(
     State(shared): State<Shared>,
     sight: Sight,
@@ -95,7 +95,7 @@ pub(super) async fn messages(
 
 /// Files in messages, those of the newest message first. A page may be short, even empty, and go on all the same.
 #[utoipa::path(get, path = "/v1/attachments", tag = "mail", params(Files), responses(
-    (status = 200, body = MailPage<FileView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
+    (status = 200, body = MailPage<FileView>), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
 pub(super) async fn attachments(
     State(shared): State<Shared>,
     sight: Sight,
@@ -155,7 +155,7 @@ fn of_message(message: ListedMessage, filename: Option<&str>) -> Vec<FileView> {
 
 /// Threads, the one with the newest message first.
 #[utoipa::path(get, path = "/v1/threads", tag = "mail", params(Threads), responses(
-    (status = 200, body = MailPage<ThreadView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+    (status = 200, body = MailPage<ThreadView>), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
 pub(super) async fn threads(
     State(shared): State<Shared>,
     sight: Sight,
@@ -188,7 +188,7 @@ pub(super) async fn thread(
 
 /// Contacts: who is named in mail, whom the newest one names first.
 #[utoipa::path(get, path = "/v1/contacts", tag = "mail", params(Contacts), responses(
-    (status = 200, body = MailPage<ContactView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+    (status = 200, body = MailPage<ContactView>), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
 pub(super) async fn contacts(
     State(shared): State<Shared>,
     sight: Sight,
@@ -221,7 +221,7 @@ pub(super) async fn contact(
 
 /// What was told of a message, oldest first: its events.
 #[utoipa::path(get, path = "/v1/messages/{id}/history", tag = "mail", params(("id" = i64, Path, description = "Its number"), History), responses(
-    (status = 200, body = Page<EventView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
+    (status = 200, body = Page<EventView>), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
 pub(super) async fn history(
     State(shared): State<Shared>,
     Path(id): Path<String>,
