@@ -8,6 +8,7 @@ mod oauth;
 pub mod place;
 mod proxy;
 pub mod raw;
+mod recovery;
 pub mod secret;
 mod store;
 mod taker;

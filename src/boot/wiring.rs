@@ -469,8 +469,7 @@ impl Engine {
 fn settings(account: &Account, config: &Config, once: bool) -> Settings {
     let mut hasher = DefaultHasher::new();
     account.id.hash(&mut hasher);
-    let policy =
-        Policy { first_wait: config.first_wait, salt: hasher.finish(), ..Policy::default() };
+    let policy = Policy { salt: hasher.finish(), ..config.recovery };
     Settings {
         policy: if once { policy } else { policy.staying() },
         confirm_after: config.confirm_after,

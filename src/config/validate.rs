@@ -5,6 +5,7 @@ use crate::config::mailbox::{Account, SecretFrom};
 use crate::config::oauth::{self, OAuthClient};
 use crate::config::place::Place;
 use crate::config::raw::{Flaw, Origin, Raw, RawValue};
+use crate::config::recovery;
 use crate::config::secret::is_open;
 use crate::config::store;
 use crate::config::taker::{Taker, shown};
@@ -13,6 +14,7 @@ use postrider_core::account::schedule::Mode;
 use postrider_core::derive::Reads;
 use postrider_core::pool::Limits;
 use postrider_core::provider::server::Timeouts;
+use postrider_core::recovery::decide::Policy;
 use postrider_core::run::settings::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -56,8 +58,8 @@ pub struct Config {
     pub limits: Limits,
     /// Deadlines.
     pub timeouts: Timeouts,
-    /// The first of the doubling waits.
-    pub first_wait: Duration,
+    /// How failures are waited for.
+    pub recovery: Policy,
     /// OAuth clients that accounts may name.
     pub oauth: BTreeMap<&'static str, OAuthClient>,
     /// Where the key comes from that their tokens are sealed with.
@@ -116,12 +118,17 @@ const SETTINGS: &[&str] = &[
     "timeouts.silence",
     "timeouts.command",
     "timeouts.idle",
-    "recovery.first_wait",
 ];
 
 /// Every key outside `[[account]]`, with those of the OAuth clients.
 fn settings_known() -> Vec<&'static str> {
-    SETTINGS.iter().chain(&store::KEYS).chain(&oauth::KEYS).copied().collect()
+    SETTINGS
+        .iter()
+        .chain(&store::KEYS)
+        .chain(&recovery::KEYS)
+        .chain(&oauth::KEYS)
+        .copied()
+        .collect()
 }
 
 /// As much of a config that [`load`] refuses as says where the mirror is: what cannot be read has
@@ -320,7 +327,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
             command: t.duration("timeouts.command", seconds(600)),
             idle: idle(&mut t),
         },
-        first_wait: t.duration("recovery.first_wait", run.policy.first_wait),
+        recovery: recovery::policy(&mut t),
         oauth: oauth::clients(&mut t, base),
         key: oauth::key(&mut t, base),
         accounts: Vec::new(),

@@ -90,7 +90,7 @@ fn settings_print(account: &Account, config: &Config) -> String {
         config.timeouts,
         config.confirm_after,
         config.recent_messages,
-        config.first_wait,
+        config.recovery,
         config.keep,
     );
     format!("{place:?} {rules:?}")

@@ -73,6 +73,19 @@ fn the_document_of_the_api_is_kept() {
     is_kept("docs/openapi.json", &format!("{document:#}\n"));
 }
 
+/// What operators read of failures is what is decided.
+#[test]
+fn what_failures_lead_to_is_kept() {
+    let name = "docs/operations.md";
+    let text = fs::read_to_string(root().join(name)).unwrap();
+    let heading = "### What a failure leads to\n";
+    let (before, behind) = text.split_once(heading).unwrap();
+    let intro = behind.split_once("\n| class |").unwrap().0;
+    let (_, rest) = behind.split_once("\n## ").unwrap();
+    let table = postrider_core::recovery::table::described();
+    is_kept(name, &format!("{before}{heading}{intro}\n{table}\n## {rest}"));
+}
+
 /// Names and labels; `tidy` holds the names in the code against the same table.
 #[test]
 fn the_names_of_metrics_are_kept() {

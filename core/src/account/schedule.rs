@@ -4,6 +4,7 @@
 use crate::mail::folder::Role;
 use crate::mail::id::FolderId;
 use crate::recovery::backoff::mix;
+use crate::recovery::decide::Policy;
 use crate::run::scope::{Depth, Scope};
 use crate::run::summary::FolderSummary;
 use serde::Serialize;
@@ -86,10 +87,10 @@ impl Tier {
     }
 }
 
-/// From three failed runs on the schedule is at least this.
+/// From so many failed runs on (`Policy::stretch_after`) the schedule is at least this.
 #[must_use]
-pub fn stretch(failed_runs: u32) -> Duration {
-    if failed_runs < 3 {
+pub fn stretch(failed_runs: u32, after: u32) -> Duration {
+    if failed_runs < after {
         return Duration::ZERO;
     }
     (5 * MINUTE)
@@ -97,16 +98,11 @@ pub fn stretch(failed_runs: u32) -> Duration {
         .min(240 * MINUTE)
 }
 
-/// After five failed runs, every trigger but an operator's is blocked for so long.
-pub const COOL_DOWN: Duration = Duration::from_secs(30 * 60);
-/// See [`COOL_DOWN`].
-pub const COOL_AFTER_RUNS: u32 = 5;
-
 /// The schedule of one account.
 #[derive(Debug)]
 pub struct Schedule {
     mode: Mode,
-    salt: u64,
+    policy: Policy,
     runs: u64,
     due: BTreeMap<FolderId, Duration>,
     /// Folders that stand still, and how often in a row.
@@ -125,12 +121,12 @@ fn standing(times: usize) -> Duration {
 }
 
 impl Schedule {
-    /// A schedule that knows no folder yet. `salt` spreads accounts.
+    /// A schedule that knows no folder yet.
     #[must_use]
-    pub fn new(mode: Mode, salt: u64) -> Self {
+    pub fn new(mode: Mode, policy: Policy) -> Self {
         Self {
             mode,
-            salt,
+            policy,
             runs: 0,
             due: BTreeMap::new(),
             stalled: BTreeMap::new(),
@@ -141,7 +137,7 @@ impl Schedule {
 
     /// A duration by up to 10 % shorter, so that accounts that began together drift apart.
     fn spread(&self, interval: Duration) -> Duration {
-        let permille = mix(self.salt ^ self.runs) % 101;
+        let permille = mix(self.policy.salt ^ self.runs) % 101;
         interval - interval / 1000 * u32::try_from(permille).unwrap_or(0)
     }
 
@@ -201,8 +197,9 @@ impl Schedule {
     #[must_use]
     pub fn after_failure(&self, failed_runs: u32, mono: Duration) -> Duration {
         let shortest = self.mode.shortest().max(Tier::Inbox.floor());
-        let cool = if failed_runs >= COOL_AFTER_RUNS { COOL_DOWN } else { Duration::ZERO };
-        mono + self.spread(shortest).max(stretch(failed_runs)).max(cool)
+        let Policy { stretch_after, cool_down_after, cool_down, .. } = self.policy;
+        let cool = if failed_runs >= cool_down_after { cool_down } else { Duration::ZERO };
+        mono + self.spread(shortest).max(stretch(failed_runs, stretch_after)).max(cool)
     }
 
     /// What is due at `mono`, and what will be within a tenth of the shortest interval.

@@ -1,8 +1,9 @@
 //! `decide`: the only code that chooses what a failure leads to.
 
-use crate::failure::{Class, Failure, Provenance, Reach, When};
+use crate::failure::{Class, Failure, Provenance, When};
 use crate::recovery::backoff;
 use crate::recovery::history::History;
+use crate::recovery::table::{self, Leads, Waits};
 use crate::time::Now;
 use std::time::Duration;
 
@@ -27,10 +28,21 @@ pub enum Verdict {
 pub struct Policy {
     /// The first of the doubling waits.
     pub first_wait: Duration,
+    /// The longest of them.
+    pub longest_wait: Duration,
     /// Spreads accounts that fail together.
     pub salt: u64,
     /// Tries before a run ends.
     pub tries: u32,
+    /// For how long a login must have been refused to an account that did log in before, until it is
+    /// believed; 180 first waits where nothing is said. Of one that never did it is 12, and no longer.
+    pub believe_after: Option<Duration>,
+    /// Runs that failed in a row before the schedule stretches.
+    pub stretch_after: u32,
+    /// The same before nothing but an operator begins a run for [`Policy::cool_down`].
+    pub cool_down_after: u32,
+    /// See [`Policy::cool_down_after`].
+    pub cool_down: Duration,
     /// The longest wait that a run sits out (`sync --once` has no schedule to hand over to).
     pub patience: Duration,
     /// A server that stays: it waits as long as it is told, and doubts a refused login before it
@@ -47,14 +59,17 @@ impl Policy {
 
     /// How far apart the first and the last refusal must be, and how many there must be, before
     /// they are believed: two in 60 s for an account that never logged in, three in 15 min for one
-    /// that did (scaled with the first wait).
+    /// that did (scaled with the first wait, or as it is said).
     #[must_use]
     pub fn belief(&self, has_logged_in: bool) -> (u32, Duration) {
-        if has_logged_in {
-            (3, self.first_wait.saturating_mul(180))
-        } else {
-            (2, self.first_wait.saturating_mul(12))
-        }
+        let long = self.believe_after.unwrap_or(self.first_wait.saturating_mul(180));
+        let short = self.first_wait.saturating_mul(12).min(long);
+        if has_logged_in { (3, long) } else { (2, short) }
+    }
+
+    /// The doubling wait before the try behind so many.
+    pub(crate) fn backoff(&self, tries: u32) -> Duration {
+        backoff::wait((self.first_wait, self.longest_wait), tries, self.salt)
     }
 }
 
@@ -62,8 +77,13 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             first_wait: Duration::from_secs(5),
+            longest_wait: backoff::LONGEST_WAIT,
             salt: 0,
             tries: 5,
+            believe_after: None,
+            stretch_after: 3,
+            cool_down_after: 5,
+            cool_down: Duration::from_secs(30 * 60),
             patience: Duration::from_secs(120),
             stays: false,
         }
@@ -78,35 +98,34 @@ pub const SAME_PLACE: u32 = 3;
 /// A wrong "permanent" loses mail, a wrong "transient" costs a few capped tries: so what is unknown
 /// backs off.
 pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verdict {
-    match (failure.class, failure.reach) {
-        (Class::InvalidData, Reach::Message)
-        | (
-            Class::StateLost | Class::InvalidData | Class::Provider | Class::Unknown,
-            Reach::Folder,
-        ) => Verdict::LeaveOut,
+    let is_servers = failure.provenance == Provenance::Server;
+    match table::row_of(failure.class, failure.reach).leads {
+        Leads::LeaveOut => Verdict::LeaveOut,
+        Leads::AskHuman if failure.class == Class::Config => {
+            // A client that was taken before is refused for a hiccup, too: at the second refusal it
+            // is believed.
+            if failure.is_refusal() && policy.stays && history.has_logged_in {
+                believe(history, policy.belief(false), policy, now)
+            } else {
+                Verdict::Park
+            }
+        }
         // `sync --once` and `check` believe the first refusal; what we merely inferred is never
         // believed.
-        (Class::Auth, _) if failure.provenance == Provenance::Server && !policy.stays => {
-            Verdict::Park
-        }
-        (Class::Auth, _) if failure.provenance == Provenance::Server => {
+        Leads::AskHuman if is_servers && !policy.stays => Verdict::Park,
+        Leads::AskHuman if is_servers => {
             believe(history, policy.belief(history.has_logged_in), policy, now)
         }
         // What our own rows say is no guess: nobody has granted access.
-        (Class::Auth, _)
+        Leads::AskHuman
             if failure.provenance == Provenance::Local && failure.when == When::AfterChange =>
         {
             Verdict::Park
         }
-        // A client that was taken before is refused for a hiccup, too: at the second refusal it is
-        // believed.
-        (Class::Config, _) if failure.is_refusal() && policy.stays && history.has_logged_in => {
-            believe(history, policy.belief(false), policy, now)
-        }
-        (Class::Config, _) => Verdict::Park,
-        (Class::Bug, _) if history.panics >= SAME_PLACE => Verdict::Park,
-        (Class::Bug, _) => restart(history, policy),
-        _ => wait(failure, history, policy, now),
+        Leads::AskHuman => wait(failure, history, table::DOUBLING, policy, now),
+        Leads::BeginAgain if history.panics >= SAME_PLACE => Verdict::Park,
+        Leads::BeginAgain => restart(history, policy),
+        Leads::Wait(waits) => wait(failure, history, waits, policy, now),
     }
 }
 
@@ -135,7 +154,7 @@ pub fn named(failure: &Failure, now: Now) -> Option<Duration> {
 /// A session ended at one thing and worked otherwise: that is no try of the run, and waits the
 /// first wait only.
 pub fn after_cut(policy: &Policy) -> Verdict {
-    Verdict::Wait(backoff::wait(policy.first_wait, 1, policy.salt))
+    Verdict::Wait(policy.backoff(1))
 }
 
 /// A refused login may be the host's trouble: it is believed when it has lasted.
@@ -165,31 +184,24 @@ fn restart(history: &History, policy: &Policy) -> Verdict {
     if history.tries > policy.tries {
         return Verdict::GiveUp;
     }
-    Verdict::Restart(backoff::wait(policy.first_wait, history.tries.max(1), policy.salt))
+    Verdict::Restart(policy.backoff(history.tries.max(1)))
 }
 
-fn wait(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verdict {
+fn wait(failure: &Failure, history: &History, waits: Waits, policy: &Policy, now: Now) -> Verdict {
     // Our own disk is waited for as long as it takes: there is no schedule that knows better.
-    let endless = policy.stays && failure.class == Class::Storage;
-    if history.tries > policy.tries && !endless {
+    if history.tries > policy.tries && !(policy.stays && waits.is_endless) {
         return Verdict::GiveUp;
     }
-    let own = backoff::wait(policy.first_wait, history.tries.max(1), policy.salt);
+    let own = policy.backoff(history.tries.max(1));
     let wait = match failure.when {
         When::Now => Duration::ZERO,
         When::After(_) | When::At(_) => named(failure, now).unwrap_or(own),
         When::Soon => own.min(policy.first_wait.saturating_mul(12)),
         When::Never => return Verdict::GiveUp,
-        When::BackOff | When::AfterChange => match failure.class {
-            // The disk is looked at every few seconds: it goes on by itself at most 10 s after
-            // there is room.
-            Class::Storage => own.min(Duration::from_secs(10)),
-            // Longer than `sync --once` has patience for.
-            Class::Quota => backoff::LONGEST_WAIT,
-            Class::Provider if policy.stays => own.max(policy.first_wait.saturating_mul(60)),
-            Class::Provider => own.max(policy.first_wait.saturating_mul(2)),
-            _ => own,
-        },
+        When::BackOff | When::AfterChange => {
+            let least = if policy.stays { waits.least } else { waits.least_once };
+            own.max(policy.first_wait.saturating_mul(least)).min(waits.most)
+        }
     };
     if wait > policy.patience { Verdict::GiveUp } else { Verdict::Wait(wait) }
 }

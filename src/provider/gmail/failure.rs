@@ -198,6 +198,8 @@ pub(super) fn without_addresses(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postrider_core::recovery::table::row_of;
+    use std::collections::BTreeSet;
 
     /// 2026-11-21 09:00 UTC.
     const NOW: Micros = Micros(1_795_251_600_000_000);
@@ -217,6 +219,7 @@ mod tests {
         let back = When::BackOff;
         let human = When::AfterChange;
         let tomorrow = When::After(Duration::from_secs(23 * 3600));
+        let mut seen = BTreeSet::new();
         for (status, reason, message, want) in [
             (400, "badRequest", "Bad Request", (InvalidData, Account, back)),
             (400, "invalidArgument", "Invalid value", (InvalidData, Account, back)),
@@ -266,7 +269,10 @@ mod tests {
         ] {
             let failure = refusal(status, reason, message).failure(NOW);
             assert_eq!((failure.class, failure.reach, failure.when), want, "{status} {reason}");
+            seen.insert(row_of(failure.class, failure.reach).name());
         }
+        let said = ["auth", "invalid_data", "provider", "quota", "rate_limit"];
+        assert!(seen.iter().map(String::as_str).eq(said), "{seen:?}");
     }
 
     #[test]

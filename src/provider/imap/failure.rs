@@ -158,6 +158,8 @@ mod tests {
     use super::*;
     use crate::provider::imap::wire::frame::{Frame, Part};
     use crate::provider::imap::wire::response::{Response, read};
+    use postrider_core::recovery::table::{ROWS, Row, row_of};
+    use std::collections::BTreeSet;
 
     fn judge(line: &str, during: During) -> (Class, Reach, When) {
         let frame = Frame { parts: vec![Part::Text(line.into())], truncated: false };
@@ -192,11 +194,13 @@ mod tests {
         assert!(!excess("a NO [AUTHENTICATIONFAILED] no").0);
     }
 
-    /// Recorded replies and what they mean.
+    /// Recorded replies and what they mean; and what is not reached by any.
     #[test]
     fn the_table() {
         use During::{Folder, Login, Other};
         let back = When::BackOff;
+        let human = When::AfterChange;
+        let mut seen = BTreeSet::new();
         for (line, during, want) in [
             (
                 "a NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)",
@@ -204,6 +208,74 @@ mod tests {
                 (Class::Auth, Reach::Account, When::AfterChange),
             ),
             ("a NO LOGIN failed.", Login, (Class::Auth, Reach::Account, When::AfterChange)),
+            ("a NO AUTHENTICATE failed.", Login, (Class::Auth, Reach::Account, human)),
+            ("a NO [AUTHORIZATIONFAILED] no", Login, (Class::Auth, Reach::Account, human)),
+            ("a NO [EXPIRED] your password", Login, (Class::Auth, Reach::Account, human)),
+            ("a NO [CONTACTADMIN] Account disabled", Login, (Class::Auth, Reach::Account, human)),
+            ("a NO This account is suspended", Login, (Class::Auth, Reach::Account, human)),
+            (
+                "a NO [ALERT] Application-specific password required: https://x (Failure)",
+                Login,
+                (Class::Auth, Reach::Account, human),
+            ),
+            (
+                "a NO [ALERT] Please log in via your web browser: https://x (Failure)",
+                Login,
+                (Class::Auth, Reach::Account, human),
+            ),
+            (
+                "a NO [ALERT] Your account is not enabled for IMAP use. (Failure)",
+                Login,
+                (Class::Auth, Reach::Account, human),
+            ),
+            (
+                "a NO [AUTHENTICATIONFAILED] (#AUTH901) LOGIN Invalid credentials",
+                Login,
+                (Class::Auth, Reach::Account, human),
+            ),
+            ("a NO [PRIVACYREQUIRED] use TLS", Login, (Class::Config, Reach::Account, human)),
+            ("a NO [REFERRAL imap://x/] there", Login, (Class::Config, Reach::Account, human)),
+            ("a NO Lookup failed aBcD", Login, (Class::Provider, Reach::Account, back)),
+            (
+                "a NO [ALERT] Temporary System Error (Failure)",
+                Login,
+                (Class::Provider, Reach::Account, back),
+            ),
+            (
+                "a NO [UNAVAILABLE] LOGIN Server error - Please try again later",
+                Login,
+                (Class::Provider, Reach::Account, back),
+            ),
+            (
+                "a NO Internal authentication failure. Refer to server log",
+                Login,
+                (Class::Provider, Reach::Account, back),
+            ),
+            ("a NO Too many bad login attempts", Login, (Class::RateLimit, Reach::Account, back)),
+            ("a NO Your account is locked", Login, (Class::RateLimit, Reach::Account, back)),
+            ("a NO [LIMIT] Too many matches", Folder, (Class::RateLimit, Reach::Account, back)),
+            ("a NO [NOPERM] Permission denied", Folder, (Class::Provider, Reach::Folder, back)),
+            ("a NO [INUSE] Mailbox is locked", Folder, (Class::Provider, Reach::Folder, back)),
+            (
+                "a NO [UNAVAILABLE] UID FETCH Server error while fetching messages",
+                Folder,
+                (Class::Provider, Reach::Folder, back),
+            ),
+            (
+                "a NO Service temporarily unavailable",
+                Folder,
+                (Class::Provider, Reach::Folder, back),
+            ),
+            ("a NO [CORRUPTION] broken", Folder, (Class::InvalidData, Reach::Folder, back)),
+            ("a NO [CANNOT] never", Folder, (Class::Provider, Reach::Folder, back)),
+            ("a BAD [CLIENTBUG] you", Other, (Class::Unknown, Reach::Session, back)),
+            (
+                "* BYE Session invalidated - AccessTokenExpired",
+                Other,
+                (Class::Network, Reach::Session, back),
+            ),
+            ("* BYE Connection closed. 14", Other, (Class::Network, Reach::Session, back)),
+            ("* BYE Too many sessions", Other, (Class::RateLimit, Reach::Account, back)),
             (
                 "a NO [UNAVAILABLE] Temporary authentication failure.",
                 Login,
@@ -276,6 +348,19 @@ mod tests {
             ("a NO [SERVERBUG] oops", Other, (Class::Provider, Reach::Endpoint, back)),
         ] {
             assert_eq!(judge(line, during), want, "{line}");
+            seen.insert(row_of(want.0, want.1).name());
         }
+        let unsaid: Vec<String> =
+            ROWS.iter().map(Row::name).filter(|row| !seen.contains(row)).collect();
+        let others = [
+            "timeout",
+            "invalid_data",
+            "state_lost of folder",
+            "state_lost",
+            "storage",
+            "bug",
+            "unknown of folder",
+        ];
+        assert_eq!(unsaid, others, "what no server says in words");
     }
 }

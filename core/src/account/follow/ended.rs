@@ -4,7 +4,6 @@ use crate::account::follow::follower::Follower;
 use crate::account::follow::mailbox::is_inbox;
 use crate::account::follow::stage::{After, Cause, Parked, Resting, Stage};
 use crate::account::follow::vocabulary::{Output, SessionRole};
-use crate::account::schedule::COOL_AFTER_RUNS;
 use crate::failure::{Class, Failure, When};
 use crate::run::scope::Scope;
 use crate::run::summary::{FolderSummary, Summary};
@@ -120,7 +119,7 @@ impl Follower {
             }
             Outcome::Failed if summary.parked => return parked(Standing::Failed),
             // A trouble of moments, until it has lasted.
-            Outcome::Failed if is_soon(summary) && self.history.failed_runs < COOL_AFTER_RUNS => {
+            Outcome::Failed if is_soon(summary) && !self.is_cooling() => {
                 let next = self.schedule.after_refusal(self.history.failed_runs, now.mono);
                 // It has looked at nothing.
                 let scope = Some(Scope::Everything);

@@ -7,7 +7,7 @@ use crate::account::follow::stage::{
 };
 use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, SessionRole};
 use crate::account::machine::Machine;
-use crate::account::schedule::{COOL_AFTER_RUNS, Schedule};
+use crate::account::schedule::Schedule;
 use crate::budget::Wait;
 use crate::failure::Failure;
 use crate::provider::Connected;
@@ -55,7 +55,7 @@ impl Follower {
     /// A follower that waits for `Start`.
     #[must_use]
     pub fn new(rules: Rules, past: Past) -> Self {
-        let schedule = Schedule::new(rules.mode, rules.settings.policy.salt);
+        let schedule = Schedule::new(rules.mode, rules.settings.policy);
         Self {
             rules,
             stage: Stage::New(past.begin),
@@ -298,7 +298,7 @@ impl Follower {
     }
 
     pub(super) fn is_cooling(&self) -> bool {
-        self.history.failed_runs >= COOL_AFTER_RUNS
+        self.history.failed_runs >= self.rules.settings.policy.cool_down_after
     }
 
     /// A session that has lived long enough proves that the account is well.

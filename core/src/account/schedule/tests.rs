@@ -3,6 +3,10 @@
 use super::*;
 use crate::mail::cursor::Mark;
 
+fn schedule(mode: Mode, salt: u64) -> Schedule {
+    Schedule::new(mode, Policy { salt, ..Policy::default() })
+}
+
 fn line(id: i64, path: &str, role: Option<Role>, looked: Option<Depth>) -> FolderSummary {
     let (remote_id, path) = (path.as_bytes().to_vec(), path.to_owned());
     FolderSummary {
@@ -52,7 +56,7 @@ fn intervals() {
         (Mode::Balanced, vec![(10, vec![]), (16, vec![1, 2]), (31, vec![1, 2, 3])]),
         (Mode::Conservative, vec![(90, vec![]), (121, vec![1, 2, 3]), (1441, vec![1, 2, 3, 4])]),
     ] {
-        let mut schedule = Schedule::new(mode, 7);
+        let mut schedule = schedule(mode, 7);
         assert_eq!(due(&schedule, Duration::ZERO), [-1], "the first run looks at everything");
         schedule.looked(&all(Some(Depth::Full)), Duration::ZERO);
         for (minutes, want) in looks {
@@ -69,7 +73,7 @@ fn intervals() {
 /// What stands still at its time is not asked for again and again.
 #[test]
 fn what_was_not_looked_at_is_due_again_and_not_at_once() {
-    let mut schedule = Schedule::new(Mode::Balanced, 3);
+    let mut schedule = schedule(Mode::Balanced, 3);
     schedule.looked(
         &[line(1, "INBOX", None, Some(Depth::Full)), line(2, "Odd", None, None)],
         Duration::ZERO,
@@ -84,18 +88,24 @@ fn what_was_not_looked_at_is_due_again_and_not_at_once() {
 
 #[test]
 fn stretches_and_cools_down() {
-    let minutes: Vec<u64> = (0..8).map(|n| stretch(n).as_secs() / 60).collect();
+    let minutes: Vec<u64> = (0..8).map(|n| stretch(n, 3).as_secs() / 60).collect();
     assert_eq!(minutes, [0, 0, 0, 40, 80, 160, 240, 240]);
-    let schedule = Schedule::new(Mode::Aggressive, 1);
+    let schedule = schedule(Mode::Aggressive, 1);
     assert!(schedule.after_failure(1, Duration::ZERO) <= 5 * MINUTE);
     assert_eq!(schedule.after_failure(4, Duration::ZERO), 80 * MINUTE);
+    assert_eq!(schedule.after_failure(9, Duration::ZERO), 240 * MINUTE);
+    let policy =
+        Policy { stretch_after: 9, cool_down_after: 2, cool_down: 7 * MINUTE, ..Policy::default() };
+    let schedule = Schedule::new(Mode::Aggressive, policy);
+    assert!(schedule.after_failure(1, Duration::ZERO) <= 5 * MINUTE);
+    assert_eq!(schedule.after_failure(8, Duration::ZERO), 7 * MINUTE);
     assert_eq!(schedule.after_failure(9, Duration::ZERO), 240 * MINUTE);
 }
 
 /// A folder that stands still has its own, short times; one that is shut does not hurry.
 #[test]
 fn what_stands_still_is_looked_at_soon() {
-    let mut schedule = Schedule::new(Mode::Conservative, 1);
+    let mut schedule = schedule(Mode::Conservative, 1);
     let odd = |stalled, shut| FolderSummary { stalled, shut, ..line(2, "Odd", None, None) };
     let inbox = || line(1, "INBOX", None, Some(Depth::Full));
     let mut at = Duration::ZERO;
@@ -114,7 +124,7 @@ fn what_stands_still_is_looked_at_soon() {
 
 #[test]
 fn unread_history_is_gone_on_with() {
-    let mut schedule = Schedule::new(Mode::Balanced, 1);
+    let mut schedule = schedule(Mode::Balanced, 1);
     let unread = FolderSummary { history_left: true, ..line(1, "INBOX", None, Some(Depth::Full)) };
     schedule.looked(&[unread], Duration::ZERO);
     assert_eq!(due(&schedule, 16 * MINUTE), [-1]);

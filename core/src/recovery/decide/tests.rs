@@ -1,6 +1,7 @@
 //! The failure table as data, and what is believed when.
 
 use super::*;
+use crate::failure::Reach;
 use crate::time::Micros;
 
 fn verdict(class: Class, reach: Reach, when: When, tries: u32) -> &'static str {
@@ -101,6 +102,28 @@ fn a_server_that_stays() {
         "minutes, not seconds"
     );
     assert_eq!(decide(&quota, &history, &policy, at(0)), Verdict::Wait(backoff::LONGEST_WAIT));
+}
+
+/// What the config says counts.
+#[test]
+fn the_policy_is_as_it_is_said() {
+    let said = Policy {
+        longest_wait: Duration::from_secs(20),
+        believe_after: Some(Duration::from_secs(300)),
+        tries: 7,
+        ..Policy::default()
+    };
+    assert_eq!(said.belief(true), (3, Duration::from_secs(300)));
+    assert_eq!(said.belief(false), (2, Duration::from_secs(60)), "a hiccup costs no more");
+    let soon = Policy { believe_after: Some(Duration::from_secs(7)), ..said };
+    assert_eq!(soon.belief(false), (2, Duration::from_secs(7)));
+    let cut = Failure::new(Class::Network, Reach::Session, Provenance::Server, "x");
+    let of = |tries| {
+        let history = History { tries, ..History::default() };
+        decide(&cut, &history, &said, Now::default())
+    };
+    assert!(matches!(of(7), Verdict::Wait(wait) if wait <= Duration::from_secs(24)));
+    assert_eq!(of(8), Verdict::GiveUp);
 }
 
 /// What the server asks for is waited for up to the end of the patience, and not a moment longer.

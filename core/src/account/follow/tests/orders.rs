@@ -169,7 +169,7 @@ fn a_sign_of_life_proves_only_what_was_looked_at() {
     f.take(Input::Hinted(70, Hint::Alive), at(9));
     assert_eq!(f.proved(), before);
     let mut f = resting();
-    f.history.failed_runs = COOL_AFTER_RUNS;
+    f.history.failed_runs = f.rules.settings.policy.cool_down_after;
     let before = f.proved();
     f.take(Input::Hinted(1, Hint::Alive), at(9));
     assert_eq!(f.proved(), before);
