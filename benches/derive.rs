@@ -23,8 +23,9 @@ use support::dovecot::Dovecot;
 use support::mail::seed;
 use support::served::{Served, wait_within};
 
-/// Mails of a mailbox.
-const MAILS: usize = 30_000;
+/// Mails of a mailbox that comes for the first time, and of one that is there already.
+const MAILS: usize = 100_000;
+const THERE: usize = 10_000;
 /// New mails, and the time between two of them.
 const NEW: usize = 150;
 const PACE: Duration = Duration::from_millis(100);
@@ -32,8 +33,22 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// Threads of one mail each, and then the mails that make one of them all.
 const ENDS: usize = 10_000;
 const FIRST: usize = 1000;
-/// Turns with and without.
-const TURNS: usize = 3;
+/// Turns with and without, behind one that warms the server up.
+const TURNS: usize = 5;
+/// Words that mail is made of, and octets of a text.
+const WORDS: usize = 20_000;
+const TEXT: usize = 2800;
+
+/// What mails of a mailbox are like.
+#[derive(Clone, Copy, PartialEq)]
+enum Mails {
+    /// 3 KB, of words that occur as they do in a language: the second half as often as the first, the third a third.
+    Spoken,
+    /// 3 KB, of words that are all as frequent as each other.
+    Even,
+    /// Of all lengths.
+    All,
+}
 
 fn config(server: &Dovecot, derive: &str, users: &[&str]) -> String {
     let accounts: String = users.iter().map(|user| account(user, server.port, "pw")).collect();
@@ -42,27 +57,40 @@ fn config(server: &Dovecot, derive: &str, users: &[&str]) -> String {
     )
 }
 
-/// Puts mails into a mailbox: of all lengths, or of 3 KB.
-fn fill(server: &Dovecot, user: &str, of_one_length: bool) {
+/// A text of words.
+fn text(dice: &mut seed::Dice, mails: Mails) -> String {
+    let mut text = String::new();
+    while text.len() < TEXT {
+        let word = match mails {
+            Mails::Spoken => {
+                (WORDS as f64).powf(dice.below(1 << 20) as f64 / f64::from(1 << 20)) as usize
+            }
+            Mails::Even | Mails::All => dice.below(WORDS),
+        };
+        text += &format!("w{word} ");
+    }
+    text
+}
+
+/// Puts mails into a mailbox.
+fn fill(server: &Dovecot, user: &str, mails: Mails, count: usize) {
     let dir = PathBuf::from(server.file(&format!("mail/{user}/Maildir")));
     for part in ["cur", "new", "tmp"] {
         fs::create_dir_all(dir.join(part)).unwrap();
     }
     let mut dice = seed::Dice::new(7);
-    for n in 0..MAILS {
-        let mail = if of_one_length {
-            let before = n.saturating_sub(n % 5);
-            let words: Vec<String> = (0..450).map(|_| format!("w{}", dice.below(20_000))).collect();
-            let words = words.join(" ");
+    for n in 0..count {
+        let mail = if mails == Mails::All {
+            seed::message(&mut dice, n).raw.to_vec()
+        } else {
+            let (before, text) = (n.saturating_sub(n % 5), text(&mut dice, mails));
             format!(
                 "From: Person {} <p{}@example.org>\r\nTo: me@example.org\r\nSubject: about {before}\r\nMessage-ID: <{n}@example.org>\r\n\
-                 References: <{before}@example.org>\r\nDate: Thu, 1 Feb 2024 10:00:00 +0000\r\n\r\n{words}\r\n",
+                 References: <{before}@example.org>\r\nDate: Thu, 1 Feb 2024 10:00:00 +0000\r\n\r\n{text}\r\n",
                 n % 300,
                 n % 300
             )
             .into_bytes()
-        } else {
-            seed::message(&mut dice, n).raw.to_vec()
         };
         fs::write(dir.join(format!("cur/{n:06}.bench:2,S")), mail).unwrap();
     }
@@ -182,6 +210,29 @@ fn merges(server: &Dovecot, user: &str, joints: &[(usize, usize)]) -> [f64; 2] {
     [first, all]
 }
 
+/// What it costs that a mailbox is derived, and how fast it is.
+fn costs(server: &Dovecot, user: &str) {
+    let (_, _postrider, served) = first_sync(server, user, "0");
+    served.stop();
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        for (derive, took) in [("0", &mut without), ("32MiB", &mut with)] {
+            let (seconds, _postrider, served) = first_sync(server, user, derive);
+            took.push(seconds);
+            served.stop();
+        }
+    }
+    let mut ratios: Vec<f64> =
+        with.iter().zip(&without).map(|(with, without)| with / without).collect();
+    ratios.sort_by(f64::total_cmp);
+    println!("{user}: first sync with / without: {ratios:.2?} ({with:.1?} s / {without:.1?} s)");
+    let (took, octets) = backlog(server, user);
+    println!(
+        "{user}: {:.0} messages/s of those that wait, {octets} octets each",
+        MAILS as f64 / took
+    );
+}
+
 fn main() {
     let server = Dovecot::start();
     for (order, joints) in [("chain", chain()), ("halves", halves())] {
@@ -193,31 +244,14 @@ fn main() {
             first * 1e6
         );
     }
-    for (user, of_one_length) in [("small", true), ("all", false)] {
-        fill(&server, user, of_one_length);
-        let (mut with, mut without) = (Vec::new(), Vec::new());
-        for _ in 0..TURNS {
-            for (derive, took) in [("0", &mut without), ("32MiB", &mut with)] {
-                let (seconds, _postrider, served) = first_sync(&server, user, derive);
-                took.push(seconds);
-                served.stop();
-            }
-        }
-        let ratios: Vec<f64> =
-            with.iter().zip(&without).map(|(with, without)| with / without).collect();
-        println!(
-            "{user}: first sync with / without: {ratios:.2?} ({with:.1?} s / {without:.1?} s)"
-        );
-        let (took, octets) = backlog(&server, user);
-        println!(
-            "{user}: {:.0} messages/s of those that wait, {octets} octets each",
-            MAILS as f64 / took
-        );
+    for (user, mails) in [("spoken", Mails::Spoken), ("even", Mails::Even), ("all", Mails::All)] {
+        fill(&server, user, mails, MAILS);
+        costs(&server, user);
     }
-    fill(&server, "new", true);
+    fill(&server, "new", Mails::Spoken, THERE);
     let postrider = Postrider::new(&config(&server, "32MiB", &["new"]));
     let served = postrider.serve(&[]);
-    wait("rest", || served.state("new") == "idle" && count(&postrider, "derived") == MAILS);
+    wait("rest", || served.state("new") == "idle" && count(&postrider, "derived") == THERE);
     println!(
         "new mail, from its row until it is derived, alone: p50, p99 ms {:.1?}",
         live(&server, &served, "new", 0)
@@ -227,11 +261,11 @@ fn main() {
     let served = both.serve(&[]);
     wait("rest", || served.state("new") == "idle");
     fs::write(both.path("config.toml"), config(&server, "32MiB", &["new", "all"])).unwrap();
-    wait("the other one", || count(&both, "message") > MAILS + 500);
+    wait("the other one", || count(&both, "message") > THERE + 500);
     println!(
         "beside another mailbox's first sync: p50, p99 ms {:.1?}",
         live(&server, &served, "new", NEW)
     );
-    println!("(of the other one {} were stored by then)", count(&both, "message") - MAILS);
+    println!("(of the other one {} were stored by then)", count(&both, "message") - THERE);
     served.stop();
 }
