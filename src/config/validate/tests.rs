@@ -59,6 +59,31 @@ fn a_limit_in_octets_has_a_least() {
     }
 }
 
+/// Each key of `[recovery]` is the policy's; what does not fit together is told.
+#[test]
+fn failures_are_waited_for_as_it_is_said() {
+    assert_eq!(check(GOOD).unwrap().recovery, Policy::default());
+    let said = "[recovery]\nfirst_wait = \"2s\"\nlongest_wait = \"3m\"\ntries = 7\nbelieve_after = \"9m\"\n\
+                stretch_after = 4\ncool_down_after = 8\ncool_down = \"11m\"\n";
+    let policy = Policy {
+        first_wait: Duration::from_secs(2),
+        longest_wait: Duration::from_secs(180),
+        tries: 7,
+        believe_after: Some(Duration::from_secs(540)),
+        stretch_after: 4,
+        cool_down_after: 8,
+        cool_down: Duration::from_secs(660),
+        ..Policy::default()
+    };
+    assert_eq!(check(&format!("{said}{GOOD}")).unwrap().recovery, policy);
+    let longer = check(&format!("[recovery]\nfirst_wait = \"2h\"\n{GOOD}")).unwrap().recovery;
+    assert_eq!(longer.longest_wait, longer.first_wait, "unless it is said");
+    let of = |line: &str| check(&format!("[recovery]\n{line}\n{GOOD}")).unwrap_err();
+    let [shorter, none] = [of("longest_wait = \"1s\""), of("tries = 0")];
+    assert!(shorter[0].starts_with("config.toml:2: recovery.longest_wait: it is shorter than"));
+    assert!(none[0].starts_with("config.toml:2: recovery.tries: 0 will not do"), "{none:?}");
+}
+
 #[test]
 fn what_is_no_toml_says_where() {
     let problems = check("a = \n").unwrap_err();
