@@ -109,6 +109,8 @@ pub struct Schedule {
     stalled: BTreeMap<FolderId, usize>,
     /// Folders whose history is still to be read.
     unread: BTreeSet<FolderId>,
+    /// Until when nothing but an operator begins a run.
+    cools_until: Duration,
     /// INBOX is not there: since how many runs, and when it is looked for.
     absent: Option<(usize, Duration)>,
 }
@@ -131,6 +133,7 @@ impl Schedule {
             due: BTreeMap::new(),
             stalled: BTreeMap::new(),
             unread: BTreeSet::new(),
+            cools_until: Duration::ZERO,
             absent: None,
         }
     }
@@ -193,13 +196,25 @@ impl Schedule {
         mono + standing(times)
     }
 
+    /// So many runs have failed in a row, the last of them now.
+    pub fn failed(&mut self, failed_runs: u32, mono: Duration) {
+        let Policy { cool_down_after, cool_down, .. } = self.policy;
+        let cools = failed_runs >= cool_down_after;
+        self.cools_until = if cools { mono + cool_down } else { Duration::ZERO };
+    }
+
+    /// Whether nothing but an operator begins a run.
+    #[must_use]
+    pub fn is_cooling(&self, mono: Duration) -> bool {
+        mono < self.cools_until
+    }
+
     /// When a run that failed is followed by the next.
     #[must_use]
     pub fn after_failure(&self, failed_runs: u32, mono: Duration) -> Duration {
         let shortest = self.mode.shortest().max(Tier::Inbox.floor());
-        let Policy { stretch_after, cool_down_after, cool_down, .. } = self.policy;
-        let cool = if failed_runs >= cool_down_after { cool_down } else { Duration::ZERO };
-        mono + self.spread(shortest).max(stretch(failed_runs, stretch_after)).max(cool)
+        let stretched = stretch(failed_runs, self.policy.stretch_after);
+        (mono + self.spread(shortest).max(stretched)).max(self.cools_until)
     }
 
     /// What is due at `mono`, and what will be within a tenth of the shortest interval.

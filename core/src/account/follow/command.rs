@@ -9,6 +9,7 @@ use crate::run::event::Event;
 use crate::run::scope::Scope;
 use crate::standing::{EventKind, Phase, Standing};
 use crate::time::Now;
+use std::time::Duration;
 
 const PAUSED: &str = "paused by an operator";
 
@@ -185,6 +186,7 @@ impl Follower {
     pub(super) fn forget(&mut self) {
         let has_logged_in = self.history.has_logged_in;
         self.history = History { has_logged_in, ..History::default() };
+        self.schedule.failed(0, Duration::ZERO);
     }
 
     /// A run of everything, now or right after the one that is under way; a wait inside that one is

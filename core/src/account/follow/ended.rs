@@ -65,11 +65,13 @@ impl Follower {
         match summary.outcome {
             Outcome::Failed => {
                 self.history.failed_runs = self.history.failed_runs.saturating_add(1);
+                self.schedule.failed(self.history.failed_runs, now.mono);
                 self.trouble.clone_from(&summary.failure);
                 self.watching.unlisted.clear();
             }
             Outcome::Success | Outcome::Partial => {
                 self.history.failed_runs = 0;
+                self.schedule.failed(0, now.mono);
                 self.trouble.clone_from(&summary.inbox_failure);
             }
             Outcome::Cancelled => self.trouble = None,
@@ -119,7 +121,7 @@ impl Follower {
             }
             Outcome::Failed if summary.parked => return parked(Standing::Failed),
             // A trouble of moments, until it has lasted.
-            Outcome::Failed if is_soon(summary) && !self.is_cooling() => {
+            Outcome::Failed if is_soon(summary) && !self.schedule.is_cooling(now.mono) => {
                 let next = self.schedule.after_refusal(self.history.failed_runs, now.mono);
                 // It has looked at nothing.
                 let scope = Some(Scope::Everything);

@@ -297,10 +297,6 @@ impl Follower {
         out.push(Output::Done);
     }
 
-    pub(super) fn is_cooling(&self) -> bool {
-        self.history.failed_runs >= self.rules.settings.policy.cool_down_after
-    }
-
     /// A session that has lived long enough proves that the account is well.
     pub(super) fn survive(&mut self, now: Now) {
         if let Stage::Resting(_) = self.stage

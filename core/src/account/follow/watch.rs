@@ -98,7 +98,9 @@ impl Follower {
                 .inbox_id()
                 .and_then(|id| working.machine.passed(id))
                 .is_some_and(|(_, settled)| settled),
-            Stage::Resting(_) => !self.is_cooling(),
+            Stage::Resting(_) => {
+                self.history.failed_runs < self.rules.settings.policy.cool_down_after
+            }
             _ => false,
         }
     }
@@ -207,7 +209,7 @@ impl Follower {
                 *listed |= list;
             }
         };
-        let is_cooling = self.is_cooling();
+        let is_cooling = self.schedule.is_cooling(now.mono);
         let nothing = || Scope::Some { list: false, folders: BTreeMap::new() };
         match &mut self.stage {
             Stage::Asking(wanted) => add(&mut wanted.scope),
@@ -290,7 +292,7 @@ impl Follower {
         // It is never given up for the schedule: at the longest wait it is kept up.
         let wait = match decide(&failure, &self.history, &self.rules.settings.policy, now) {
             Verdict::Wait(wait) | Verdict::Restart(wait) => Some(wait),
-            Verdict::GiveUp if !self.is_cooling() => Some(WATCH_WAIT),
+            Verdict::GiveUp if !self.schedule.is_cooling(now.mono) => Some(WATCH_WAIT),
             _ => None,
         };
         let inbox = self.mailbox.inbox_id().map(|id| (id, Depth::Quick));

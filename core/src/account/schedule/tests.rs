@@ -96,10 +96,14 @@ fn stretches_and_cools_down() {
     assert_eq!(schedule.after_failure(9, Duration::ZERO), 240 * MINUTE);
     let policy =
         Policy { stretch_after: 9, cool_down_after: 2, cool_down: 7 * MINUTE, ..Policy::default() };
-    let schedule = Schedule::new(Mode::Aggressive, policy);
-    assert!(schedule.after_failure(1, Duration::ZERO) <= 5 * MINUTE);
-    assert_eq!(schedule.after_failure(8, Duration::ZERO), 7 * MINUTE);
-    assert_eq!(schedule.after_failure(9, Duration::ZERO), 240 * MINUTE);
+    let mut schedule = Schedule::new(Mode::Aggressive, policy);
+    schedule.failed(1, MINUTE);
+    assert!(!schedule.is_cooling(MINUTE));
+    assert!(schedule.after_failure(1, MINUTE) <= 6 * MINUTE);
+    schedule.failed(2, MINUTE);
+    assert_eq!([7, 8].map(|minutes| schedule.is_cooling(minutes * MINUTE)), [true, false]);
+    assert_eq!(schedule.after_failure(2, MINUTE), 8 * MINUTE);
+    assert_eq!(schedule.after_failure(9, MINUTE), 241 * MINUTE);
 }
 
 /// A folder that stands still has its own, short times; one that is shut does not hurry.

@@ -169,7 +169,9 @@ fn a_sign_of_life_proves_only_what_was_looked_at() {
     f.take(Input::Hinted(70, Hint::Alive), at(9));
     assert_eq!(f.proved(), before);
     let mut f = resting();
-    f.history.failed_runs = f.rules.settings.policy.cool_down_after;
+    let policy = f.rules.settings.policy;
+    f.history.failed_runs = policy.cool_down_after;
+    f.schedule.failed(f.history.failed_runs, at(8).mono);
     let before = f.proved();
     f.take(Input::Hinted(1, Hint::Alive), at(9));
     assert_eq!(f.proved(), before);
@@ -177,6 +179,8 @@ fn a_sign_of_life_proves_only_what_was_looked_at() {
         !begins(&f.take(Input::Hinted(1, Hint::Counts), at(10))),
         "nor does a hint begin a run then"
     );
+    let later = Now { mono: at(8).mono + policy.cool_down, ..at(8) };
+    assert!(begins(&f.take(Input::Hinted(1, Hint::Counts), later)), "it has cooled down");
 }
 
 /// A run that was begun to catch up with its watch does so once; one that was not, again.
