@@ -338,8 +338,14 @@ impl Roster {
         }
         let history = &mut account.past.history;
         history.failed(&failure, now.wall);
-        match decide(&failure, history, &policy, now) {
-            Verdict::Wait(wait) | Verdict::Restart(wait) if !self.stopped => {
+        let wait = match decide(&failure, history, &policy, now) {
+            Verdict::Wait(wait) | Verdict::Restart(wait) => Some(wait),
+            // No schedule takes over from an actor that is gone.
+            Verdict::GiveUp if policy.stays => Some(policy.backoff(history.tries)),
+            Verdict::GiveUp | Verdict::Park | Verdict::LeaveOut => None,
+        };
+        match wait {
+            Some(wait) if !self.stopped => {
                 self.seat(
                     &name,
                     Seat::Restarting { number, failure: failure.clone(), at: now.wall },

@@ -126,6 +126,25 @@ fn deaths_are_counted_to_the_end() {
     );
 }
 
+/// No schedule takes over from an actor that is gone: only what is at one place is left alone.
+#[test]
+fn who_dies_at_many_places_is_started_again() {
+    let mut roster = running();
+    let policy = Policy { tries: 1, ..Policy::default().staying() };
+    for number in 1..9 {
+        let failure = Failure::bug(format!("place {number}"));
+        let died = RosterEvent::Died("a".into(), Death { number, failure, policy });
+        let out = roster.step(died, at(0));
+        assert!(matches!(&out[..], [RosterAction::Restarting(..)]), "{out:?}");
+        roster.step(RosterEvent::RestartDue("a".into(), number), at(1));
+    }
+    let policy = Policy { tries: 1, ..Policy::default() };
+    let failure = Failure::bug("another place");
+    let out =
+        roster.step(RosterEvent::Died("a".into(), Death { number: 9, failure, policy }), at(2));
+    assert!(matches!(&out[..], [RosterAction::Fallen(..)]), "one run has an end: {out:?}");
+}
+
 /// A run that ended well is told before the death and heard after it: the death still counts, and
 /// so does the run.
 #[test]
