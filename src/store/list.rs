@@ -80,12 +80,13 @@ impl MailLists {
             (true, None, Some(_)) => return Err(NoPage::Missing("owner")),
             _ => {}
         }
-        let (mut is_complete, mut has_words, mut has_all_words) = (true, false, true);
+        // Where there is no mail nothing is found, and nobody has said that nothing may be.
+        let (mut is_complete, mut has_words, mut has_all_words) = (true, rows.is_empty(), true);
         let mut all = None;
         for ReadAccount { derive, newest, .. } in &rows {
             let (derive, newest) = (stored_derive(derive.clone()), newest.unwrap_or(0));
             let made = derive.as_ref().map(Derive::made);
-            has_words |= made.is_some_and(|made| made.words != Reads::Off);
+            has_words |= made.map_or(newest == 0, |made| made.words != Reads::Off);
             // While one is built anew it has others than the rest.
             let words = made.map(|made| made.words).filter(|_| newest > 0);
             has_all_words &= newest == 0 || words.is_some() && *all.get_or_insert(words) == words;

@@ -8,6 +8,19 @@ use crate::support::mail::{Mail, Mailbox, blocking, serve};
 use crate::support::served::head;
 use serde_json::{Value, json};
 
+/// Where no mail is there, none is found: that is no trouble of the index.
+#[test]
+fn nothing_is_found_where_nothing_is() {
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", 1, "pw")));
+    let served = postrider.serve(&[]);
+    for path in ["/v1/messages?q=x", "/v1/messages?q=x&subject=y"] {
+        assert_eq!(served.get(path)["items"], json!([]), "{path}");
+    }
+    let ran = postrider.run(&["search", "x"]).exits(0);
+    assert!(!ran.stderr.contains("search.index"), "{}", ran.stderr);
+    stop(served);
+}
+
 /// From the command line: what is found, and one of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_is_found_and_shown() {
