@@ -1,7 +1,10 @@
 //! How failures are waited for, as the config says it.
 
+use crate::config::raw::RawValue;
 use crate::config::taker::Taker;
+use crate::config::units;
 use postrider_core::recovery::decide::Policy;
+use std::time::Duration;
 
 /// Keys of `[recovery]`.
 pub(super) const KEYS: [&str; 7] = [
@@ -14,6 +17,19 @@ pub(super) const KEYS: [&str; 7] = [
     "recovery.cool_down",
 ];
 
+/// Nothing is waited for longer: 30 days.
+const MOST: Duration = Duration::from_secs(30 * 86_400);
+
+fn wait(t: &mut Taker<'_>, key: &str, usual: Duration) -> Duration {
+    let want = "a duration from \"1ms\" to \"30d\", like \"5m\"";
+    t.take(key, usual, want, |value| match value {
+        RawValue::Text(text) => {
+            units::duration(text).filter(|wait| !wait.is_zero() && *wait <= MOST)
+        }
+        _ => None,
+    })
+}
+
 /// The policy of every account, but for what is its own.
 pub(super) fn policy(t: &mut Taker<'_>) -> Policy {
     let usual = Policy::default();
@@ -22,8 +38,8 @@ pub(super) fn policy(t: &mut Taker<'_>) -> Policy {
     let tries = count("recovery.tries", usual.tries);
     let stretch_after = count("recovery.stretch_after", usual.stretch_after);
     let cool_down_after = count("recovery.cool_down_after", usual.cool_down_after);
-    let first_wait = t.duration("recovery.first_wait", usual.first_wait);
-    let longest_wait = t.duration("recovery.longest_wait", usual.longest_wait.max(first_wait));
+    let first_wait = wait(t, "recovery.first_wait", usual.first_wait);
+    let longest_wait = wait(t, "recovery.longest_wait", usual.longest_wait.max(first_wait));
     if longest_wait < first_wait
         && let Some(item) = t.item("recovery.longest_wait")
     {
@@ -31,8 +47,8 @@ pub(super) fn policy(t: &mut Taker<'_>) -> Policy {
         t.wrong(item.place, "recovery.longest_wait", text);
     }
     let believe_after =
-        t.item("recovery.believe_after").map(|_| t.duration("recovery.believe_after", first_wait));
-    let cool_down = t.duration("recovery.cool_down", usual.cool_down);
+        t.item("recovery.believe_after").map(|_| wait(t, "recovery.believe_after", first_wait));
+    let cool_down = wait(t, "recovery.cool_down", usual.cool_down);
     Policy {
         first_wait,
         longest_wait,

@@ -82,6 +82,12 @@ fn failures_are_waited_for_as_it_is_said() {
     let [shorter, none] = [of("longest_wait = \"1s\""), of("tries = 0")];
     assert!(shorter[0].starts_with("config.toml:2: recovery.longest_wait: it is shorter than"));
     assert!(none[0].starts_with("config.toml:2: recovery.tries: 0 will not do"), "{none:?}");
+    for key in ["first_wait", "longest_wait", "believe_after", "cool_down"] {
+        for never in ["0s", "31d"] {
+            let told = &of(&format!("{key} = \"{never}\""))[0];
+            assert!(told.contains("from \"1ms\" to \"30d\""), "{told}");
+        }
+    }
 }
 
 #[test]
