@@ -22,7 +22,7 @@ pub(super) fn where_to_look(url: &str, data: &Path) -> String {
         "a built-in mailbox lives, and the server follows it (Ctrl-C stops; started again it goes on)\n\
          admin API   {url}/docs/\n\
          token       {token}\n\
-         the tree    curl -H \"Authorization: Bearer $(cat {token})\" {url}/v1/actors\n\
+         the tree    curl -H \"Authorization: Bearer $(head -n 1 {token})\" {url}/v1/actors\n\
          metrics     curl {url}/metrics\n\
          from here   postrider events --follow --data {data}, postrider status --data {data}\n",
         data = data.display()
