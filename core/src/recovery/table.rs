@@ -217,12 +217,12 @@ impl Row {
     /// Its class, and the reaches that it is about where those are some.
     #[must_use]
     pub fn name(&self) -> String {
+        format!("{}{}", self.class, self.about(" of "))
+    }
+
+    fn about(&self, of: &str) -> String {
         let reaches: Vec<&str> = self.reaches.iter().map(|reach| reach.as_str()).collect();
-        if reaches.is_empty() {
-            self.class.to_string()
-        } else {
-            format!("{} of {}", self.class, reaches.join(" or "))
-        }
+        if reaches.is_empty() { String::new() } else { format!("{of}{}", reaches.join(" or ")) }
     }
 }
 
@@ -240,8 +240,7 @@ pub fn row_of(class: Class, reach: Reach) -> &'static Row {
 pub fn described() -> String {
     let rows = ROWS.iter().map(|row| {
         let Row { class, like, happens, .. } = row;
-        let about = row.name().split_once(" of ").map(|(_, reaches)| format!(" of a {reaches}"));
-        format!("| `{class}`{} | {like} | {happens} |\n", about.unwrap_or_default())
+        format!("| `{class}`{} | {like} | {happens} |\n", row.about(" of a "))
     });
     let head = "| class | for example | what happens |\n|---|---|---|\n".to_owned();
     std::iter::once(head).chain(rows).collect()
