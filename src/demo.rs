@@ -166,7 +166,9 @@ fn free() -> SocketAddr {
     let usual = SocketAddr::from(([127, 0, 0, 1], 8025));
     match std::net::TcpListener::bind(usual) {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-            eprintln!("port 8025 is taken: the admin API is on another one");
+            eprintln!(
+                "port 8025 is taken: the admin API listens on a free port, which is told below"
+            );
             SocketAddr::new(usual.ip(), 0)
         }
         Ok(_) | Err(_) => usual,

@@ -34,7 +34,7 @@ pub(super) async fn guard(
     let lost = || Arc::clone(&shared.tokens).lost(holder.clone());
     let response = tokio::select! {
         response = next.run(request) => response,
-        () = lost() => return no_token().into_response(),
+        () = lost() => return unknown_token().into_response(),
     };
     // What is there whole is on its way.
     if response.body().size_hint().exact().is_some() {
@@ -46,6 +46,11 @@ pub(super) async fn guard(
 
 fn no_token() -> Problem {
     let text = "a token is needed: `Authorization: Bearer …`, from DATA_DIR/admin.token";
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", text)
+}
+
+fn unknown_token() -> Problem {
+    let text = "this token is not, or no longer, in DATA_DIR/admin.token of this server";
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", text)
 }
 
@@ -76,8 +81,8 @@ fn judge(shared: &Shared, request: &Request) -> Result<Option<(Holder, About)>, 
     if needed.role == Access::Open {
         return Ok(None);
     }
-    let token = bearer(request.headers());
-    let holder = token.and_then(|token| shared.tokens.holder(token)).ok_or_else(no_token)?;
+    let token = bearer(request.headers()).ok_or_else(no_token)?;
+    let holder = shared.tokens.holder(token).ok_or_else(unknown_token)?;
     let lacks = |what: &str| {
         let text = format!("this token does not allow it: {what} is needed");
         Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text))

@@ -446,7 +446,7 @@ pub struct CheckArgs {
     /// Do not log in anywhere.
     #[arg(long)]
     pub offline: bool,
-    /// One JSON object a line and account.
+    /// A JSON object a line: one for the config, then one for each account.
     #[arg(long)]
     pub json: bool,
 }

@@ -5,7 +5,7 @@ use crate::boot::wiring::endpoint;
 use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
-use crate::cli::out::say_line;
+use crate::cli::out::{say_json, say_line};
 use crate::cli::patience::waited;
 use crate::clock::Clock;
 use crate::config::{Account, Config, Flaw, Origin, Place, SecretFrom};
@@ -49,9 +49,14 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
         return Exit::Usage;
     }
     warn_of_places(&config);
-    if !args.json {
-        let (place, count) = (args.config.display(), config.accounts.len());
-        say_line(&format!("{place}: {count} account(s), no errors"));
+    let (place, count) = (args.config.display(), config.accounts.len());
+    let well = format!("{count} account(s), no errors");
+    match args.json {
+        true => {
+            let config = place.to_string();
+            say_json(&json!({ "config": config, "ok": true, "class": null, "text": well }));
+        }
+        false => say_line(&format!("{place}: {well}")),
     }
     if args.offline {
         return Exit::Success;

@@ -71,8 +71,11 @@ impl Client {
         let url = address::find(dir)
             .map_err(|e| said(&format!("{}/admin.url: {e}", dir.display()), Exit::Storage))?;
         let url = url.ok_or(CallError::NoServer)?;
-        let token = token::own(dir)
-            .map_err(|e| said(&format!("{}: {e}", token::file_of(dir).display()), Exit::Storage))?;
+        let token = token::own(dir).map_err(|e| {
+            let file = token::file_of(dir);
+            let text = "the token of whoever asks is read there: a start writes the file where it is missing";
+            said(&format!("{}: {e}; {text}", file.display()), Exit::Storage)
+        })?;
         let builder = http::builder(CONNECT).timeout(ANSWER_TIMEOUT).read_timeout(ANSWER_TIMEOUT);
         let mut builder = builder.no_proxy();
         if let Some((cert, _)) = &config.admin.tls {
@@ -142,6 +145,18 @@ impl Client {
         waited(&"the server's answer", self.ask(method, path, query))
             .await
             .map_err(|(status, text)| Self::refused(&self.url, status, &text))
+    }
+
+    /// A GET; what is refused is told in the words of who asks.
+    pub(super) async fn call_worded(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        worded: impl Fn(&str) -> String,
+    ) -> Result<Value, CallError> {
+        waited(&"the server's answer", self.ask(Method::GET, path, query))
+            .await
+            .map_err(|(status, text)| Self::refused(&self.url, status, &worded(&text)))
     }
 
     /// Writes what is at a path, as it comes: octets are as they are told, whole or with an error.
@@ -272,7 +287,7 @@ pub(super) fn exit_of(trouble: CallError, config: &Config) -> Exit {
         CallError::Said(exit) => exit,
         CallError::NoServer => {
             eprintln!(
-                "no server runs on {}; start it with `postrider serve`",
+                "no server runs on {}; start one there (`postrider serve`, or `postrider demo` for its own data)",
                 config.data_dir.display()
             );
             Exit::Network

@@ -79,7 +79,7 @@ async fn from_database(mut after: i64, config: &Config) -> Result<(), Exit> {
     let newest = stored.newest_event().await?;
     if after > newest {
         eprintln!(
-            "the feed ends at {newest}: this is an older copy than the one that has told {after}"
+            "the feed ends at {newest}, and {after} is behind that: of another mirror, or of a newer copy of this one"
         );
         stored.close().await;
         return Err(Exit::Usage);

@@ -1,13 +1,13 @@
 //! `search`: stored messages, newest first.
 
+use crate::admin::mail::of_messages;
 use crate::cli::args::SearchArgs;
 use crate::cli::client::{CallError, Client, seen_by};
 use crate::cli::exit::Exit;
 use crate::cli::looking::ask;
-use crate::cli::out::{say, say_json, say_line};
+use crate::cli::out::{say, say_json};
 use crate::cli::table::lay_out;
 use crate::cli::verbs::text;
-use reqwest::Method;
 use serde_json::Value;
 
 /// Messages of a page.
@@ -39,9 +39,9 @@ async fn found(args: &SearchArgs, client: &Client) -> Result<(), CallError> {
     let ended = pages(args, client, &mut found).await;
     if !args.client.json && (ended.is_ok() || found.rows.len() > 1) {
         say(&lay_out(&found.rows));
-        if found.has_more {
-            say_line(&format!("… and more: --limit says how many ({})", args.limit));
-        }
+    }
+    if found.has_more {
+        eprintln!("… and more: these are the newest {} (--limit)", args.limit);
     }
     if !found.is_complete {
         eprintln!(
@@ -57,7 +57,7 @@ async fn pages(args: &SearchArgs, client: &Client, found: &mut Found) -> Result<
         let mut query: Vec<(&str, String)> = args.asked.clone();
         query.push(("limit", left.min(PAGE).to_string()));
         query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let page = client.call(Method::GET, "/v1/messages", &query).await?;
+        let page = client.call_worded("/v1/messages", &query, in_options).await?;
         let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
         found.is_complete &= page.get("complete") != Some(&Value::Bool(false));
         left = left.saturating_sub(items.len() as u64);
@@ -72,6 +72,21 @@ async fn pages(args: &SearchArgs, client: &Client, found: &mut Found) -> Result<
     }
     found.has_more = true;
     Ok(())
+}
+
+/// What the API says of its parameters, as the options are called.
+fn in_options(text: &str) -> String {
+    let text = text.strip_prefix("q: ").unwrap_or(text);
+    let said = of_messages().into_iter().fold(text.to_owned(), |said, (name, ..)| {
+        let option = format!("--{}", name.replace('_', "-"));
+        let said = match said.strip_prefix(&format!("{name}: ")) {
+            Some(rest) => format!("{option}: {rest}"),
+            None => said,
+        };
+        said.replace(&format!(" {name}="), &format!(" {option}="))
+            .replace(&format!("`{name}`"), &format!("`{option}`"))
+    });
+    said.replace(" --q=", " ").replace("the parameter", "the option")
 }
 
 fn row(item: &Value) -> Vec<String> {
@@ -105,4 +120,31 @@ fn people(item: &Value, field: &str) -> String {
         None => text(one, "email"),
     };
     people.map(named).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who asks by options is told of options.
+    #[test]
+    fn parameters_are_told_as_options() {
+        for (told, said) in [
+            (
+                "received_after: write an instant, for example received_after=2026-01-31T00:00:00Z",
+                "--received-after: write an instant, for example --received-after=2026-01-31T00:00:00Z",
+            ),
+            (
+                "q: is: is not asked so; ask with the parameters `unread` or `starred`",
+                "is: is not asked so; ask with the options `--unread` or `--starred`",
+            ),
+            (
+                "q: write words, for example q=invoice from:ada -draft",
+                "write words, for example invoice from:ada -draft",
+            ),
+            ("no folder is called `x`", "no folder is called `x`"),
+        ] {
+            assert_eq!(in_options(told), said);
+        }
+    }
 }

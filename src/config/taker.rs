@@ -118,10 +118,13 @@ impl Taker<'_> {
             .map(|(k, i)| (k.clone(), i.place.clone()))
             .collect();
         for (key, place) in strangers {
-            let near = known
+            let slip = known
                 .iter()
                 .min_by_key(|word| distance(word, &key))
-                .filter(|word| distance(word, &key) <= 3);
+                .filter(|word| distance(word, &key) <= key.len().div_ceil(3).min(3));
+            // A word that was cut is meant before one of other letters.
+            let whole = known.iter().find(|word| key.len() > 2 && word.starts_with(&key));
+            let near = whole.or(slip);
             let inside = known.iter().find_map(|word| word.strip_prefix(&format!("{key}.")));
             let text = match (inside, near) {
                 (Some(inside), _) => format!("it is a table; write {key} = {{ {inside} = … }}"),

@@ -226,7 +226,7 @@ impl MailLists {
                 folders.iter().filter(is_called).map(|(folder, _)| folder.id).collect();
             // A name that nothing has is likely another's.
             if found.is_empty() && !is_not && Role::from_word(&name).is_none() {
-                return Err(NoPage::Missing("folder"));
+                return Err(NoPage::NoFolder(name));
             }
             filter.among.push((found, is_not));
         }

@@ -16,6 +16,8 @@ pub(super) const LISTS_MOST: usize = 5000;
 pub enum NoPage {
     /// There is no such account, folder, thread, contact.
     Missing(&'static str),
+    /// No folder is called so.
+    NoFolder(String),
     /// So many accounts, or folders of them, are too many to be read as one.
     TooMany(usize),
     /// No words of these accounts are indexed.

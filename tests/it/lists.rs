@@ -479,7 +479,7 @@ async fn what_is_wrong_is_told() {
             ("/v1/messages?unread=1", 400, "unread: write true or false, for example unread=true"),
             ("/v1/messages?received_after=now", 400, "received_after: write an instant"),
             ("/v1/messages?cursor=1", 400, "cursor: write the `next`"),
-            ("/v1/messages?from=", 400, "from: write something"),
+            ("/v1/messages?from=", 400, "from: write a whole address"),
             ("/v1/messages?account=u&account=v", 400, "account: write it once"),
             ("/v1/messages?account=nobody", 404, "no such account"),
             ("/v1/messages?owner=nobody", 404, "no such owner"),

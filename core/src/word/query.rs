@@ -4,6 +4,8 @@
 use crate::word::token::{Field, LENGTH_MOST, folded, is_paired, words_of};
 use unicode_segmentation::UnicodeSegmentation;
 
+/// What begins a group in others' questions.
+const GROUPS: [char; 2] = ['(', '{'];
 /// Words of one question, at most.
 const WORDS_MOST: usize = 64;
 /// Characters of what stands before a `*`, at least: all words of one letter are half of all words.
@@ -65,6 +67,8 @@ pub enum NoQuery {
     Long,
     /// This field is not asked so: it is not taken back by a `-`, or has another word behind it.
     Unasked(&'static str),
+    /// Others' questions have groups.
+    Group,
     /// Others' questions have this; what says it here.
     Foreign(&'static str, &'static str),
 }
@@ -243,9 +247,18 @@ fn next(text: &str) -> Result<(Piece<'_>, &str), NoQuery> {
     if let Some((name, instead)) = foreign(text) {
         return Err(NoQuery::Foreign(name, instead));
     }
-    let is_field =
-        |(name, _): &(&str, &str)| FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
-    let (field, text) = text.split_once(':').filter(is_field).unwrap_or(("", text));
+    let (field, behind) = with_field(text).unwrap_or(("", text));
+    let inner = behind.trim_start_matches(GROUPS);
+    // Around words a bracket is a sign as any.
+    let is_group = is_not
+        || !field.is_empty()
+        || inner.starts_with('-')
+        || foreign(inner).is_some()
+        || with_field(inner).is_some();
+    if inner.len() < behind.len() && is_group {
+        return Err(NoQuery::Group);
+    }
+    let text = behind;
     if let Some(quoted) = text.strip_prefix('"') {
         let (text, behind) = quoted.split_once('"').ok_or(NoQuery::Quote)?;
         return Ok((Piece { is_not, field, text, is_quoted: true }, behind));
@@ -258,6 +271,12 @@ fn next(text: &str) -> Result<(Piece<'_>, &str), NoQuery> {
 /// Whether a word of others' questions stands between two.
 fn is_joint(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+/// A field at the beginning, and what stands behind its colon.
+fn with_field(text: &str) -> Option<(&str, &str)> {
+    let is_field = |name: &str| FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
+    text.split_once(':').filter(|(name, _)| is_field(name))
 }
 
 /// What begins with a word of others' questions: before a colon with something behind it, or alone.
@@ -363,6 +382,12 @@ mod tests {
             ("-one in:inbox", NoQuery::OnlyNot),
             ("a*", NoQuery::ShortPrefix),
             ("has:money", NoQuery::Unasked("has")),
+            ("from:(ada bob)", NoQuery::Group),
+            ("x (from:ada)", NoQuery::Group),
+            ("{from:ada to:ada}", NoQuery::Group),
+            ("x -(one two)", NoQuery::Group),
+            ("x (-one)", NoQuery::Group),
+            ("x ((is:unread))", NoQuery::Group),
             ("-after:2024", NoQuery::Unasked("after")),
             ("after:1 after:2", NoQuery::Unasked("after")),
             (&many, NoQuery::Long),
@@ -379,9 +404,19 @@ mod tests {
             let joined = Query::read(&format!("one {name} two"));
             assert_eq!(matches!(joined, Err(NoQuery::Foreign(..))), is_joint(name), "{name}");
         }
-        for text in
-            ["date: monday", "or", "ORDER", "\"OR\"", "\"is:x\"", "http:x", "this:x", "x is"]
-        {
+        for text in [
+            "date: monday",
+            "(one) two",
+            "one (two three)",
+            "\"(from:x\"",
+            "or",
+            "ORDER",
+            "\"OR\"",
+            "\"is:x\"",
+            "http:x",
+            "this:x",
+            "x is",
+        ] {
             assert!(Query::read(text).is_ok(), "{text}");
         }
     }

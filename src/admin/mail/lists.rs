@@ -28,11 +28,18 @@ impl From<NoPage> for Problem {
     fn from(why: NoPage) -> Self {
         match why {
             NoPage::Missing(what) => Self::missing(what),
+            NoPage::NoFolder(name) => Self::new(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                format!(
+                    "no folder is called `{name}`: write its path, the last part of it, or its role (/v1/accounts/ID/folders lists them)"
+                ),
+            ),
             NoPage::TooMany(lists) => Self::bad(format!(
                 "{lists} accounts or folders are not read as one (5,000 at most; where words are looked for, all, or 200); name an `account`, or an `owner` of few"
             )),
             NoPage::NoWords => Self::conflict(
-                "no words of these accounts are indexed here: the config has search.index = \"off\", or they are not read yet",
+                "no words of these accounts are indexed here: `postrider serve` has not read them yet, or the config has search.index = \"off\"",
             ),
             NoPage::Failed(failure) => failure.into(),
         }

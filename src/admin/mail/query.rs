@@ -210,10 +210,10 @@ impl<L: List> Wanted<L> {
             "folder" => filter.folder = Some(FolderId(number(&value)?)),
             "thread" => filter.thread = Some(number(&value)?),
             "contact" => filter.people.push(named(Who::Contact(number(&value)?), NamedAs::Any)),
-            "from" => filter.people.push(named(address(value)?, NamedAs::From)),
-            "to" => filter.people.push(named(address(value)?, NamedAs::To)),
-            "any_email" => filter.people.push(named(address(value)?, NamedAs::Any)),
-            "email" => self.email = Some(key(&text(value)?)),
+            "from" => filter.people.push(named(address(&value)?, NamedAs::From)),
+            "to" => filter.people.push(named(address(&value)?, NamedAs::To)),
+            "any_email" => filter.people.push(named(address(&value)?, NamedAs::Any)),
+            "email" => self.email = Some(address_key(&value)?),
             "subject" => filter.subject = Some(text(value)?),
             "message_id" => {
                 let id = text(value)?;
@@ -299,6 +299,9 @@ fn no_query(why: NoQuery) -> Cow<'static, str> {
         NoQuery::Unasked(field) => {
             format!("{field}: write it once, without a -, as {field}:2026-01-31").into()
         }
+        NoQuery::Group => {
+            "nothing is grouped by brackets: all of a question holds together; a bracket itself is written in quotation marks".into()
+        }
         NoQuery::Foreign(joint @ ("OR" | "AND" | "NOT"), instead) => {
             format!("{joint}: {instead}; the word itself is written in quotation marks").into()
         }
@@ -314,8 +317,20 @@ fn text(value: String) -> Result<String, &'static str> {
     if value.is_empty() { Err("write something") } else { Ok(value) }
 }
 
-fn address(value: String) -> Result<Who, &'static str> {
-    Ok(Who::Key(key(&text(value)?)))
+fn address(value: &str) -> Result<Who, &'static str> {
+    address_key(value).map(Who::Key)
+}
+
+/// A whole address: a piece of one, or a name, would find nothing. One without a domain (`root`), which mail of a
+/// machine's own has, stands in angle brackets.
+fn address_key(value: &str) -> Result<String, &'static str> {
+    let bare = value.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
+    match bare.or(value.contains('@').then_some(value)) {
+        Some(whole) if !whole.is_empty() => Ok(key(whole)),
+        _ => Err(
+            "write a whole address, one without an @ as <root> (words of names and addresses are asked by q)",
+        ),
+    }
 }
 
 fn number(value: &str) -> Result<i64, &'static str> {
@@ -368,6 +383,9 @@ mod tests {
             assert!(why.starts_with(&format!("{name}: write")) && why.ends_with(&shown), "{why}");
         }
         for (name, value) in [
+            ("from", "ada"),
+            ("to", "<>"),
+            ("any_email", "Ada Lovelace"),
             ("limit", "0"),
             ("limit", "201"),
             ("limit", "-1"),
@@ -396,6 +414,7 @@ mod tests {
             ("-before:2024 x", "q: before: write it once, without a -, as before:2026-01-31"),
             ("has:money", "q: has: write has:attachment"),
             ("is:unread x", "q: is: is not asked so; ask with the parameters `unread`"),
+            ("from:(ada bob)", "q: nothing is grouped by brackets"),
             ("one OR two", "q: OR: all of a question holds together"),
         ] {
             let told = read::<Messages>(&[("q", query)]).unwrap_err();
@@ -411,11 +430,17 @@ mod tests {
             let span = (filter.received_after, filter.received_before);
             assert_eq!(span, (instant("2026-01-02").ok(), instant("2026-02-01").ok()));
         }
+        let who = |value| read::<Messages>(&[("from", value)]).unwrap().filter.people.remove(0).who;
+        assert_eq!(who("Ada@X.org"), Who::Key("ada@x.org".into()));
+        assert_eq!(who("<ada@x.org>"), Who::Key("ada@x.org".into()));
+        assert_eq!(who("<Root>"), Who::Key("root".into()));
+        let why = read::<Contacts>(&[("email", "ada")]).unwrap_err();
+        assert!(why.starts_with("email: write a whole address"), "{why}");
         let why = read::<Messages>(&[("filename", "x")]).unwrap_err();
         assert!(why.contains("`filename`") && why.contains("received_after"), "{why}");
         let why = read::<Threads>(&[("from", "x")]).unwrap_err();
         assert!(why.contains("`from`") && why.ends_with("account, owner, limit, cursor"), "{why}");
-        let why = read::<Messages>(&[("from", "x"), ("from", "y")]).unwrap_err();
+        let why = read::<Messages>(&[("from", "x@y"), ("from", "y@z")]).unwrap_err();
         assert_eq!(why, "from: write it once");
     }
 

@@ -23,6 +23,35 @@ fn searched_by() -> impl Iterator<Item = (&'static str, &'static str, &'static s
     of_messages().into_iter().filter(|row| !matches!(row.0, "limit" | "cursor" | "q"))
 }
 
+/// Why what is written is not asked.
+fn refused(text: &str) -> clap::Error {
+    clap::Error::raw(clap::error::ErrorKind::InvalidValue, format!("{text}\n"))
+}
+
+/// A number that counts from 1.
+fn counted(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("write a number from 1 on")
+}
+
+/// A message's number.
+fn message(text: &str) -> Result<u64, &'static str> {
+    counted(text).map_err(|_| "write its number, as `postrider search` and events have it")
+}
+
+/// What words are likely meant to be something else.
+fn mistaken(words: &[String], is_flagged: bool) -> Option<String> {
+    words.iter().find_map(|word| match word.as_str() {
+        // One that stands behind a `--`.
+        option if option.starts_with("--") => Some(format!(
+            "there is no option {option} here (`postrider search --help` lists them; they stand before a --)"
+        )),
+        value @ ("true" | "false") if is_flagged => Some(format!(
+            "{value} would be a word that is looked for; write --unread={value}, or '\"{value}\"' for the word"
+        )),
+        _ => None,
+    })
+}
+
 impl FromArgMatches for SearchArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = |(name, ..): (&'static str, _, _)| {
@@ -30,6 +59,12 @@ impl FromArgMatches for SearchArgs {
         };
         let mut words: Vec<String> =
             matches.get_many::<String>("q").into_iter().flatten().cloned().collect();
+        let is_flag = |(name, example, _): (&'static str, _, _)| {
+            example == "true" && matches.contains_id(name)
+        };
+        if let Some(why) = mistaken(&words, searched_by().any(is_flag)) {
+            return Err(refused(&why));
+        }
         let is_path = |(name, value): &(&str, String)| {
             *name == "folder" && !value.is_empty() && !value.bytes().all(|b| b.is_ascii_digit())
         };
@@ -37,8 +72,9 @@ impl FromArgMatches for SearchArgs {
             searched_by().filter_map(given).partition(is_path);
         for (_, path) in paths {
             if path.contains('"') {
-                let text = "--folder: a path with a quotation mark is not written; write the folder's number\n";
-                return Err(clap::Error::raw(clap::error::ErrorKind::InvalidValue, text));
+                return Err(refused(
+                    "--folder: a path with a quotation mark is not written; write the folder's number",
+                ));
             }
             // In front: what follows it may lack a quotation mark.
             words.insert(0, format!("in:\"{path}\""));
@@ -86,7 +122,7 @@ impl Args for SearchArgs {
             .long("limit")
             .help("Messages at most")
             .value_name("N")
-            .value_parser(clap::value_parser!(u64).range(1..))
+            .value_parser(counted)
             .default_value(LISTED);
         ClientArgs::augment_args(command.arg(words).args(searched_by().map(option)).arg(limit))
     }
@@ -100,20 +136,58 @@ impl Args for SearchArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ShowArgs {
     /// The message's number, as `search` and events have it.
+    #[arg(value_parser = message)]
     pub message: u64,
     /// Write its octets, as its server has them.
-    #[arg(long, group = "what")]
+    #[arg(long, group = "what", conflicts_with = "json")]
     pub raw: bool,
     /// Write its header.
-    #[arg(long, group = "what")]
+    #[arg(long, group = "what", conflicts_with = "json")]
     pub headers: bool,
     /// Write its HTML. Nothing is taken out of it.
-    #[arg(long, group = "what")]
+    #[arg(long, group = "what", conflicts_with = "json")]
     pub html: bool,
     /// Write a part, decoded: a file, by its number.
-    #[arg(long, value_name = "NUMBER", group = "what")]
+    #[arg(long, value_name = "NUMBER", group = "what", conflicts_with = "json")]
     pub part: Option<String>,
     /// Which server.
     #[command(flatten)]
     pub client: ClientArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Cli, Verb};
+    use clap::Parser;
+
+    fn asked(words: &[&str]) -> Result<Vec<(&'static str, String)>, String> {
+        let line = ["postrider", "search"].into_iter().chain(words.iter().copied());
+        match Cli::try_parse_from(line).map_err(|why| why.to_string())?.command {
+            Verb::Search(SearchArgs { asked, .. }) => Ok(asked),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    /// What words may look like, and what is more likely meant to be something else.
+    #[test]
+    fn words_and_options_are_told_apart() {
+        let q = |text: &str| ("q", text.to_owned());
+        assert_eq!(asked(&["x -draft", "--data", "d"]), Ok(vec![q("x -draft")]));
+        assert_eq!(asked(&["x", "--", "-draft"]), Ok(vec![q("x -draft")]));
+        assert_eq!(asked(&["--unread", "x"]), Ok(vec![("unread", "true".into()), q("x")]));
+        assert_eq!(asked(&["false"]), Ok(vec![q("false")]));
+        for (words, why) in [
+            (&["--unread", "false"][..], "write --unread=false"),
+            (&["x", "-draft"], "use '-- -d'"),
+            (&["--", "-draft", "--data", "d"], "there is no option --data here"),
+            (&["--limit", "0"], "write a number from 1 on"),
+        ] {
+            let told = asked(words).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+        let told = Cli::try_parse_from(["postrider", "show", "abc"]).unwrap_err().to_string();
+        assert!(told.contains("write its number"), "{told}");
+        assert!(Cli::try_parse_from(["postrider", "show", "1", "--raw", "--json"]).is_err());
+    }
 }
