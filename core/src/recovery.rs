@@ -5,3 +5,4 @@ pub mod backoff;
 pub mod decide;
 pub mod history;
 pub mod table;
+pub mod waiting;

@@ -266,7 +266,12 @@ impl Roster {
         });
         let known = self.accounts.get_mut(name).map(|account| &mut account.past);
         for past in later.chain(known) {
-            if matches!(past.begin, Begin::Parked(..)) {
+            let is_refused = match &past.begin {
+                Begin::Parked(..) => true,
+                Begin::Waiting(waiting) => waiting.refused.is_some(),
+                Begin::Run | Begin::Paused => false,
+            };
+            if is_refused {
                 past.begin = Begin::Run;
             }
         }

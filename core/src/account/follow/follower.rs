@@ -3,9 +3,9 @@
 use crate::account::follow::mailbox::Mailbox;
 use crate::account::follow::sessions::{SessionHeld, Sessions};
 use crate::account::follow::stage::{
-    After, Cause, INBOX_LOOK_EVERY, NextRun, Parked, Stage, Watches, Working,
+    After, Cause, INBOX_LOOK_EVERY, NextRun, Parked, Resting, Stage, Watches, Working,
 };
-use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, SessionRole};
+use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, SessionRole, Status};
 use crate::account::machine::Machine;
 use crate::account::schedule::Schedule;
 use crate::budget::Wait;
@@ -115,7 +115,7 @@ impl Follower {
     pub fn step(&mut self, input: Input, now: Now) -> Vec<Output> {
         let mut out = Vec::new();
         match input {
-            Input::Start => self.start(&mut out),
+            Input::Start => self.start(now, &mut out),
             Input::Granted(run) if run == self.run => self.granted(now, &mut out),
             // It is no longer wanted.
             Input::Granted(_) => {}
@@ -159,9 +159,20 @@ impl Follower {
         out
     }
 
-    fn start(&mut self, out: &mut Vec<Output>) {
+    fn start(&mut self, now: Now, out: &mut Vec<Output>) {
         match std::mem::replace(&mut self.stage, Stage::Ended) {
-            Stage::New(Begin::Run) => self.ask(Scope::Everything, Cause::Plan, out),
+            Stage::New(Begin::Waiting(waiting)) if !self.rules.once => {
+                let left = waiting.left(now.wall, &self.rules.settings.policy);
+                self.trouble = Some(waiting.failure());
+                let (next, scope) = (now.mono + left, Some(Scope::Everything));
+                self.stage = Stage::Resting(Resting { next, scope, caught_up: false });
+                // A process that was killed has not stored it.
+                let Status { standing, reason, .. } = self.status();
+                out.push(Output::Persist { standing, reason, event: None });
+            }
+            Stage::New(Begin::Run | Begin::Waiting(_)) => {
+                self.ask(Scope::Everything, Cause::Plan, out)
+            }
             Stage::New(Begin::Paused) => self.stage = Stage::Paused,
             Stage::New(Begin::Parked(standing, reason)) => {
                 self.stage = Stage::Parked(Parked { standing, reason, class: None });

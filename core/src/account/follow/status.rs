@@ -106,6 +106,35 @@ impl Follower {
         }
     }
 
+    /// It has been stopped.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended)
+    }
+
+    /// Nothing has gone wrong since a page moved a cursor, or a session lived long enough.
+    #[must_use]
+    pub fn has_survived(&self) -> bool {
+        self.history().last.is_none()
+    }
+
+    /// For what it waits before the next try, and until when (monotonic); not that history waits for a budget, nor that
+    /// its endpoint is away: who begins anew meets these again.
+    #[must_use]
+    pub fn waits(&self) -> Option<(&Failure, Duration)> {
+        let failure = self.trouble.as_ref()?;
+        match &self.stage {
+            // Of a run that has failed; what INBOX alone lacks is on the schedule.
+            Stage::Resting(rest) if self.history.failed_runs > 0 => Some((failure, rest.next)),
+            Stage::Working(working)
+                if working.held.is_none() && working.machine.phase() == Phase::Waiting =>
+            {
+                Some((failure, working.wakes?))
+            }
+            _ => None,
+        }
+    }
+
     fn told(&self, standing: Standing, reason: &str, next: Option<Duration>) -> Status {
         let stalled = self.mailbox.stalled_folders() > 0;
         Status { standing, reason: reason.into(), class: None, stalled, follows: false, next }

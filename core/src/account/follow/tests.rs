@@ -5,13 +5,14 @@ use crate::account::follow::stage::Resting;
 use crate::account::follow::vocabulary::Command;
 use crate::account::schedule::Mode;
 use crate::commit::rows::{AccountRow, FolderRow};
-use crate::failure::{Class, Provenance, Reach};
+use crate::failure::{Class, Provenance, Reach, When};
 use crate::mail::cursor::{Lanes, Mark};
 use crate::mail::id::FolderId;
 use crate::mail::id::{AccountId, Incarnation, SessionId, UidValidity};
 use crate::provider::Capabilities;
 use crate::provider::watch::{Hint, Unwatched};
 use crate::recovery::history::History;
+use crate::recovery::waiting::Waiting;
 use crate::run::event::AccountSnapshot;
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
@@ -411,3 +412,70 @@ mod orders;
 mod undone;
 #[path = "tests/wide.rs"]
 mod wide;
+
+fn limit(until: u64) -> Waiting {
+    Waiting {
+        class: Class::RateLimit,
+        reach: Reach::Account,
+        provenance: Provenance::Server,
+        text: "too much".into(),
+        since: at(0).wall,
+        until: at(until).wall,
+        refused: None,
+    }
+}
+
+/// A wait that the process before began goes on to its end, with its reason; a human ends it.
+#[test]
+fn a_wait_goes_on_in_the_next_process() {
+    let mut f = follower(Begin::Waiting(limit(3600)));
+    let out = f.take(Input::Start, at(600));
+    let wait = Duration::from_secs(3000);
+    let is_stored = matches!(out[0], Output::Persist { standing: Standing::Throttled, .. });
+    assert!(
+        is_stored && matches!(out[1..], [Output::TickAfter(after)] if after == wait),
+        "{out:?}"
+    );
+    let status = f.status();
+    assert_eq!((status.standing, status.class), (Standing::Throttled, Some(Class::RateLimit)));
+    assert_eq!(status.reason, limit(0).failure().to_string());
+    assert_eq!(status.next, Some(at(3600).mono));
+    assert!(!begins(&f.take(Input::Tick, at(3599))));
+    assert!(begins(&f.take(Input::Tick, at(3600))));
+    let mut f = follower(Begin::Waiting(limit(3600)));
+    f.take(Input::Start, at(600));
+    assert!(begins(&f.take(Input::Command(Command::SyncNow), at(601))));
+    // Whose clock was ahead waits for hours, not years; whose wait is over begins.
+    let mut f = follower(Begin::Waiting(limit(1_000_000)));
+    f.take(Input::Start, at(0));
+    assert_eq!(f.status().next, Some(at(4 * 3600).mono));
+    let mut f = follower(Begin::Waiting(limit(5)));
+    f.take(Input::Start, at(6));
+    assert!(begins(&f.take(Input::Tick, at(6))));
+    // Who runs once has nobody who waits for it.
+    let mut f = follower(Begin::Waiting(limit(3600)));
+    f.rules.once = true;
+    assert!(begins(&f.take(Input::Start, at(0))));
+}
+
+/// What a follower waits for is told while it waits for a try, and no longer.
+#[test]
+fn what_is_waited_for_is_told() {
+    let mut f = follower(Begin::Run);
+    f.take(Input::Start, at(0));
+    f.take(Input::Machine(f.run(), snapshot()), at(0));
+    assert_eq!(f.waits().map(|(_, until)| until), None);
+    let failure = Failure::new(Class::RateLimit, Reach::Account, Provenance::Server, "too much");
+    let failure = failure.when(When::After(Duration::from_secs(1800)));
+    f.take(Input::ConnectFailed(failure.clone()), at(1));
+    let told = f.waits().map(|(failure, until)| (failure.class, until));
+    assert_eq!(told, Some((Class::RateLimit, at(1801).mono)));
+    assert!(!f.has_survived());
+    // An endpoint that is away keeps nobody waiting in the next process.
+    let held = Some((failure, at(1801).mono));
+    f.take(Input::Held(held), at(2));
+    assert_eq!(f.waits().map(|(_, until)| until), None);
+    f.take(Input::Held(None), at(3));
+    f.take(Input::Machine(f.run(), Event::Woke), at(1801));
+    assert_eq!(f.waits().map(|(_, until)| until), None);
+}

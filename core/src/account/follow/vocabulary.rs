@@ -7,6 +7,7 @@ use crate::mail::folder::WireName;
 use crate::provider::Connected;
 use crate::provider::watch::{Hint, Noticed, Unwatched};
 use crate::recovery::history::History;
+use crate::recovery::waiting::Waiting;
 use crate::run::event::{Action, Event};
 use crate::run::settings::Settings;
 use crate::run::summary::Summary;
@@ -34,6 +35,8 @@ pub enum Begin {
     Paused,
     /// It waits for something outside, for this reason.
     Parked(Standing, String),
+    /// It was waiting, and goes on with that.
+    Waiting(Waiting),
 }
 
 /// What an account went through, and what its next incarnation begins with.

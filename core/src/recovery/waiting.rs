@@ -1,0 +1,254 @@
+//! A wait that outlives its process: for what an account waits, since when and until when.
+
+use crate::failure::{Class, Failure, Provenance, Reach};
+use crate::recovery::decide::Policy;
+use crate::time::{Micros, Now};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Nothing shorter is kept.
+const LEAST: Duration = Duration::from_secs(60);
+/// An end that is read again is believed to be this far ahead at most, whatever clock has told it: of a quota,
+/// which begins anew with a day.
+const MOST_OF_A_QUOTA: Duration = Duration::from_secs(24 * 3600);
+/// Of anything else, unless the policy has longer ones.
+const MOST: Duration = Duration::from_secs(4 * 3600);
+/// An end that is told anew and lies no further from the one before is the same.
+const SAME: Duration = Duration::from_secs(1);
+
+/// For what an account waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// What kind of failure it is.
+    pub class: Class,
+    /// How far it reaches.
+    pub reach: Reach,
+    /// Who said so.
+    pub provenance: Provenance,
+    /// What was said.
+    pub text: String,
+    /// Since when it has been in trouble.
+    pub since: Micros,
+    /// When it tries again.
+    pub until: Micros,
+    /// A mark of the secret that was refused: with another it tries at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+impl Waiting {
+    /// What it waits for.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        Failure::new(self.class, self.reach, self.provenance, self.text.as_str())
+    }
+
+    /// For how long from now on.
+    #[must_use]
+    pub fn left(&self, now: Micros, policy: &Policy) -> Duration {
+        let most = match self.class {
+            Class::Quota => MOST_OF_A_QUOTA,
+            _ => MOST,
+        };
+        let own = policy.longest_wait.max(policy.cool_down).max(policy.belief(true).1);
+        self.until.since(now).min(most.max(own))
+    }
+}
+
+/// Whether a failure of this class is waited for by the next process, too. Our own disk and our own mistakes are
+/// another process's matter, and a config is read by it anew.
+fn outlives(class: Class) -> bool {
+    !matches!(class, Class::Storage | Class::Bug | Class::Config)
+}
+
+/// How an account is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// In no trouble that ends by itself.
+    Well,
+    /// Nobody knows before its try has ended.
+    Trying,
+    /// In trouble.
+    Troubled,
+}
+
+/// What is kept of how an account waits.
+#[derive(Debug, Default)]
+pub struct KeptWait {
+    /// Since when there has been trouble.
+    since: Option<Micros>,
+    /// Its end, by the clock of this process.
+    until: Option<Duration>,
+    waiting: Option<Waiting>,
+}
+
+impl KeptWait {
+    /// What is kept already.
+    #[must_use]
+    pub fn of(waiting: Option<Waiting>) -> Self {
+        Self { since: waiting.as_ref().map(|waiting| waiting.since), until: None, waiting }
+    }
+
+    /// What is kept.
+    #[must_use]
+    pub fn waiting(&self) -> Option<&Waiting> {
+        self.waiting.as_ref()
+    }
+
+    /// Takes how it waits now (for what, and until when by the monotonic clock), how it is, and the mark of the
+    /// secret that it logs in with. Whether what is kept is another.
+    pub fn note(
+        &mut self,
+        waits: Option<(&Failure, Duration)>,
+        is: Health,
+        mark: &str,
+        now: Now,
+    ) -> bool {
+        let since = match is {
+            Health::Well => {
+                self.since = None;
+                now.wall
+            }
+            // A try in between is no end of it.
+            Health::Trying => self.since.unwrap_or(now.wall),
+            Health::Troubled => *self.since.get_or_insert(now.wall),
+        };
+        match waits {
+            Some((_, until)) if self.until == Some(until) => false,
+            Some((failure, until)) if outlives(failure.class) => {
+                let left = until.saturating_sub(now.mono);
+                if left < LEAST {
+                    return false;
+                }
+                self.until = Some(until);
+                let next = Waiting {
+                    class: failure.class,
+                    reach: failure.reach,
+                    provenance: failure.provenance,
+                    text: failure.chain(),
+                    since,
+                    until: now.wall.plus(left),
+                    refused: (failure.class == Class::Auth).then(|| mark.to_owned()),
+                };
+                let is_same = self.waiting.as_ref().is_some_and(|before| {
+                    let ends = (before.until.max(next.until), before.until.min(next.until));
+                    ends.0.since(ends.1) < SAME
+                        && Waiting { until: before.until, ..next.clone() } == *before
+                });
+                if !is_same {
+                    self.waiting = Some(next);
+                }
+                !is_same
+            }
+            _ if is == Health::Well => {
+                self.until = None;
+                self.waiting.take().is_some()
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn at(minutes: u32) -> Now {
+        let mono = minutes * MINUTE;
+        Now { wall: Micros(1_000_000).plus(mono), mono }
+    }
+
+    fn limit() -> Failure {
+        Failure::new(Class::RateLimit, Reach::Account, Provenance::Server, "too much")
+    }
+
+    /// Kept are its end and since when, through tries in between, until all is well.
+    #[test]
+    fn what_is_kept_is_of_the_whole_trouble() {
+        let mut kept = KeptWait::default();
+        let failure = limit();
+        assert!(!kept.note(Some((&failure, MINUTE / 2)), Health::Troubled, "m", at(0)), "short");
+        assert!(kept.note(Some((&failure, 60 * MINUTE)), Health::Troubled, "m", at(0)));
+        assert!(
+            !kept.note(Some((&failure, 60 * MINUTE)), Health::Troubled, "m", at(1)),
+            "the same"
+        );
+        assert!(!kept.note(None, Health::Trying, "m", at(60)), "it tries");
+        assert!(kept.note(Some((&failure, 90 * MINUTE)), Health::Troubled, "m", at(60)));
+        let waiting = kept.waiting().unwrap().clone();
+        assert_eq!((waiting.since, waiting.until), (at(0).wall, at(90).wall));
+        assert_eq!(waiting.failure().to_string(), failure.to_string());
+        assert_eq!(waiting.refused, None);
+        let text = serde_json::to_string(&waiting).unwrap();
+        assert_eq!(serde_json::from_str::<Waiting>(&text).unwrap(), waiting);
+        assert!(kept.note(None, Health::Well, "m", at(91)) && kept.waiting().is_none());
+        assert!(!kept.note(None, Health::Well, "m", at(91)));
+        // Another trouble begins anew.
+        assert!(!kept.note(None, Health::Troubled, "m", at(99)), "no end is known");
+        assert!(kept.note(Some((&failure, 130 * MINUTE)), Health::Troubled, "m", at(100)));
+        assert_eq!(kept.waiting().unwrap().since, at(99).wall);
+    }
+
+    /// The next process goes on with it, and writes nothing for that.
+    #[test]
+    fn who_goes_on_with_it_has_kept_it() {
+        let mut kept = KeptWait::default();
+        kept.note(Some((&limit(), 60 * MINUTE)), Health::Troubled, "m", at(0));
+        let mut next = KeptWait::of(kept.waiting().cloned());
+        let failure = next.waiting().unwrap().failure();
+        let until = 60 * MINUTE - Duration::from_millis(3);
+        assert!(!next.note(Some((&failure, until)), Health::Troubled, "m", at(0)));
+        assert!(
+            next.note(Some((&failure, 70 * MINUTE)), Health::Troubled, "m", at(60)),
+            "and another"
+        );
+        assert_eq!(next.waiting().unwrap().since, at(0).wall);
+    }
+
+    #[test]
+    fn what_is_another_process_s_matter_is_not_kept() {
+        for &class in Class::ALL {
+            let failure = Failure::new(class, Reach::Account, Provenance::Local, "x");
+            let is_kept = KeptWait::default().note(
+                Some((&failure, 60 * MINUTE)),
+                Health::Troubled,
+                "m",
+                at(0),
+            );
+            assert_eq!(
+                is_kept,
+                !matches!(class, Class::Storage | Class::Bug | Class::Config),
+                "{class}"
+            );
+        }
+        let refused = Failure::new(Class::Auth, Reach::Account, Provenance::Server, "no");
+        let mut kept = KeptWait::default();
+        kept.note(Some((&refused, 60 * MINUTE)), Health::Troubled, "m", at(0));
+        assert_eq!(kept.waiting().unwrap().refused.as_deref(), Some("m"));
+    }
+
+    /// A clock that was ahead makes nobody wait for years.
+    #[test]
+    fn an_end_is_believed_within_bounds() {
+        let policy = Policy::default();
+        let of = |class, hours: u32| Waiting {
+            class,
+            reach: Reach::Account,
+            provenance: Provenance::Server,
+            text: String::new(),
+            since: Micros(0),
+            until: at(hours * 60).wall,
+            refused: None,
+        };
+        let hours =
+            |waiting: Waiting, policy: &Policy| waiting.left(at(0).wall, policy).as_secs() / 3600;
+        assert_eq!(hours(of(Class::RateLimit, 2), &policy), 2);
+        assert_eq!(hours(of(Class::RateLimit, 9000), &policy), 4);
+        assert_eq!(hours(of(Class::Quota, 9000), &policy), 24);
+        let long = Policy { cool_down: 30 * 60 * MINUTE, ..policy };
+        assert_eq!(hours(of(Class::RateLimit, 9000), &long), 30);
+        assert_eq!(of(Class::Quota, 1).left(at(61).wall, &policy), Duration::ZERO);
+    }
+}
