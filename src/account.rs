@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod args;
+mod kept;
 mod leases;
 pub mod message;
 mod question;

@@ -40,6 +40,8 @@ pub struct Model {
     pub history: Option<String>,
     /// A mark of the secret and place that it was parked with.
     pub parked_for: Option<String>,
+    /// For what it waits, since when and until when, JSON.
+    pub waits: Option<String>,
     /// RFC822.SIZE is an estimate there.
     pub sizes_estimated: bool,
     /// What the server deletes is kept for ever.

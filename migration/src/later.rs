@@ -132,6 +132,11 @@ pub const LATER: &[Later] = &[
         ),
         down: find_words!("", ""),
     },
+    Later {
+        name: "m0021_waits",
+        up: "ALTER TABLE account ADD COLUMN waits text",
+        down: "ALTER TABLE account DROP COLUMN waits",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

@@ -29,6 +29,7 @@ mod m0017_words;
 mod m0018_views;
 mod m0019_vocabulary;
 mod m0020_newest_words;
+mod m0021_waits;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0018_views::Migration),
             Box::new(m0019_vocabulary::Migration),
             Box::new(m0020_newest_words::Migration),
+            Box::new(m0021_waits::Migration),
         ]
     }
 }

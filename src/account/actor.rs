@@ -6,6 +6,7 @@
 )]
 
 use crate::account::args::{AccountArgs, Incarnation, path_of};
+use crate::account::kept::Kept;
 use crate::account::message::{AccountMsg, NotObeyed, Obeyed};
 use crate::account::question::{PendingQuestion, ask};
 use crate::account::voice::Voice;
@@ -49,6 +50,7 @@ pub struct AccountState {
     pub(super) latest: Latest,
     passes: u64,
     voice: Voice,
+    kept: Kept,
     ending: Ending,
     /// Runs ended, and what it would begin with, as told last to whoever starts the next
     /// incarnation.
@@ -99,7 +101,7 @@ impl Actor for AccountActor {
         rules.settings.family = args.endpoint.family();
         let follower = Follower::new(rules, past.clone());
         me.cast(AccountMsg::Input(Queued::new(Input::Start, &depth)))?;
-        let voice = Voice::new(&args);
+        let (voice, kept) = (Voice::new(&args), Kept::of(&past));
         let asked_with = args.credential.mark();
         Ok(AccountState {
             args,
@@ -111,6 +113,7 @@ impl Actor for AccountActor {
             latest: Latest::default(),
             passes: 0,
             voice,
+            kept,
             ending: Ending { last: None, finished: Some(finished), done: false },
             told: (0, past.begin),
             went,
@@ -173,11 +176,16 @@ impl Actor for AccountActor {
 
 impl AccountState {
     fn step(&mut self, me: &ActorRef<AccountMsg>, input: Input) {
-        let outputs = self.follower.step(input, self.args.clock.now());
+        let now = self.args.clock.now();
+        let outputs = self.follower.step(input, now);
+        let waits_otherwise = self.kept.note(&self.follower, &self.asked_with, now);
         for output in outputs {
             self.perform(me, output);
         }
-        let past = self.follower.past();
+        if waits_otherwise {
+            self.keep();
+        }
+        let past = self.kept.past(&self.follower, now);
         let now = (self.follower.runs().0, past.begin.clone());
         if self.told != now {
             self.told = now;
@@ -240,7 +248,8 @@ impl AccountState {
             }
             Output::Ended(summary) => {
                 self.voice.ended(&summary);
-                self.keep_history(&summary);
+                self.kept.run_ended(summary.parked.then(|| self.asked_with.clone()));
+                self.keep();
                 if let Some(account) = self.account
                     && summary.failure.is_none()
                     && !summary.told
@@ -371,13 +380,9 @@ impl AccountState {
         self.args.store.send(StoreRequest::Control(control, reply));
     }
 
-    /// What outlives the process: failures so far, and what it is parked with.
-    fn keep_history(&mut self, summary: &Summary) {
-        let parked_for = summary.parked.then(|| self.asked_with.clone());
-        if let Some(history) =
-            self.voice.changed_history(&self.follower.history(), parked_for.as_ref())
-        {
-            let control = Control::History { account: self.args.name.clone(), history, parked_for };
+    /// Stores what outlives the process.
+    fn keep(&mut self) {
+        if let Some(control) = self.kept.changed(&self.args.name, &self.follower) {
             // It is a snapshot: the next one holds what this one says.
             self.args.store.send(StoreRequest::Control(control, ReplyTo::new(|_| ())));
         }

@@ -7,7 +7,6 @@ use crate::telemetry::registry::Registry;
 use postrider_core::account::advice::advice;
 use postrider_core::account::follow::{Follower, Status};
 use postrider_core::failure::Failure;
-use postrider_core::recovery::history::History;
 use postrider_core::run::summary::{Counts, Summary};
 use postrider_core::standing::{Outcome, Push, Standing};
 use std::collections::BTreeMap;
@@ -37,7 +36,6 @@ pub(super) struct Voice {
     before: Counts,
     /// Failures that were said already, and how often they came again.
     said: BTreeMap<String, u32>,
-    kept: (History, Option<String>),
     runs: u64,
     /// Since when it is in trouble that was told.
     trouble: Option<Duration>,
@@ -60,7 +58,6 @@ impl Voice {
             progress: Arc::clone(&args.progress),
             before: Counts::default(),
             said: BTreeMap::new(),
-            kept: (History::default(), None),
             runs: 0,
             trouble: None,
             stalled: false,
@@ -257,20 +254,5 @@ impl Voice {
         if self.said.len() < CAUSES {
             self.said.insert(text, 0);
         }
-    }
-
-    /// The history as JSON, if it (or what the account is parked with) is another than the one kept
-    /// last.
-    pub(super) fn changed_history(
-        &mut self,
-        history: &History,
-        parked_for: Option<&String>,
-    ) -> Option<String> {
-        let now = (history.clone(), parked_for.cloned());
-        if self.kept == now {
-            return None;
-        }
-        self.kept = now;
-        serde_json::to_string(history).ok()
     }
 }

@@ -207,6 +207,7 @@ impl AccountView {
             since: line.since,
             history: None,
             parked_for: None,
+            waits: None,
             messages: 0,
             octets: 0,
             class: None,
@@ -230,6 +231,8 @@ impl AccountView {
         // What was so before this process began is so since then.
         let as_before = row.standing == line.standing && row.since.0 > 0;
         let since = if as_before { line.since.min(row.since) } else { line.since };
+        let waited = row.waiting().filter(|_| line.standing.tries_again() && !line.follows);
+        let since = waited.map_or(since, |waiting| since.min(waiting.since));
         // What is not stored of an outage (it waited, say) is not forgotten for it.
         let is_well = line.standing == Standing::Idle;
         self.since = instant(since.max(line.waited.filter(|_| is_well).unwrap_or(since)));

@@ -6,7 +6,9 @@ use crate::config::{Account, Config, Flaw};
 use crate::store::StoredAccount;
 use postrider_core::account::follow::{Begin, Past};
 use postrider_core::recovery::history::History;
+use postrider_core::recovery::waiting::Waiting;
 use postrider_core::standing::Standing;
+use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the database and the config say against each other: another provider or username under a
@@ -52,21 +54,28 @@ pub fn row_of<'a>(account: &Account, stored: &'a [StoredAccount]) -> Option<&'a 
 }
 
 /// What an account begins with: who is paused stays so, who waits for a new secret waits for
-/// another than this.
+/// another than this, and who waits goes on with that, unless its settings are others than those it waited with.
 #[must_use]
-pub fn begin_of(row: Option<&StoredAccount>, mark: &str) -> Past {
+pub fn begin_of(row: Option<&StoredAccount>, mark: &str, is_edited: bool, now: Micros) -> Past {
     let Some(row) = row else { return Past::default() };
     let mut history: History =
         row.history.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    // Waits are of the process that began them; what outlives it is what was learned.
-    history.tries = 0;
+    let is_kept = |waiting: &Waiting| {
+        let is_refused = waiting.refused.as_deref().is_none_or(|refused| refused == mark);
+        !is_edited && waiting.until > now && is_refused
+    };
     let begin = match row.standing {
         Standing::Paused => Begin::Paused,
         standing @ Standing::NeedsReauth if row.parked_for.as_deref() == Some(mark) => {
             Begin::Parked(standing, row.reason.clone())
         }
-        _ => Begin::Run,
+        Standing::NeedsReauth | Standing::Failed | Standing::Removed => Begin::Run,
+        _ => row.waiting().filter(is_kept).map_or(Begin::Run, Begin::Waiting),
     };
+    if !matches!(begin, Begin::Waiting(_)) {
+        // Tries are of the wait that they led to.
+        history.tries = 0;
+    }
     if begin == Begin::Run && row.standing.is_stuck() {
         history = History { has_logged_in: history.has_logged_in, ..History::default() };
     }
@@ -133,8 +142,8 @@ mod tests {
     use crate::config::Origin;
     use crate::config::SecretFrom;
     use crate::config::validate::without_file;
+    use postrider_core::failure::{Class, Provenance, Reach};
     use postrider_core::provider::server::Security;
-    use postrider_core::time::Micros;
     use std::path::Path;
 
     fn account(id: &str, was: Option<&str>) -> Account {
@@ -172,6 +181,7 @@ mod tests {
             since: Micros(0),
             history: Some("{\"has_logged_in\":true,\"tries\":3}".into()),
             parked_for: Some("ab12".into()),
+            waits: None,
             messages: 0,
             octets: 0,
             class: None,
@@ -205,7 +215,9 @@ mod tests {
 
     #[test]
     fn what_an_account_begins_with() {
-        let begin = |standing, mark: &str| begin_of(Some(&row("a", "u", standing)), mark).begin;
+        let begin = |standing, mark: &str| {
+            begin_of(Some(&row("a", "u", standing)), mark, false, Micros(0)).begin
+        };
         assert_eq!(begin(Standing::Paused, "x"), Begin::Paused);
         assert_eq!(
             begin(Standing::NeedsReauth, "ab12"),
@@ -220,8 +232,50 @@ mod tests {
             ),
             (Begin::Run, Begin::Run, Begin::Run)
         );
-        let Past { history, .. } = begin_of(Some(&row("a", "u", Standing::Idle)), "x");
+        let Past { history, .. } =
+            begin_of(Some(&row("a", "u", Standing::Idle)), "x", false, Micros(0));
         assert!(history.has_logged_in && history.tries == 0);
+    }
+
+    /// A wait goes on to its end, but with another secret where the old one was refused, or with other settings.
+    #[test]
+    fn a_wait_goes_on() {
+        let waiting = |refused: Option<&str>| Waiting {
+            class: Class::RateLimit,
+            reach: Reach::Account,
+            provenance: Provenance::Server,
+            text: "too much".into(),
+            since: Micros(5),
+            until: Micros(100),
+            refused: refused.map(str::to_owned),
+        };
+        let begins = |standing, refused: Option<&str>, mark: &str, is_edited, now| {
+            let waits = serde_json::to_string(&waiting(refused)).ok();
+            let row = StoredAccount { waits, ..row("a", "u", standing) };
+            begin_of(Some(&row), mark, is_edited, Micros(now))
+        };
+        // A process that was killed has stored no state since.
+        for standing in [Standing::Running, Standing::Waiting, Standing::Throttled, Standing::Idle]
+        {
+            let Past { begin, history } = begins(standing, None, "x", false, 99);
+            assert_eq!((begin, history.tries), (Begin::Waiting(waiting(None)), 3), "{standing}");
+        }
+        let old = Some("m");
+        assert_eq!(
+            begins(Standing::Waiting, old, "m", false, 99).begin,
+            Begin::Waiting(waiting(old))
+        );
+        for (standing, refused, mark, is_edited, now) in [
+            (Standing::Waiting, None, "x", false, 100),
+            (Standing::Waiting, None, "x", true, 99),
+            (Standing::Waiting, old, "n", false, 99),
+            (Standing::Failed, None, "x", false, 99),
+            (Standing::Removed, None, "x", false, 99),
+        ] {
+            let Past { begin, history } = begins(standing, refused, mark, is_edited, now);
+            assert_eq!((begin, history.tries), (Begin::Run, 0), "{standing} {mark} {now}");
+        }
+        assert_eq!(begins(Standing::Paused, None, "x", false, 99).begin, Begin::Paused);
     }
 
     #[test]

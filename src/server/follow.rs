@@ -165,7 +165,8 @@ impl Followed {
         }
         let mut next = self.prepare(engine, &config).await;
         let edit = edit_of(&self.prints, &next.prints, &config, &stored);
-        let (wanted, prints) = (wanted(engine, &config, &stored, &edit, &mut next), next.prints);
+        let wanted = wanted(engine, &config, (&stored, &self.prints), &edit, &mut next);
+        let prints = next.prints;
         *self.ids.lock().unwrap_or_else(PoisonError::into_inner) = prints
             .keys()
             .cloned()
@@ -269,18 +270,18 @@ fn edit_of(
 fn wanted(
     engine: &Engine,
     config: &Config,
-    stored: &[StoredAccount],
+    (stored, before): (&[StoredAccount], &BTreeMap<String, String>),
     edit: &Edit,
     next: &mut Prepared,
 ) -> Vec<Wanted> {
     let mut wanted = Vec::new();
+    let wall = engine.registry().clock().now().wall;
     let by_id: BTreeMap<&str, &Account> =
         config.accounts.iter().map(|account| (account.id.as_str(), account)).collect();
     for id in &edit.changed {
         // It is seen from now on, whenever it is admitted.
         let account = by_id.get(id.as_str()).copied();
         let row = account.and_then(|account| row_of(account, stored));
-        let wall = engine.registry().clock().now().wall;
         engine.registry().account(id, |line| {
             line.provider = account.map_or("", |account| account.provider);
             line.owner = account.and_then(|account| account.owner.clone());
@@ -293,7 +294,8 @@ fn wanted(
     for account in config.accounts.iter().filter(|a| changed.contains(a.id.as_str())) {
         let Some(args) = next.ready.remove(&account.id) else { continue };
         let mark = args.as_ref().map(|args| args.credential.mark()).unwrap_or_default();
-        let past = begin_of(row_of(account, stored), &mark);
+        let is_edited = before.contains_key(&account.id);
+        let past = begin_of(row_of(account, stored), &mark, is_edited, wall);
         wanted.push(Wanted {
             name: account.id.clone(),
             was: account.was.clone(),

@@ -49,6 +49,8 @@ pub enum Control {
         history: String,
         /// A mark of the secret and place it is parked with.
         parked_for: Option<String>,
+        /// For what it waits, JSON.
+        waits: Option<String>,
     },
     /// Whose it is, as the config says now: who may see it.
     Own {

@@ -9,6 +9,7 @@ use crate::store::sql::shown::{
 };
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
+use postrider_core::recovery::waiting::Waiting;
 use postrider_core::standing::Standing;
 use std::collections::BTreeMap;
 
@@ -32,6 +33,14 @@ pub enum Thing<'a> {
     Thread(i64),
     /// A contact.
     Contact(i64),
+}
+
+impl StoredAccount {
+    /// For what it waits; what is no such text says nothing.
+    #[must_use]
+    pub fn waiting(&self) -> Option<Waiting> {
+        serde_json::from_str(self.waits.as_deref()?).ok()
+    }
 }
 
 impl Reader {

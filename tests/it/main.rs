@@ -73,4 +73,5 @@ mod threads;
 mod tidy;
 mod together;
 mod verified;
+mod waits;
 mod words;

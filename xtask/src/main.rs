@@ -171,7 +171,7 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 23] = [
+const ON_BOTH: [&str; 24] = [
     "damaged",
     "shuffled",
     "verified",
@@ -194,6 +194,7 @@ const ON_BOTH: [&str; 23] = [
     "schema",
     "search",
     "threads",
+    "waits",
     "words",
 ];
 

@@ -18,6 +18,7 @@ fn stored() -> StoredAccount {
         since: Micros(1),
         history: None,
         parked_for: None,
+        waits: None,
         messages: 0,
         octets: 0,
         class: None,

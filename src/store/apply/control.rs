@@ -99,10 +99,10 @@ pub(in crate::store) async fn control(
                 announce(db, numbers, id, *kind, &json!({ "reason": reason })).await?;
             }
         }
-        Control::History { history, parked_for, .. } => {
-            let (history, parked_for) = (history.clone(), parked_for.clone());
-            let written = db.put_now(SaveHistory { account: id, history, parked_for }).await?;
-            return Ok(over(changed(written)));
+        Control::History { history, parked_for, waits, .. } => {
+            let (history, parked_for, waits) = (history.clone(), parked_for.clone(), waits.clone());
+            let save = SaveHistory { account: id, history, parked_for, waits };
+            return Ok(over(changed(db.put_now(save).await?)));
         }
         Control::Remove { .. } => {
             if state == Standing::Removed {

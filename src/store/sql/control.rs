@@ -33,7 +33,7 @@ queries! {
         since: Micros,
         parked_for: Option<String>,
     };
-    SaveHistory { account: AccountId, history: String, parked_for: Option<String> };
+    SaveHistory { account: AccountId, history: String, parked_for: Option<String>, waits: Option<String> };
     RemoveAccount { account: AccountId, at: Micros, removed: Standing };
     AccountExists { name: String } -> Found;
     RenameAccount { account: AccountId, name: String };

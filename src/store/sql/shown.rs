@@ -27,6 +27,8 @@ rows! {
         pub history: Option<String>,
         /// A mark of the secret and place it is parked with.
         pub parked_for: Option<String>,
+        /// For what it waits, JSON.
+        pub waits: Option<String>,
         /// Messages held that the server has too.
         pub messages: i64,
         /// Octets of those.

@@ -13,8 +13,8 @@ pub(in crate::store::sql) const fn words(text: ControlText) -> &'static str {
              id = $1 AND (state <> $2 OR reason <> $3 OR parked_for IS DISTINCT FROM $5)"
         }
         ControlText::SaveHistory => {
-            "UPDATE account SET history = $2, parked_for = $3 WHERE id = $1 AND (history IS DISTINCT FROM $2 OR \
-             parked_for IS DISTINCT FROM $3)"
+            "UPDATE account SET history = $2, parked_for = $3, waits = $4 WHERE id = $1 AND (history IS DISTINCT FROM $2 OR \
+             parked_for IS DISTINCT FROM $3 OR waits IS DISTINCT FROM $4)"
         }
         ControlText::RemoveAccount => {
             "UPDATE account SET state = $3, reason = 'the config does not name it', since = $2, next_attempt_at = \

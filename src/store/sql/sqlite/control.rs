@@ -13,7 +13,8 @@ pub(in crate::store::sql) const fn words(text: ControlText) -> &'static str {
              = ?1 AND (state <> ?2 OR reason <> ?3 OR parked_for IS NOT ?5)"
         }
         ControlText::SaveHistory => {
-            "UPDATE account SET history = ?2, parked_for = ?3 WHERE id = ?1 AND (history IS NOT ?2 OR parked_for IS NOT ?3)"
+            "UPDATE account SET history = ?2, parked_for = ?3, waits = ?4 WHERE id = ?1 AND (history IS NOT ?2 OR parked_for IS NOT \
+             ?3 OR waits IS NOT ?4)"
         }
         ControlText::RemoveAccount => {
             "UPDATE account SET state = ?3, reason = 'the config does not name it', since = ?2, next_attempt_at = \

@@ -5,7 +5,7 @@ use crate::store::sql::shown::ShownText;
 pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
     match text {
         ShownText::StoredAccounts => {
-            "SELECT a.id, a.name, a.provider, a.username, a.state AS standing, a.reason, a.since, a.history, a.parked_for, \
+            "SELECT a.id, a.name, a.provider, a.username, a.state AS standing, a.reason, a.since, a.history, a.parked_for, a.waits, \
              a.held AS messages, a.held_octets AS octets, (SELECT x.class FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL \
              AND x.folder IS NULL AND x.uid IS NULL AND x.remote_id IS NULL ORDER BY x.last_at DESC LIMIT 1) AS class, (SELECT \
              count(*) FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL AND (x.folder IS NOT NULL OR \

@@ -1,0 +1,25 @@
+//! For what an account waits: the next process goes on with it.
+
+use sea_orm_migration::prelude::*;
+
+/// Adds a column.
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // SQLite has no transaction around a migration: a step that was cut off is taken again.
+        if !manager.has_column("account", "waits").await? {
+            let sql = "ALTER TABLE account ADD COLUMN waits TEXT";
+            manager.get_connection().execute_unprepared(sql).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = "ALTER TABLE account DROP COLUMN waits";
+        manager.get_connection().execute_unprepared(sql).await?;
+        Ok(())
+    }
+}
