@@ -31,6 +31,7 @@ pub const POINTS: &[&str] = &[
     "panic.derive",
     "panic.admin",
     "hang.session",
+    "hold.runtime",
     "slow.commit",
 ];
 
@@ -66,6 +67,37 @@ pub async fn hang(name: &'static str) {
 pub fn hang(_name: &'static str) -> std::future::Ready<()> {
     std::future::ready(())
 }
+
+/// Passes a point at which a test holds every worker of the runtime.
+#[cfg(feature = "faults")]
+pub fn hold(name: &'static str, workers: usize) {
+    if armed(name) {
+        eprintln!("postrider: scripted fault {name}");
+        for _ in 0..workers {
+            #[expect(clippy::disallowed_methods, reason = "a test's runtime that hangs")]
+            tokio::spawn(async { std::thread::sleep(std::time::Duration::from_secs(600)) });
+        }
+    }
+}
+
+/// How long the runtime may be silent where a test holds it: an unoptimized build is silent for seconds where one floods it.
+#[cfg(feature = "faults")]
+pub fn silence() -> Option<std::time::Duration> {
+    let fault = std::env::var("POSTRIDER_FAULT").ok()?;
+    fault.starts_with("hold.runtime").then_some(std::time::Duration::from_secs(2))
+}
+
+/// How long the runtime may be silent where a test holds it: there is none, without the `faults` feature.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub fn silence() -> Option<std::time::Duration> {
+    None
+}
+
+/// Passes a point at which a test holds the runtime: nothing, without the `faults` feature.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub fn hold(_name: &'static str, _workers: usize) {}
 
 /// Passes a point at which a test makes the disk slow: so long that what it waits for, and not a busy machine,
 /// says what comes together meanwhile.

@@ -19,6 +19,12 @@ fn main() -> ExitCode {
                 return ExitCode::from(postrider::cli::Exit::Bug as u8);
             }
         };
+    if let Err(e) =
+        postrider::server::watchdog::watch(runtime.handle(), postrider::cli::Exit::Bug as i32)
+    {
+        eprintln!("postrider cannot start its threads: {e}");
+        return ExitCode::from(postrider::cli::Exit::Bug as u8);
+    }
     let exit = runtime.block_on(postrider::command());
     // A name lookup that hangs must not hold the exit.
     runtime.shutdown_background();

@@ -12,3 +12,4 @@ pub mod process;
 pub mod serve;
 pub mod serve_error;
 mod space;
+pub mod watchdog;

@@ -85,3 +85,16 @@ async fn metrics_and_wire_log_tell_the_truth() {
     })
     .await;
 }
+
+/// A runtime in which no task has its turn any more ends the process; whoever started it starts it anew.
+#[test]
+fn a_runtime_that_is_held_ends_the_process() {
+    let config = format!("{SHORT}{}", account("u", 1, "pw"));
+    let postrider = Postrider::new(&config);
+    let began = std::time::Instant::now();
+    let running = postrider.start(&["serve"], &[("POSTRIDER_FAULT", "hold.runtime:12")]);
+    let ran = running.wait(std::time::Duration::from_secs(40));
+    assert_eq!(ran.code, Some(70), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no task has had a turn for 2 s"), "{}", ran.stderr);
+    assert!(began.elapsed() >= std::time::Duration::from_secs(2));
+}
