@@ -25,6 +25,7 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use postrider_core::provider::Request;
 use postrider_core::provider::watch::WatchRequest;
+use postrider_core::recovery::waiting::Marks;
 use postrider_core::run::event::{Action, Event};
 use postrider_core::run::reads::QuietProof;
 use postrider_core::run::summary::Summary;
@@ -178,7 +179,8 @@ impl AccountState {
     fn step(&mut self, me: &ActorRef<AccountMsg>, input: Input) {
         let now = self.args.clock.now();
         let outputs = self.follower.step(input, now);
-        let waits_otherwise = self.kept.note(&self.follower, &self.asked_with, now);
+        let marks = Marks { settings: &self.args.settings, secret: &self.asked_with };
+        let waits_otherwise = self.kept.note(&self.follower, marks, now);
         for output in outputs {
             self.perform(me, output);
         }

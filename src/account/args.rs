@@ -25,6 +25,8 @@ pub struct AccountArgs {
     pub open: OpenAccount,
     /// Where its server is.
     pub endpoint: Arc<dyn Endpoint>,
+    /// A mark of the settings that it is followed with.
+    pub settings: String,
     /// What it logs in with.
     pub credential: Arc<dyn Credential>,
     /// What its follower may know.

@@ -3,7 +3,7 @@
 use crate::store::orders::Control;
 use postrider_core::account::follow::{Begin, Follower, Past};
 use postrider_core::recovery::history::History;
-use postrider_core::recovery::waiting::{Health, KeptWait, Waiting};
+use postrider_core::recovery::waiting::{Health, KeptWait, Marks, Waiting};
 use postrider_core::standing::Standing;
 use postrider_core::time::Now;
 
@@ -41,8 +41,8 @@ impl Kept {
         self.parked_for = parked_for;
     }
 
-    /// Takes how it waits now, with the secret of this mark. Whether something else is to be stored.
-    pub(super) fn note(&mut self, follower: &Follower, mark: &str, now: Now) -> bool {
+    /// Takes how it waits now, followed with this. Whether something else is to be stored.
+    pub(super) fn note(&mut self, follower: &Follower, marks: Marks<'_>, now: Now) -> bool {
         // The next process goes on with what it waits for.
         if follower.has_ended() {
             return false;
@@ -54,7 +54,7 @@ impl Kept {
             Standing::Starting | Standing::Running if !follower.has_survived() => Health::Trying,
             _ => Health::Well,
         };
-        self.wait.note(follower.waits(), health, mark, now)
+        self.wait.note(follower.waits(), health, marks, now)
     }
 
     /// What is to be stored, if it is another than what was stored last.

@@ -321,6 +321,7 @@ impl Engine {
                 addresses: account.own_keys(),
             },
             endpoint,
+            settings: String::new(),
             credential,
             rules: Rules { settings: settings(account, config, once), mode: config.mode, once },
             store: self.store.clone(),

@@ -6,7 +6,7 @@ use crate::config::{Account, Config, Flaw};
 use crate::store::StoredAccount;
 use postrider_core::account::follow::{Begin, Past};
 use postrider_core::recovery::history::History;
-use postrider_core::recovery::waiting::Waiting;
+use postrider_core::recovery::waiting::{Marks, Waiting};
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,19 +54,16 @@ pub fn row_of<'a>(account: &Account, stored: &'a [StoredAccount]) -> Option<&'a 
 }
 
 /// What an account begins with: who is paused stays so, who waits for a new secret waits for
-/// another than this, and who waits goes on with that, unless its settings are others than those it waited with.
+/// another than this, and who waits goes on with that, unless it is followed with something else now.
 #[must_use]
-pub fn begin_of(row: Option<&StoredAccount>, mark: &str, is_edited: bool, now: Micros) -> Past {
+pub fn begin_of(row: Option<&StoredAccount>, marks: Marks<'_>, now: Micros) -> Past {
     let Some(row) = row else { return Past::default() };
     let mut history: History =
         row.history.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let is_kept = |waiting: &Waiting| {
-        let is_refused = waiting.refused.as_deref().is_none_or(|refused| refused == mark);
-        !is_edited && waiting.until > now && is_refused
-    };
+    let is_kept = |waiting: &Waiting| waiting.until > now && waiting.is_of(marks);
     let begin = match row.standing {
         Standing::Paused => Begin::Paused,
-        standing @ Standing::NeedsReauth if row.parked_for.as_deref() == Some(mark) => {
+        standing @ Standing::NeedsReauth if row.parked_for.as_deref() == Some(marks.secret) => {
             Begin::Parked(standing, row.reason.clone())
         }
         Standing::NeedsReauth | Standing::Failed | Standing::Removed => Begin::Run,
@@ -192,6 +189,10 @@ mod tests {
         }
     }
 
+    fn of(secret: &str) -> Marks<'_> {
+        Marks { settings: "s", secret }
+    }
+
     fn config(accounts: Vec<Account>) -> Config {
         Config { accounts, ..without_file(Path::new("data")) }
     }
@@ -216,7 +217,7 @@ mod tests {
     #[test]
     fn what_an_account_begins_with() {
         let begin = |standing, mark: &str| {
-            begin_of(Some(&row("a", "u", standing)), mark, false, Micros(0)).begin
+            begin_of(Some(&row("a", "u", standing)), of(mark), Micros(0)).begin
         };
         assert_eq!(begin(Standing::Paused, "x"), Begin::Paused);
         assert_eq!(
@@ -233,7 +234,7 @@ mod tests {
             (Begin::Run, Begin::Run, Begin::Run)
         );
         let Past { history, .. } =
-            begin_of(Some(&row("a", "u", Standing::Idle)), "x", false, Micros(0));
+            begin_of(Some(&row("a", "u", Standing::Idle)), of("x"), Micros(0));
         assert!(history.has_logged_in && history.tries == 0);
     }
 
@@ -247,35 +248,33 @@ mod tests {
             text: "too much".into(),
             since: Micros(5),
             until: Micros(100),
+            settings: "s".into(),
             refused: refused.map(str::to_owned),
         };
-        let begins = |standing, refused: Option<&str>, mark: &str, is_edited, now| {
+        let begins = |standing, refused: Option<&str>, marks, now| {
             let waits = serde_json::to_string(&waiting(refused)).ok();
             let row = StoredAccount { waits, ..row("a", "u", standing) };
-            begin_of(Some(&row), mark, is_edited, Micros(now))
+            begin_of(Some(&row), marks, Micros(now))
         };
         // A process that was killed has stored no state since.
         for standing in [Standing::Running, Standing::Waiting, Standing::Throttled, Standing::Idle]
         {
-            let Past { begin, history } = begins(standing, None, "x", false, 99);
+            let Past { begin, history } = begins(standing, None, of("x"), 99);
             assert_eq!((begin, history.tries), (Begin::Waiting(waiting(None)), 3), "{standing}");
         }
         let old = Some("m");
-        assert_eq!(
-            begins(Standing::Waiting, old, "m", false, 99).begin,
-            Begin::Waiting(waiting(old))
-        );
-        for (standing, refused, mark, is_edited, now) in [
-            (Standing::Waiting, None, "x", false, 100),
-            (Standing::Waiting, None, "x", true, 99),
-            (Standing::Waiting, old, "n", false, 99),
-            (Standing::Failed, None, "x", false, 99),
-            (Standing::Removed, None, "x", false, 99),
+        assert_eq!(begins(Standing::Waiting, old, of("m"), 99).begin, Begin::Waiting(waiting(old)));
+        for (standing, refused, marks, now) in [
+            (Standing::Waiting, None, of("x"), 100),
+            (Standing::Waiting, None, Marks { settings: "t", secret: "x" }, 99),
+            (Standing::Waiting, old, of("n"), 99),
+            (Standing::Failed, None, of("x"), 99),
+            (Standing::Removed, None, of("x"), 99),
         ] {
-            let Past { begin, history } = begins(standing, refused, mark, is_edited, now);
-            assert_eq!((begin, history.tries), (Begin::Run, 0), "{standing} {mark} {now}");
+            let Past { begin, history } = begins(standing, refused, marks, now);
+            assert_eq!((begin, history.tries), (Begin::Run, 0), "{standing} {marks:?} {now}");
         }
-        assert_eq!(begins(Standing::Paused, None, "x", false, 99).begin, Begin::Paused);
+        assert_eq!(begins(Standing::Paused, None, of("x"), 99).begin, Begin::Paused);
     }
 
     #[test]

@@ -31,9 +31,20 @@ pub struct Waiting {
     pub since: Micros,
     /// When it tries again.
     pub until: Micros,
-    /// A mark of the secret that was refused: with another it tries at once.
+    /// A mark of the settings that it is followed with: with others it tries at once.
+    pub settings: String,
+    /// A mark of the secret that was refused: with another it tries at once, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+}
+
+/// Marks of what an account is followed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks<'a> {
+    /// Of its settings.
+    pub settings: &'a str,
+    /// Of its secret.
+    pub secret: &'a str,
 }
 
 impl Waiting {
@@ -41,6 +52,13 @@ impl Waiting {
     #[must_use]
     pub fn failure(&self) -> Failure {
         Failure::new(self.class, self.reach, self.provenance, self.text.as_str())
+    }
+
+    /// Whether who is followed with this goes on with it.
+    #[must_use]
+    pub fn is_of(&self, marks: Marks<'_>) -> bool {
+        let is_refused = self.refused.as_deref().is_none_or(|refused| refused == marks.secret);
+        is_refused && self.settings == marks.settings
     }
 
     /// For how long from now on.
@@ -55,10 +73,11 @@ impl Waiting {
     }
 }
 
-/// Whether a failure of this class is waited for by the next process, too. Our own disk and our own mistakes are
-/// another process's matter, and a config is read by it anew.
-fn outlives(class: Class) -> bool {
-    !matches!(class, Class::Storage | Class::Bug | Class::Config)
+/// Whether a failure is waited for by the next process, too. What our own system says (a budget, a disk, a missing grant) it
+/// finds as it is; our own mistakes are another process's matter, and a config is read by it anew.
+fn outlives(failure: &Failure) -> bool {
+    failure.provenance != Provenance::Local
+        && !matches!(failure.class, Class::Storage | Class::Bug | Class::Config)
 }
 
 /// How an account is.
@@ -95,13 +114,13 @@ impl KeptWait {
         self.waiting.as_ref()
     }
 
-    /// Takes how it waits now (for what, and until when by the monotonic clock), how it is, and the mark of the
-    /// secret that it logs in with. Whether what is kept is another.
+    /// Takes how it waits now (for what, and until when by the monotonic clock), how it is, and what it is
+    /// followed with. Whether what is kept is another.
     pub fn note(
         &mut self,
         waits: Option<(&Failure, Duration)>,
         is: Health,
-        mark: &str,
+        marks: Marks<'_>,
         now: Now,
     ) -> bool {
         let since = match is {
@@ -115,7 +134,7 @@ impl KeptWait {
         };
         match waits {
             Some((_, until)) if self.until == Some(until) => false,
-            Some((failure, until)) if outlives(failure.class) => {
+            Some((failure, until)) if outlives(failure) => {
                 let left = until.saturating_sub(now.mono);
                 if left < LEAST {
                     return false;
@@ -128,7 +147,8 @@ impl KeptWait {
                     text: failure.chain(),
                     since,
                     until: now.wall.plus(left),
-                    refused: (failure.class == Class::Auth).then(|| mark.to_owned()),
+                    settings: marks.settings.to_owned(),
+                    refused: (failure.class == Class::Auth).then(|| marks.secret.to_owned()),
                 };
                 let is_same = self.waiting.as_ref().is_some_and(|before| {
                     let ends = (before.until.max(next.until), before.until.min(next.until));
@@ -153,6 +173,7 @@ impl KeptWait {
 mod tests {
     use super::*;
 
+    const M: Marks<'_> = Marks { settings: "s", secret: "m" };
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn at(minutes: u32) -> Now {
@@ -169,25 +190,22 @@ mod tests {
     fn what_is_kept_is_of_the_whole_trouble() {
         let mut kept = KeptWait::default();
         let failure = limit();
-        assert!(!kept.note(Some((&failure, MINUTE / 2)), Health::Troubled, "m", at(0)), "short");
-        assert!(kept.note(Some((&failure, 60 * MINUTE)), Health::Troubled, "m", at(0)));
-        assert!(
-            !kept.note(Some((&failure, 60 * MINUTE)), Health::Troubled, "m", at(1)),
-            "the same"
-        );
-        assert!(!kept.note(None, Health::Trying, "m", at(60)), "it tries");
-        assert!(kept.note(Some((&failure, 90 * MINUTE)), Health::Troubled, "m", at(60)));
+        assert!(!kept.note(Some((&failure, MINUTE / 2)), Health::Troubled, M, at(0)), "short");
+        assert!(kept.note(Some((&failure, 60 * MINUTE)), Health::Troubled, M, at(0)));
+        assert!(!kept.note(Some((&failure, 60 * MINUTE)), Health::Troubled, M, at(1)), "the same");
+        assert!(!kept.note(None, Health::Trying, M, at(60)), "it tries");
+        assert!(kept.note(Some((&failure, 90 * MINUTE)), Health::Troubled, M, at(60)));
         let waiting = kept.waiting().unwrap().clone();
         assert_eq!((waiting.since, waiting.until), (at(0).wall, at(90).wall));
         assert_eq!(waiting.failure().to_string(), failure.to_string());
         assert_eq!(waiting.refused, None);
         let text = serde_json::to_string(&waiting).unwrap();
         assert_eq!(serde_json::from_str::<Waiting>(&text).unwrap(), waiting);
-        assert!(kept.note(None, Health::Well, "m", at(91)) && kept.waiting().is_none());
-        assert!(!kept.note(None, Health::Well, "m", at(91)));
+        assert!(kept.note(None, Health::Well, M, at(91)) && kept.waiting().is_none());
+        assert!(!kept.note(None, Health::Well, M, at(91)));
         // Another trouble begins anew.
-        assert!(!kept.note(None, Health::Troubled, "m", at(99)), "no end is known");
-        assert!(kept.note(Some((&failure, 130 * MINUTE)), Health::Troubled, "m", at(100)));
+        assert!(!kept.note(None, Health::Troubled, M, at(99)), "no end is known");
+        assert!(kept.note(Some((&failure, 130 * MINUTE)), Health::Troubled, M, at(100)));
         assert_eq!(kept.waiting().unwrap().since, at(99).wall);
     }
 
@@ -195,13 +213,13 @@ mod tests {
     #[test]
     fn who_goes_on_with_it_has_kept_it() {
         let mut kept = KeptWait::default();
-        kept.note(Some((&limit(), 60 * MINUTE)), Health::Troubled, "m", at(0));
+        kept.note(Some((&limit(), 60 * MINUTE)), Health::Troubled, M, at(0));
         let mut next = KeptWait::of(kept.waiting().cloned());
         let failure = next.waiting().unwrap().failure();
         let until = 60 * MINUTE - Duration::from_millis(3);
-        assert!(!next.note(Some((&failure, until)), Health::Troubled, "m", at(0)));
+        assert!(!next.note(Some((&failure, until)), Health::Troubled, M, at(0)));
         assert!(
-            next.note(Some((&failure, 70 * MINUTE)), Health::Troubled, "m", at(60)),
+            next.note(Some((&failure, 70 * MINUTE)), Health::Troubled, M, at(60)),
             "and another"
         );
         assert_eq!(next.waiting().unwrap().since, at(0).wall);
@@ -210,13 +228,17 @@ mod tests {
     #[test]
     fn what_is_another_process_s_matter_is_not_kept() {
         for &class in Class::ALL {
-            let failure = Failure::new(class, Reach::Account, Provenance::Local, "x");
-            let is_kept = KeptWait::default().note(
-                Some((&failure, 60 * MINUTE)),
+            let of = |provenance| Failure::new(class, Reach::Account, provenance, "x");
+            let own = of(Provenance::Local);
+            assert!(!KeptWait::default().note(
+                Some((&own, 60 * MINUTE)),
                 Health::Troubled,
-                "m",
-                at(0),
-            );
+                M,
+                at(0)
+            ));
+            let failure = of(Provenance::Server);
+            let is_kept =
+                KeptWait::default().note(Some((&failure, 60 * MINUTE)), Health::Troubled, M, at(0));
             assert_eq!(
                 is_kept,
                 !matches!(class, Class::Storage | Class::Bug | Class::Config),
@@ -225,8 +247,15 @@ mod tests {
         }
         let refused = Failure::new(Class::Auth, Reach::Account, Provenance::Server, "no");
         let mut kept = KeptWait::default();
-        kept.note(Some((&refused, 60 * MINUTE)), Health::Troubled, "m", at(0));
-        assert_eq!(kept.waiting().unwrap().refused.as_deref(), Some("m"));
+        kept.note(Some((&refused, 60 * MINUTE)), Health::Troubled, M, at(0));
+        let waiting = kept.waiting().unwrap();
+        assert_eq!(waiting.refused.as_deref(), Some("m"));
+        assert!(waiting.is_of(M));
+        assert!(!waiting.is_of(Marks { secret: "n", ..M }));
+        assert!(!waiting.is_of(Marks { settings: "t", ..M }));
+        let limited = Waiting { refused: None, ..waiting.clone() };
+        assert!(limited.is_of(Marks { secret: "n", ..M }));
+        assert!(!limited.is_of(Marks { settings: "t", ..M }));
     }
 
     /// A clock that was ahead makes nobody wait for years.
@@ -240,6 +269,7 @@ mod tests {
             text: String::new(),
             since: Micros(0),
             until: at(hours * 60).wall,
+            settings: String::new(),
             refused: None,
         };
         let hours =

@@ -421,6 +421,7 @@ fn limit(until: u64) -> Waiting {
         text: "too much".into(),
         since: at(0).wall,
         until: at(until).wall,
+        settings: String::new(),
         refused: None,
     }
 }
