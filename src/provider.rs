@@ -10,6 +10,7 @@ mod head;
 pub mod imap;
 mod memory;
 mod opened;
+pub mod pressure;
 mod purse;
 mod redact;
 mod session;

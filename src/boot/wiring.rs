@@ -20,6 +20,7 @@ use crate::config::{Account, Config};
 use crate::connection::args::ConnectionArgs;
 use crate::derive::DeriveArgs;
 use crate::handle::Handle;
+use crate::provider::pressure::Pressure;
 use crate::provider::{Credential, Credits, Endpoint};
 use crate::reply::ReplyTo;
 use crate::store::actor::StoreArgs;
@@ -189,6 +190,7 @@ impl Engine {
             packs: Arc::new(packs),
             wire,
             credits: Credits::of(config.inflight_bytes),
+            pressure: Pressure::of(clock, config.memory_limit),
             registry: registry.clone(),
             spent: Arc::new(SpentStore { reader: reader.clone(), store: store.clone() }),
             memory: Arc::new(Remembered { reader: reader.clone(), store: store.clone() }),
@@ -210,6 +212,12 @@ impl Engine {
             data_dir: config.data_dir.clone(),
             _lock: lock,
         })
+    }
+
+    /// What memory the process has.
+    #[must_use]
+    pub fn pressure(&self) -> &Pressure {
+        &self.connection.pressure
     }
 
     /// The readers of the database.

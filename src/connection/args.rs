@@ -3,6 +3,7 @@
 use crate::bodies::PackDir;
 use crate::clock::Clock;
 use crate::connection::budget::payments::SpentRows;
+use crate::provider::pressure::Pressure;
 use crate::provider::{Credits, Memory};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
@@ -24,6 +25,8 @@ pub struct ConnectionArgs {
     pub wire: WireLog,
     /// What mail may take of the process's memory.
     pub credits: Credits,
+    /// What memory the process has.
+    pub pressure: Pressure,
     /// Where it is seen.
     pub registry: Registry,
     /// What was spent of daily limits.

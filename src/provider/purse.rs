@@ -1,5 +1,6 @@
 //! What a session pays with: it asks for units before each question, and says what became of them.
 
+use crate::provider::pressure::Pressure;
 use postrider_core::budget::{Lane, Wait};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use std::sync::Arc;
@@ -40,27 +41,30 @@ pub enum Denied {
 /// Who hears of it.
 pub type Payee = Arc<dyn Fn(Payment) + Send + Sync>;
 
-/// A session's way to the budget of its endpoint.
+/// A session's way to the budget of its endpoint, and to the process's own.
 #[derive(Clone, Default)]
-pub struct Purse(Option<Payee>);
+pub struct Purse {
+    payee: Option<Payee>,
+    pressure: Option<Pressure>,
+}
 
 impl std::fmt::Debug for Purse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Purse").field("is_free", &self.0.is_none()).finish()
+        f.debug_struct("Purse").field("is_free", &self.is_free()).finish()
     }
 }
 
 impl Purse {
-    /// One that asks this budget.
+    /// One that asks this budget, if there is one, where memory is not short.
     #[must_use]
-    pub fn of(payee: Payee) -> Self {
-        Self(Some(payee))
+    pub fn of(payee: Option<Payee>, pressure: Pressure) -> Self {
+        Self { payee, pressure: Some(pressure) }
     }
 
     /// Whether nothing is paid here.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        self.0.is_none()
+        self.payee.is_none()
     }
 
     /// Asks for units, and waits while they are soon to be had.
@@ -71,7 +75,11 @@ impl Purse {
     /// # Cancel safety
     /// A wait that is dropped may have been granted: those units count as spent.
     pub async fn ask(&self, lane: Lane, units: u64) -> Result<Units, Denied> {
-        let Some(payee) = &self.0 else { return Ok(Units { payee: None, lane, taken: units }) };
+        let past = self.pressure.as_ref().filter(|_| lane == Lane::Backfill);
+        if let Some(wait) = past.and_then(Pressure::wait) {
+            return Err(Denied::Later(wait));
+        }
+        let Some(payee) = &self.payee else { return Ok(Units { payee: None, lane, taken: units }) };
         let (answer, granted) = oneshot::channel();
         payee(Payment::Wanted { lane, units, answer });
         let gone = || {

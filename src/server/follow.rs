@@ -180,6 +180,7 @@ impl Followed {
             .chain(config.accounts.iter().filter_map(|a| a.was.clone()))
             .collect();
         self.mode.send_replace(config.mode);
+        engine.pressure().limit(config.memory_limit);
         let ended = |_| Refused::Failure(Failure::bug("the tree has ended"));
         let follow = RootMsg::Follow(wanted, edit.gone.clone());
         engine.root().cast(follow).map_err(ended)?;

@@ -3,6 +3,7 @@
 
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::database::ask;
+use crate::support::gmail::{follower, well};
 use crate::support::mail::{Mail, Mailbox, blocking, note, serve_well};
 use crate::support::served::{head, wait_until};
 use crate::support::shelf::{Charge, Shelf, Toll};
@@ -272,6 +273,70 @@ async fn imap_reads_no_more_than_a_days_octets() {
         served.wait_for_state("v", "idle");
         crate::support::check::equal(&postrider, "v", &mailbox);
         served.stop();
+    })
+    .await;
+}
+
+fn short_of_memory() -> String {
+    head().replace("[sync]", "[sync]\nrecent_messages = 20\nmemory_limit = \"4MiB\"")
+}
+
+/// Where memory is short history waits, says why, and new mail comes in; with more of it all is read.
+fn reads_what_memory_allows(postrider: &Postrider, comes: impl Fn(), is_whole: impl Fn() -> bool) {
+    let served = postrider.serve(&[]);
+    served.wait_for_state("u", "throttled");
+    let view = served.account("u");
+    let reason = view["reason"].as_str().unwrap();
+    assert!(reason.ends_with("4 MiB of memory are in use (sync.memory_limit)"), "{view}");
+    let stored = || ask(&postrider.database(), "SELECT count(*) AS x FROM message");
+    let before: u64 = stored().parse().unwrap();
+    assert!(before < 100, "{before}");
+    comes();
+    wait_until("the news", || {
+        postrider.run(&["sync-now", "u"]).exits(0);
+        stored() == (before + 1).to_string()
+    });
+    assert_eq!(served.ask("GET", "/readyz").0, 200, "new mail comes in");
+    let config = std::fs::read_to_string(postrider.path("config.toml")).unwrap();
+    std::fs::write(postrider.path("config.toml"), config.replace("4MiB", "1GiB")).unwrap();
+    wait_until("all of it", || {
+        postrider.run(&["sync-now", "u"]).exits(0);
+        is_whole()
+    });
+    served.wait_for_state("u", "idle");
+    served.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_waits_for_memory() {
+    let mailbox = Mailbox::default();
+    mailbox.create("INBOX", "");
+    for n in 0..300 {
+        mailbox.append("INBOX", note(&format!("old {n}")));
+    }
+    let server = serve_well("u", &mailbox).await;
+    let postrider =
+        Postrider::new(&format!("{}{}", short_of_memory(), account("u", server.port(), "pw")));
+    blocking(move || {
+        let comes = || {
+            mailbox.append("INBOX", note("news"));
+        };
+        let is_whole = || ask(&postrider.database(), "SELECT count(*) AS x FROM message") == "301";
+        reads_what_memory_allows(&postrider, comes, is_whole);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_of_gmail_waits_for_memory() {
+    let mailbox = postrider_feedd::seed::mailbox(44, 320);
+    let server = postrider_feedd::GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let postrider = follower(&short_of_memory(), &server, "");
+        let comes =
+            || drop(mailbox.insert("Subject: news\r\n\r\nx\r\n", &["INBOX"], i64::MAX / 2000));
+        let is_whole = || postrider.manifest("u") == mailbox.manifest(|_| true);
+        reads_what_memory_allows(&postrider, comes, is_whole);
     })
     .await;
 }

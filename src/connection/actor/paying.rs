@@ -10,15 +10,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl ConnectionState {
-    /// What a session pays with: nothing where nothing is limited.
+    /// What a session pays with: memory, and units where something is limited.
     pub(super) fn purse(
         &self,
         account: &str,
         id: SessionId,
         me: &ActorRef<ConnectionMsg>,
     ) -> Purse {
-        let paid = || Purse::of(payee(id, account.into(), me));
-        self.payments.is_limited(account).then(paid).unwrap_or_default()
+        let is_limited = self.payments.is_limited(account);
+        let payee = is_limited.then(|| payee(id, account.into(), me));
+        Purse::of(payee, self.args.pressure.clone())
     }
 
     /// Grants units, and looks again when there may be more.
