@@ -250,6 +250,10 @@ impl Roster {
                 // It had failed for good, or waits to be started (again).
                 let has_logged_in = account.past.history.has_logged_in;
                 account.past.history = History { has_logged_in, ..History::default() };
+                // Who is asked for work now waits for nothing; another secret ends what it was refused for alone.
+                if command != Command::Woken && matches!(account.past.begin, Begin::Waiting(_)) {
+                    account.past.begin = Begin::Run;
+                }
                 self.wait(name);
                 "the account was not running and is started now; ask again"
             }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::failure::{Class, Provenance, Reach};
 use crate::recovery::decide::Policy;
+use crate::recovery::waiting::Waiting;
 use crate::roster::edits::RENAME_AGAIN;
 
 fn at(ms: u64) -> Now {
@@ -399,6 +400,40 @@ fn commands_to_who_does_not_run() {
         let tries = if begins { 0 } else { 4 };
         assert_eq!((past.history.tries, past.history.has_logged_in), (tries, true), "{command:?}");
         assert_eq!(past.begin, Begin::Paused, "who is paused stays so: {command:?}");
+    }
+}
+
+/// Who would begin with a wait begins with work where that is asked for; another secret ends a refusal alone.
+#[test]
+fn commands_end_a_wait_that_has_yet_to_begin() {
+    let waiting = |refused: Option<&str>| {
+        Begin::Waiting(Waiting {
+            class: Class::RateLimit,
+            reach: Reach::Account,
+            provenance: Provenance::Server,
+            text: "too much".into(),
+            since: Micros(0),
+            until: Micros(i64::MAX),
+            settings: String::new(),
+            refused: refused.map(str::to_owned),
+        })
+    };
+    for (command, refused, is_over) in [
+        (Command::SyncNow, None, true),
+        (Command::ResetErrors, None, true),
+        (Command::Woken, Some("m"), true),
+        (Command::Woken, None, false),
+        (Command::Resume, None, false),
+    ] {
+        let mut roster = Roster::new(Admission { at_a_time: 1, starts_per_second: 1000 }, false);
+        let past = Past { begin: waiting(refused), ..Past::default() };
+        roster.step(want(enrolled("a")), at(0));
+        roster.step(want(Enrolled { past, ..enrolled("b") }), at(0));
+        roster.step(RosterEvent::Commanded("b".into(), command), at(1));
+        roster.step(RosterEvent::Dropped("a".into()), at(2));
+        let out = roster.step(ended("a", 1), at(5));
+        let [.., RosterAction::Start(_, 2, past)] = &out[..] else { panic!("{out:?}") };
+        assert_eq!(past.begin == Begin::Run, is_over, "{command:?} {refused:?}");
     }
 }
 
