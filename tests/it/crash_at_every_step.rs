@@ -1,7 +1,7 @@
 //! The process is aborted at each named durable step in turn and started again: the same mirror,
 //! and what was told is what a process tells that nobody aborted.
 
-use crate::support::binary::{Postrider, SHORT, account};
+use crate::support::binary::{OTHER_FAULTS, Postrider, SHORT, account};
 use crate::support::check::{equal, state, told};
 use crate::support::mail::{blocking, note, seed, serve_well};
 
@@ -80,7 +80,7 @@ macro_rules! steps {
         #[test]
         fn every_named_step_is_tried() {
             let ran = Postrider::new("").run(&["faults"]).exits(0);
-            let named: Vec<&str> = ran.stdout.lines().filter(|n| !["panic.", "hang.", "slow.", "derive.", "credential."].iter().any(|kind| n.starts_with(kind))).collect();
+            let named: Vec<&str> = ran.stdout.lines().filter(|n| !OTHER_FAULTS.iter().any(|kind| n.starts_with(kind))).collect();
             assert_eq!(named, [$($point),*]);
         }
     };

@@ -1,7 +1,7 @@
 //! Against a Gmail API that others have written: the `emulate` package, which knows no profile, and
 //! history ids of 21 digits.
 
-use crate::support::binary::{Postrider, SHORT};
+use crate::support::binary::{OTHER_FAULTS, Postrider, SHORT};
 use crate::support::check::{consistent, state};
 use crate::support::emulate::Emulator;
 use crate::support::gmail::gmail_account;
@@ -116,11 +116,8 @@ async fn an_emulated_mailbox_survives_kills() {
         let mut dice = seed::Dice::new(59);
         fill(&emulator, &mut dice, 40);
         let named = Postrider::new("").run(&["faults"]).exits(0).stdout;
-        let steps = named.lines().filter(|name| {
-            !["panic.", "hang.", "slow.", "derive.", "credential."]
-                .iter()
-                .any(|kind| name.starts_with(kind))
-        });
+        let steps =
+            named.lines().filter(|name| !OTHER_FAULTS.iter().any(|kind| name.starts_with(kind)));
         for (n, step) in steps.enumerate() {
             let postrider = follow(&emulator);
             let mut aborted = false;
