@@ -76,6 +76,10 @@ async fn pages(args: &SearchArgs, client: &Client, found: &mut Found) -> Result<
 
 /// What the API says of its parameters, as the options are called.
 fn in_options(text: &str) -> String {
+    // What is somebody's own words stays so.
+    if text.starts_with("no folder is called") {
+        return text.to_owned();
+    }
     let text = text.strip_prefix("q: ").unwrap_or(text);
     let said = of_messages().into_iter().fold(text.to_owned(), |said, (name, ..)| {
         let option = format!("--{}", name.replace('_', "-"));
@@ -142,7 +146,7 @@ mod tests {
                 "q: write words, for example q=invoice from:ada -draft",
                 "write words, for example invoice from:ada -draft",
             ),
-            ("no folder is called `x`", "no folder is called `x`"),
+            ("no folder is called `unread`", "no folder is called `unread`"),
         ] {
             assert_eq!(in_options(told), said);
         }

@@ -271,7 +271,7 @@ async fn what_is_there_is_found() {
         let of = format!("&thread={thread}");
         asked(&served, &all, &of, |known| known.view["thread_id"] == thread);
         for (question, status, why) in [
-            ("in:nowhere fox", 404, "no such folder"),
+            ("in:nowhere fox", 404, "no folder is called"),
             ("\"fox", 400, "quotation mark"),
             ("-fox", 400, "a word that is there"),
             ("after:x fox", 400, "after: write an instant"),

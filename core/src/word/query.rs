@@ -249,12 +249,13 @@ fn next(text: &str) -> Result<(Piece<'_>, &str), NoQuery> {
     }
     let (field, behind) = with_field(text).unwrap_or(("", text));
     let inner = behind.trim_start_matches(GROUPS);
-    // Around words a bracket is a sign as any.
+    // Around words, and in what is pasted, a bracket is a sign as any.
+    let is_word = |rest: &str| rest.starts_with(char::is_alphabetic);
     let is_group = is_not
         || !field.is_empty()
-        || inner.starts_with('-')
-        || foreign(inner).is_some()
-        || with_field(inner).is_some();
+        || inner.strip_prefix('-').is_some_and(is_word)
+        || foreign(inner).is_some_and(|(name, _)| !is_joint(name))
+        || with_field(inner).is_some_and(|(_, of)| !of.starts_with(char::is_whitespace));
     if inner.len() < behind.len() && is_group {
         return Err(NoQuery::Group);
     }
@@ -408,6 +409,9 @@ mod tests {
             "date: monday",
             "(one) two",
             "one (two three)",
+            "sale (-20%)",
+            "x (FINAL)",
+            "Meeting (from: Ada)",
             "\"(from:x\"",
             "or",
             "ORDER",

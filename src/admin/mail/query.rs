@@ -321,16 +321,21 @@ fn address(value: &str) -> Result<Who, &'static str> {
     address_key(value).map(Who::Key)
 }
 
-/// A whole address: a piece of one, or a name, would find nothing. One without a domain (`root`), which mail of a
-/// machine's own has, stands in angle brackets.
+/// A whole address: a piece of one, or a name, would find nothing. One in angle brackets may be as headers have it, and
+/// without a domain (`root`), as mail of a machine's own has it.
 fn address_key(value: &str) -> Result<String, &'static str> {
-    let bare = value.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
-    match bare.or(value.contains('@').then_some(value)) {
-        Some(whole) if !whole.is_empty() => Ok(key(whole)),
-        _ => Err(
-            "write a whole address, one without an @ as <root> (words of names and addresses are asked by q)",
-        ),
-    }
+    let value = value.trim();
+    let is_whole = |(local, domain): (&str, &str)| {
+        let is_bare = !local.contains(char::is_whitespace) || local.starts_with('"');
+        is_bare && !local.is_empty() && !domain.is_empty() && !domain.contains(char::is_whitespace)
+    };
+    let address = match value.strip_suffix('>') {
+        Some(rest) => {
+            rest.rsplit_once('<').map(|(_, inner)| inner).filter(|inner| !inner.is_empty())
+        }
+        None => value.rsplit_once('@').is_some_and(is_whole).then_some(value),
+    };
+    address.map(key).ok_or("write a whole address, one without an @ as <root> (words of names and addresses are asked by q)")
 }
 
 fn number(value: &str) -> Result<i64, &'static str> {
@@ -434,6 +439,12 @@ mod tests {
         assert_eq!(who("Ada@X.org"), Who::Key("ada@x.org".into()));
         assert_eq!(who("<ada@x.org>"), Who::Key("ada@x.org".into()));
         assert_eq!(who("<Root>"), Who::Key("root".into()));
+        assert_eq!(who(" Ada L <ada@x.org> "), Who::Key("ada@x.org".into()));
+        assert_eq!(who("\"a b\"@x.org"), Who::Key("\"a b\"@x.org".into()));
+        for piece in ["@x.org", "ada@", "ada l@x.org", "<>", "ada>", "@"] {
+            let why = read::<Messages>(&[("from", piece)]).unwrap_err();
+            assert!(why.starts_with("from: write a whole address"), "{why}");
+        }
         let why = read::<Contacts>(&[("email", "ada")]).unwrap_err();
         assert!(why.starts_with("email: write a whole address"), "{why}");
         let why = read::<Messages>(&[("filename", "x")]).unwrap_err();
