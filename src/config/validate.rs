@@ -34,7 +34,7 @@ pub struct Config {
     pub log: (String, Format),
     /// Newest messages of a folder that come before history.
     pub recent_messages: u64,
-    /// Octets of memory that the process is to have at most: above four fifths of them history waits.
+    /// Octets of memory that the process is to have at most: above four fifths of them history waits. None: nothing waits.
     pub memory_limit: u64,
     /// How long a first look waits for its second.
     pub confirm_after: Duration,
@@ -311,7 +311,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         admin,
         per_account,
         recent_messages: t.number("sync.recent_messages", run.recent_messages, 0, 1_000_000),
-        memory_limit: t.size_from("sync.memory_limit", 1 << 30, 4 << 20),
+        memory_limit: t.size_or_off("sync.memory_limit", 1 << 30, 4 << 20),
         confirm_after: t.duration("sync.confirm_after", run.confirm_after),
         inflight_bytes: t.size_from("limits.inflight_bytes", 64 << 20, 1 << 20),
         derive_bytes: t.size_or_off("limits.derive_bytes", 32 << 20, 16 << 20),

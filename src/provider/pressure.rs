@@ -9,7 +9,7 @@ use std::time::Duration;
 /// What is known is this fresh at least.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Who was put off asks again after this: late enough that its run ends, and new mail is looked for as ever.
-const AGAIN_AFTER: Duration = Duration::from_secs(120);
+const AGAIN_AFTER: Duration = Duration::from_secs(300);
 
 /// Whether mail of the past may be read. Clones share it.
 #[derive(Clone, Debug)]
@@ -38,13 +38,13 @@ fn used() -> Option<u64> {
     Some(resident.saturating_sub(shared).saturating_mul(page))
 }
 
-/// Of a limit, what may be used: four fifths.
-fn most(limit: u64) -> u64 {
-    limit / 5 * 4
+/// Of a limit, what may be used: four fifths; where that was too much, three quarters.
+fn most(limit: u64, was_high: bool) -> u64 {
+    if was_high { limit / 4 * 3 } else { limit / 5 * 4 }
 }
 
 impl Pressure {
-    /// A process that is to have so many octets at most.
+    /// A process that is to have so many octets at most; none: as many as it needs.
     #[must_use]
     pub fn of(clock: Clock, limit: u64) -> Self {
         let seen = Seen { limit, used: None, next: Duration::ZERO, is_high: false };
@@ -69,7 +69,7 @@ impl Pressure {
             (seen.used, seen.next) = (used(), now + LOOK_EVERY);
         }
         let (in_use, limit) = (seen.used?, seen.limit);
-        let is_high = in_use > most(limit);
+        let is_high = limit > 0 && in_use > most(limit, seen.is_high);
         let text = format!(
             "{} of {} MiB of memory are in use (sync.memory_limit)",
             in_use >> 20,
@@ -77,7 +77,9 @@ impl Pressure {
         );
         if std::mem::replace(&mut seen.is_high, is_high) != is_high {
             match is_high {
-                true => tracing::warn!("history waits, new mail goes on: {text}"),
+                true => tracing::warn!(
+                    "mail of the past waits (of a new account all), new mail goes on: {text}"
+                ),
                 false => tracing::info!("history goes on: {text}"),
             }
         }
@@ -99,7 +101,11 @@ mod tests {
         assert_eq!(wait.text, "80 of 99 MiB of memory are in use (sync.memory_limit)");
         assert!(wait.until >= AGAIN_AFTER && wait.class == Class::RateLimit);
         pressure.limit(100 << 20);
+        assert!(pressure.wait_with(|| None).is_some(), "still");
+        pressure.limit(107 << 20);
         assert_eq!(pressure.wait_with(|| None), None);
+        pressure.limit(0);
+        assert_eq!(pressure.wait_with(|| None), None, "nothing is limited");
         let blind = Pressure::of(Clock::start(), 0);
         assert_eq!(blind.wait_with(|| None), None, "where nobody tells, nobody waits");
     }

@@ -52,7 +52,7 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
         ),
         (Standing::Throttled, _) => told(
             "it goes on by itself at that time; where history waits for a budget, new mail comes in meanwhile",
-            "nothing: the server asked for less, or a day's budget is spent (`postrider status ACCOUNT` shows the limits)",
+            "nothing: the server asked for less, or a day's budget is spent (`postrider status ACCOUNT` shows the limits); where `why` names memory, a larger `sync.memory_limit`",
         ),
         (_, Some(Class::Network | Class::Timeout)) => told(
             BY_ITSELF,
