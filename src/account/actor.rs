@@ -149,6 +149,10 @@ impl Actor for AccountActor {
             AccountMsg::Woke(_) => Input::Machine(state.follower.run(), Event::Woke),
             AccountMsg::Ticked(number) if number != state.latest.ticks => return Ok(()),
             AccountMsg::Ticked(_) => Input::Tick,
+            AccountMsg::NotKept => {
+                state.kept.was_not_stored();
+                return Ok(());
+            }
             AccountMsg::Died(failure) => return Err(failure.into()),
             AccountMsg::Command(command, reply) => match state.follower.accepts(command) {
                 Ok(()) => {
@@ -184,8 +188,8 @@ impl AccountState {
         for output in outputs {
             self.perform(me, output);
         }
-        if waits_otherwise {
-            self.keep();
+        if waits_otherwise || self.kept.is_unstored() {
+            self.keep(me);
         }
         let past = self.kept.past(&self.follower, now);
         let now = (self.follower.runs().0, past.begin.clone());
@@ -251,7 +255,7 @@ impl AccountState {
             Output::Ended(summary) => {
                 self.voice.ended(&summary);
                 self.kept.run_ended(summary.parked.then(|| self.asked_with.clone()));
-                self.keep();
+                self.keep(me);
                 if let Some(account) = self.account
                     && summary.failure.is_none()
                     && !summary.told
@@ -383,10 +387,16 @@ impl AccountState {
     }
 
     /// Stores what outlives the process.
-    fn keep(&mut self) {
+    fn keep(&mut self, me: &ActorRef<AccountMsg>) {
         if let Some(control) = self.kept.changed(&self.args.name, &self.follower) {
-            // It is a snapshot: the next one holds what this one says.
-            self.args.store.send(StoreRequest::Control(control, ReplyTo::new(|_| ())));
+            let me = me.clone();
+            let reply = ReplyTo::new(move |answer| {
+                if !matches!(answer, Some(Ok(_))) {
+                    // It is a snapshot: the next one holds what this one says. An account that is gone keeps nothing.
+                    drop(me.cast(AccountMsg::NotKept));
+                }
+            });
+            self.args.store.send(StoreRequest::Control(control, reply));
         }
     }
 

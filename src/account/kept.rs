@@ -10,7 +10,7 @@ use postrider_core::time::Now;
 /// What was stored last, and what is to be.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    stored: (History, Option<String>, Option<Waiting>),
+    stored: Option<(History, Option<String>, Option<Waiting>)>,
     parked_for: Option<String>,
     wait: KeptWait,
 }
@@ -22,7 +22,7 @@ impl Kept {
             Begin::Waiting(waiting) => Some(waiting.clone()),
             Begin::Run | Begin::Paused | Begin::Parked(..) => None,
         };
-        let stored = (History::default(), None, waiting.clone());
+        let stored = Some((History::default(), None, waiting.clone()));
         Self { stored, parked_for: None, wait: KeptWait::of(waiting) }
     }
 
@@ -44,7 +44,7 @@ impl Kept {
     /// Takes how it waits now, followed with this. Whether something else is to be stored.
     pub(super) fn note(&mut self, follower: &Follower, marks: Marks<'_>, now: Now) -> bool {
         // The next process goes on with what it waits for.
-        if follower.has_ended() {
+        if follower.is_ending() {
             return false;
         }
         let status = follower.status();
@@ -57,17 +57,27 @@ impl Kept {
         self.wait.note(follower.waits(), health, marks, now)
     }
 
+    /// The database did not take it: it is stored with the next step.
+    pub(super) fn was_not_stored(&mut self) {
+        self.stored = None;
+    }
+
+    /// Something of it is still to be stored.
+    pub(super) fn is_unstored(&self) -> bool {
+        self.stored.is_none()
+    }
+
     /// What is to be stored, if it is another than what was stored last.
     pub(super) fn changed(&mut self, account: &str, follower: &Follower) -> Option<Control> {
         let waiting = self.wait.waiting().cloned();
         let now = (follower.history(), self.parked_for.clone(), waiting);
-        if self.stored == now {
+        if self.stored.as_ref() == Some(&now) {
             return None;
         }
         let history = serde_json::to_string(&now.0).ok()?;
         let waits = now.2.as_ref().map(serde_json::to_string).transpose().ok()?;
         let parked_for = now.1.clone();
-        self.stored = now;
+        self.stored = Some(now);
         Some(Control::History { account: account.to_owned(), history, parked_for, waits })
     }
 }

@@ -36,6 +36,8 @@ pub enum AccountMsg {
     Leased(u64, Result<SessionLease, Failure>),
     /// The session that was wished for, if there was one to spare.
     Spared(u64, Option<SessionLease>),
+    /// What outlives the process could not be stored.
+    NotKept,
     /// The timer of a run.
     Woke(u64),
     /// The follower's timer.

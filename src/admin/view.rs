@@ -163,7 +163,7 @@ impl AccountView {
             what_next: advice.next,
             to_do: advice.to_do,
             failures: Some(row.failures),
-            since: instant(row.since),
+            since: instant(row.troubled_since()),
             next_attempt_at: None,
             lag_seconds: None,
             overdue_seconds: None,
@@ -231,7 +231,7 @@ impl AccountView {
         // What was so before this process began is so since then.
         let as_before = row.standing == line.standing && row.since.0 > 0;
         let since = if as_before { line.since.min(row.since) } else { line.since };
-        let waited = row.waiting().filter(|_| line.standing.tries_again() && !line.follows);
+        let waited = row.waiting().filter(|w| w.is_until(line.next_attempt_at));
         let since = waited.map_or(since, |waiting| since.min(waiting.since));
         // What is not stored of an outage (it waited, say) is not forgotten for it.
         let is_well = line.standing == Standing::Idle;

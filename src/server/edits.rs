@@ -60,7 +60,7 @@ pub fn begin_of(row: Option<&StoredAccount>, marks: Marks<'_>, now: Micros) -> P
     let Some(row) = row else { return Past::default() };
     let mut history: History =
         row.history.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let is_kept = |waiting: &Waiting| waiting.until > now && waiting.is_of(marks);
+    let is_kept = |waiting: &Waiting| waiting.goes_on(marks, now);
     let begin = match row.standing {
         Standing::Paused => Begin::Paused,
         standing @ Standing::NeedsReauth if row.parked_for.as_deref() == Some(marks.secret) => {

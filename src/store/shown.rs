@@ -11,6 +11,7 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use postrider_core::recovery::waiting::Waiting;
 use postrider_core::standing::Standing;
+use postrider_core::time::Micros;
 use std::collections::BTreeMap;
 
 /// Whose runs and failures are asked for.
@@ -36,6 +37,13 @@ pub enum Thing<'a> {
 }
 
 impl StoredAccount {
+    /// Since when it stands so; where it waits, since when it does.
+    #[must_use]
+    pub fn troubled_since(&self) -> Micros {
+        let waiting = self.waiting().filter(|_| self.standing.tries_again());
+        waiting.map_or(self.since, |waiting| waiting.since.min(self.since))
+    }
+
     /// For what it waits; what is no such text says nothing.
     #[must_use]
     pub fn waiting(&self) -> Option<Waiting> {

@@ -2,7 +2,7 @@
 
 use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::recovery::decide::Policy;
-use crate::time::{Micros, Now};
+use crate::time::{AHEAD, Micros, Now};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -54,11 +54,18 @@ impl Waiting {
         Failure::new(self.class, self.reach, self.provenance, self.text.as_str())
     }
 
-    /// Whether who is followed with this goes on with it.
+    /// Whether who is followed with this goes on with it now. One that began in the future was told by another clock.
     #[must_use]
-    pub fn is_of(&self, marks: Marks<'_>) -> bool {
+    pub fn goes_on(&self, marks: Marks<'_>, now: Micros) -> bool {
         let is_refused = self.refused.as_deref().is_none_or(|refused| refused == marks.secret);
-        is_refused && self.settings == marks.settings
+        let is_now = self.since <= now.plus(AHEAD) && self.until > now;
+        is_refused && is_now && self.settings == marks.settings
+    }
+
+    /// Whether who tries again at this instant is in this wait: two clocks have told it.
+    #[must_use]
+    pub fn is_until(&self, next: Option<Micros>) -> bool {
+        next.is_some_and(|next| next.since(self.until).max(self.until.since(next)) < 2 * SAME)
     }
 
     /// For how long from now on.
@@ -73,10 +80,10 @@ impl Waiting {
     }
 }
 
-/// Whether a failure is waited for by the next process, too. What our own system says (a budget, a disk, a missing grant) it
-/// finds as it is; our own mistakes are another process's matter, and a config is read by it anew.
+/// Whether a failure is waited for by the next process, too: what a server has said. What our own system says (a budget, a
+/// disk, a missing grant) it finds as it is, who said nothing may be there again, and a config is read anew.
 fn outlives(failure: &Failure) -> bool {
-    failure.provenance != Provenance::Local
+    failure.provenance == Provenance::Server
         && !matches!(failure.class, Class::Storage | Class::Bug | Class::Config)
 }
 
@@ -132,13 +139,11 @@ impl KeptWait {
             Health::Trying => self.since.unwrap_or(now.wall),
             Health::Troubled => *self.since.get_or_insert(now.wall),
         };
+        let is_long = |until: Duration| until.saturating_sub(now.mono) >= LEAST;
         match waits {
             Some((_, until)) if self.until == Some(until) => false,
-            Some((failure, until)) if outlives(failure) => {
+            Some((failure, until)) if outlives(failure) && is_long(until) => {
                 let left = until.saturating_sub(now.mono);
-                if left < LEAST {
-                    return false;
-                }
                 self.until = Some(until);
                 let next = Waiting {
                     class: failure.class,
@@ -160,7 +165,11 @@ impl KeptWait {
                 }
                 !is_same
             }
-            _ if is == Health::Well => {
+            // It is at work before its time, by somebody's word, or waits for something else: that wait is over.
+            None if is == Health::Troubled => false,
+            _ if is == Health::Well
+                || self.waiting.as_ref().is_some_and(|waiting| waiting.until > now.wall) =>
+            {
                 self.until = None;
                 self.waiting.take().is_some()
             }
@@ -209,6 +218,33 @@ mod tests {
         assert_eq!(kept.waiting().unwrap().since, at(99).wall);
     }
 
+    /// Who is at work before its time, or waits for something else, is no longer in that wait.
+    #[test]
+    fn a_wait_that_was_ended_is_not_kept() {
+        let long = limit();
+        let away = Failure::new(Class::Network, Reach::Session, Provenance::Local, "reset");
+        let waits = || {
+            let mut kept = KeptWait::default();
+            assert!(kept.note(Some((&long, 60 * MINUTE)), Health::Troubled, M, at(0)));
+            assert!(!kept.note(None, Health::Troubled, M, at(10)), "its endpoint is away");
+            kept
+        };
+        let waiting = waits().waiting().unwrap().clone();
+        assert!(waiting.goes_on(M, at(59).wall) && !waiting.goes_on(M, at(60).wall));
+        assert!(!waiting.goes_on(M, Micros(1_000_000 - 301_000_000)), "a clock that is behind");
+        for (failure, until, is) in [
+            (None, at(10).mono, Health::Trying),
+            (Some(&long), at(10).mono + MINUTE / 2, Health::Troubled),
+            (Some(&away), 90 * MINUTE, Health::Troubled),
+        ] {
+            let mut kept = waits();
+            let now = failure.map(|failure| (failure, until));
+            assert!(kept.note(now, is, M, at(10)) && kept.waiting().is_none(), "{failure:?}");
+            assert!(kept.note(Some((&long, 95 * MINUTE)), Health::Troubled, M, at(11)));
+            assert_eq!(kept.waiting().unwrap().since, at(0).wall, "the trouble is the same");
+        }
+    }
+
     /// The next process goes on with it, and writes nothing for that.
     #[test]
     fn who_goes_on_with_it_has_kept_it() {
@@ -250,12 +286,12 @@ mod tests {
         kept.note(Some((&refused, 60 * MINUTE)), Health::Troubled, M, at(0));
         let waiting = kept.waiting().unwrap();
         assert_eq!(waiting.refused.as_deref(), Some("m"));
-        assert!(waiting.is_of(M));
-        assert!(!waiting.is_of(Marks { secret: "n", ..M }));
-        assert!(!waiting.is_of(Marks { settings: "t", ..M }));
+        assert!(waiting.goes_on(M, at(1).wall));
+        assert!(!waiting.goes_on(Marks { secret: "n", ..M }, at(1).wall));
+        assert!(!waiting.goes_on(Marks { settings: "t", ..M }, at(1).wall));
         let limited = Waiting { refused: None, ..waiting.clone() };
-        assert!(limited.is_of(Marks { secret: "n", ..M }));
-        assert!(!limited.is_of(Marks { settings: "t", ..M }));
+        assert!(limited.goes_on(Marks { secret: "n", ..M }, at(1).wall));
+        assert!(!limited.goes_on(Marks { settings: "t", ..M }, at(1).wall));
     }
 
     /// A clock that was ahead makes nobody wait for years.

@@ -2,8 +2,7 @@
 
 use super::Follower;
 use super::vocabulary::Status;
-use crate::account::follow::stage::Stage;
-use crate::account::follow::stage::Working;
+use crate::account::follow::stage::{After, Stage, Working};
 use crate::budget::Wait;
 use crate::failure::{Class, Failure};
 use crate::run::summary::{Counts, FolderSummary};
@@ -106,10 +105,14 @@ impl Follower {
         }
     }
 
-    /// It has been stopped.
+    /// It has been stopped, or is about to be.
     #[must_use]
-    pub fn has_ended(&self) -> bool {
-        matches!(self.stage, Stage::Ended)
+    pub fn is_ending(&self) -> bool {
+        match &self.stage {
+            Stage::Ended => true,
+            Stage::Working(working) => working.after == After::End,
+            _ => false,
+        }
     }
 
     /// Nothing has gone wrong since a page moved a cursor, or a session lived long enough.

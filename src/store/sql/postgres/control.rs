@@ -18,7 +18,7 @@ pub(in crate::store::sql) const fn words(text: ControlText) -> &'static str {
         }
         ControlText::RemoveAccount => {
             "UPDATE account SET state = $3, reason = 'the config does not name it', since = $2, next_attempt_at = \
-             NULL, incarnation = incarnation + 1 WHERE id = $1"
+             NULL, waits = NULL, incarnation = incarnation + 1 WHERE id = $1"
         }
         ControlText::AccountExists => "SELECT 1::bigint AS found FROM account WHERE name = $1",
         ControlText::RenameAccount => {
