@@ -142,19 +142,18 @@ impl Client {
         path: &str,
         query: &[(&str, String)],
     ) -> Result<Value, CallError> {
-        waited(&"the server's answer", self.ask(method, path, query))
-            .await
-            .map_err(|(status, text)| Self::refused(&self.url, status, &text))
+        self.call_worded(method, path, query, str::to_owned).await
     }
 
-    /// A GET; what is refused is told in the words of who asks.
+    /// A request; what is refused is told in the words of who asks.
     pub(super) async fn call_worded(
         &self,
+        method: Method,
         path: &str,
         query: &[(&str, String)],
         worded: impl Fn(&str) -> String,
     ) -> Result<Value, CallError> {
-        waited(&"the server's answer", self.ask(Method::GET, path, query))
+        waited(&"the server's answer", self.ask(method, path, query))
             .await
             .map_err(|(status, text)| Self::refused(&self.url, status, &worded(&text)))
     }

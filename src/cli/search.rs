@@ -8,6 +8,7 @@ use crate::cli::looking::ask;
 use crate::cli::out::{say, say_json};
 use crate::cli::table::lay_out;
 use crate::cli::verbs::text;
+use reqwest::Method;
 use serde_json::Value;
 
 /// Messages of a page.
@@ -57,7 +58,7 @@ async fn pages(args: &SearchArgs, client: &Client, found: &mut Found) -> Result<
         let mut query: Vec<(&str, String)> = args.asked.clone();
         query.push(("limit", left.min(PAGE).to_string()));
         query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let page = client.call_worded("/v1/messages", &query, in_options).await?;
+        let page = client.call_worded(Method::GET, "/v1/messages", &query, in_options).await?;
         let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
         found.is_complete &= page.get("complete") != Some(&Value::Bool(false));
         left = left.saturating_sub(items.len() as u64);
