@@ -32,6 +32,7 @@ pub const POINTS: &[&str] = &[
     "panic.admin",
     "hang.session",
     "hold.runtime",
+    "lose.answer",
     "slow.commit",
 ];
 
@@ -94,6 +95,33 @@ pub fn silence() -> Option<std::time::Duration> {
     None
 }
 
+/// Whether a test loses an answer here.
+#[cfg(feature = "faults")]
+pub fn loses(name: &'static str) -> bool {
+    armed(name)
+}
+
+/// Whether a test loses an answer here: none is lost without the `faults` feature.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub fn loses(_name: &'static str) -> bool {
+    false
+}
+
+/// How long a run may be silent where a test loses an answer.
+#[cfg(feature = "faults")]
+pub fn stall() -> Option<std::time::Duration> {
+    let fault = std::env::var("POSTRIDER_FAULT").ok()?;
+    fault.starts_with("lose.").then_some(std::time::Duration::from_secs(2))
+}
+
+/// How long a run may be silent where a test loses an answer: none is lost without the `faults` feature.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub fn stall() -> Option<std::time::Duration> {
+    None
+}
+
 /// Passes a point at which a test holds the runtime: nothing, without the `faults` feature.
 #[cfg(not(feature = "faults"))]
 #[inline]
@@ -115,7 +143,7 @@ pub fn slow(_name: &'static str) -> std::future::Ready<()> {
     std::future::ready(())
 }
 
-/// Passes a named step. With the feature and `POSTRIDER_FAULT=NAME:N` the N-th passing of NAME ends
+/// Passes a named step. With the feature and `POSTRIDER_FAULT=NAME:N` the N-th passing of NAME kills
 /// the process (or, for `panic.KIND`, panics).
 #[cfg(feature = "faults")]
 pub fn pass(name: &'static str) {
@@ -126,7 +154,10 @@ pub fn pass(name: &'static str) {
         panic!("scripted fault {name}");
     }
     eprintln!("postrider: scripted fault {name}");
-    std::process::abort();
+    // As if somebody else had ended it: it is no mail's doing.
+    let killed =
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    panic!("the process outlives its end: {killed:?}");
 }
 
 /// Whether this passing of `name` is the one that a test waits for: `POSTRIDER_FAULT=NAME:N`, or
@@ -147,6 +178,33 @@ fn armed(name: &'static str) -> bool {
     let Some((wanted, first, last)) = armed else { return false };
     wanted == name && (*first..=*last).contains(&(PASSED.fetch_add(1, Ordering::SeqCst) + 1))
 }
+
+/// Passes a mail at which a test ends the process, or panics: `POSTRIDER_FAULT_MAIL=STEP.abort:TEXT` or
+/// `STEP.panic:TEXT`, where it holds that text.
+#[cfg(feature = "faults")]
+pub fn of_mail(step: &'static str, octets: &[u8]) {
+    use std::sync::OnceLock;
+    static ARMED: OnceLock<Option<(String, String)>> = OnceLock::new();
+    let armed = ARMED.get_or_init(|| {
+        let text = std::env::var("POSTRIDER_FAULT_MAIL").ok()?;
+        text.split_once(':').map(|(name, text)| (name.to_owned(), text.to_owned()))
+    });
+    let Some((name, text)) = armed else { return };
+    let Some(how) = name.strip_prefix(step) else { return };
+    if memchr::memmem::find(octets, text.as_bytes()).is_none() {
+        return;
+    }
+    if how == ".panic" {
+        panic!("scripted fault {name}");
+    }
+    eprintln!("postrider: scripted fault {name}");
+    std::process::abort();
+}
+
+/// Passes a mail: nothing, without the `faults` feature.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub fn of_mail(_step: &'static str, _octets: &[u8]) {}
 
 /// Whether what is kept in memory is held against the rows: where tests say `POSTRIDER_CHECK_GUARDS=1`.
 #[cfg(feature = "faults")]

@@ -8,6 +8,7 @@ mod credits;
 mod gmail;
 mod head;
 pub mod imap;
+pub mod in_flight;
 mod memory;
 mod opened;
 pub mod pressure;
@@ -16,6 +17,7 @@ mod redact;
 mod session;
 mod sink;
 mod trust;
+mod waits;
 
 pub use coming::Coming;
 pub use credential::{Credential, GuardedCredential, Login, Secret};
@@ -26,6 +28,7 @@ pub use purse::{Denied, Payee, Payment, Purse, Units};
 pub use redact::{REPEATED, Redactor};
 pub use session::{Ask, Asks, Endpoint, Leash, Opening, Session, Watching};
 pub use sink::{Sink, Sinks};
+pub use waits::Waits;
 
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::provider::server::Server;

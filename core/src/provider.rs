@@ -152,6 +152,16 @@ impl Request {
         }
     }
 
+    /// Whether it asks for a mail that was on its way when processes ended.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        match self {
+            Self::Folders(request) => matches!(request, FolderRequest::Fetch { suspect: true, .. }),
+            Self::Feed(request) => matches!(request, FeedRequest::Get { suspect: true, .. }),
+            Self::Watch(_) => false,
+        }
+    }
+
     /// Whose units it costs: all but mail of the past keeps the mirror current.
     #[must_use]
     pub fn lane(&self) -> Lane {

@@ -42,6 +42,8 @@ pub struct Model {
     pub parked_for: Option<String>,
     /// For what it waits, since when and until when, JSON.
     pub waits: Option<String>,
+    /// What was on its way when processes ended, and how often, JSON.
+    pub asked: Option<String>,
     /// RFC822.SIZE is an estimate there.
     pub sizes_estimated: bool,
     /// What the server deletes is kept for ever.

@@ -137,6 +137,11 @@ pub const LATER: &[Later] = &[
         up: "ALTER TABLE account ADD COLUMN waits text",
         down: "ALTER TABLE account DROP COLUMN waits",
     },
+    Later {
+        name: "m0022_asked",
+        up: "ALTER TABLE account ADD COLUMN asked text",
+        down: "ALTER TABLE account DROP COLUMN asked",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

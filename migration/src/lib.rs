@@ -30,6 +30,7 @@ mod m0018_views;
 mod m0019_vocabulary;
 mod m0020_newest_words;
 mod m0021_waits;
+mod m0022_asked;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0019_vocabulary::Migration),
             Box::new(m0020_newest_words::Migration),
             Box::new(m0021_waits::Migration),
+            Box::new(m0022_asked::Migration),
         ]
     }
 }

@@ -9,7 +9,8 @@ CREATE TABLE account (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, name text N
     incarnation integer NOT NULL, opened_at integer, listed_at integer, list_look text, history TEXT,
     parked_for TEXT, sizes_estimated BOOLEAN NOT NULL DEFAULT FALSE, keep BOOLEAN NOT NULL DEFAULT FALSE,
     stamped_at BIGINT, owner TEXT, feed TEXT, held BIGINT NOT NULL DEFAULT 0,
-    held_octets BIGINT NOT NULL DEFAULT 0, derive TEXT, addresses TEXT, waits TEXT);
+    held_octets BIGINT NOT NULL DEFAULT 0, derive TEXT, addresses TEXT, waits TEXT,
+    asked TEXT);
 CREATE UNIQUE INDEX account_name ON account (name);
 
 CREATE TABLE folder (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, account integer NOT NULL,

@@ -8,6 +8,7 @@ use crate::account::args::{AccountArgs, Progress};
 use crate::bodies::PackDir;
 use crate::bodies::disk::RealDisk;
 use crate::boot::claims::{Claims, may_take_over};
+use crate::boot::ends::learn;
 use crate::boot::grants::Grants;
 use crate::boot::lock::{DataLock, is_closed};
 use crate::boot::place::pool_of;
@@ -183,13 +184,14 @@ impl Engine {
             Ok((store.await.map_err(|_| gone())?, accounts.await.map_err(|_| gone())?))
         };
         let (store, accounts) = ask.await.map_err(StartError::Failure)?;
+        let in_flight = learn(&config.data_dir, &store, &accounts).await;
         let connection = ConnectionArgs {
             path: String::new(),
             limits: config.limits,
             clock,
             packs: Arc::new(packs),
             wire,
-            credits: Credits::of(config.inflight_bytes),
+            credits: Credits::of(config.inflight_bytes).marked(in_flight),
             pressure: Pressure::of(clock, config.memory_limit),
             registry: registry.clone(),
             spent: Arc::new(SpentStore { reader: reader.clone(), store: store.clone() }),
@@ -470,6 +472,7 @@ impl Engine {
         if let Ok(Err(e)) = noted {
             tracing::warn!("{e}");
         }
+        self.connection.credits.ended();
         // Closing folds the log in; a disk that hangs must not hold the exit.
         drop(tokio::time::timeout(CLOSE, self.db.close()).await);
     }

@@ -274,7 +274,7 @@ async fn labels(mut session: OpenSession, account: &Account) -> Result<String, F
     if let Some(ListedMail { id, .. }) = rows.into_iter().next() {
         let wanted = vec![WantedMail { id, bytes: true }];
         let FeedAnswer::Got { found, .. } =
-            ask(FeedRequest::Get { wanted, lane: Lane::Live }).await?
+            ask(FeedRequest::Get { wanted, lane: Lane::Live, suspect: false }).await?
         else {
             return Err(odd());
         };

@@ -1,7 +1,7 @@
 //! A wish for a session, and the session that comes of it. A lease returns by `Drop`, however its
 //! holder ends.
 
-use crate::provider::{Ask, Credential, Endpoint};
+use crate::provider::{Ask, Credential, Endpoint, Leash};
 use crate::reply::ReplyTo;
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::SessionId;
@@ -49,8 +49,14 @@ impl std::fmt::Debug for LeaseRequest {
 }
 
 impl LeaseRequest {
-    pub(super) fn grant(self, at: Connected, asks: mpsc::UnboundedSender<Ask>, returned: Returned) {
-        self.reply.send(Ok(SessionLease { at, asks, returned }));
+    pub(super) fn grant(
+        self,
+        at: Connected,
+        asks: mpsc::UnboundedSender<Ask>,
+        leash: Leash,
+        returned: Returned,
+    ) {
+        self.reply.send(Ok(SessionLease { at, asks, leash, returned }));
     }
 
     pub(super) fn refuse(self, failure: Failure) {
@@ -72,6 +78,7 @@ pub(super) type Returned = Box<dyn Fn(SessionId) + Send + Sync>;
 pub struct SessionLease {
     at: Connected,
     asks: mpsc::UnboundedSender<Ask>,
+    leash: Leash,
     returned: Returned,
 }
 
@@ -86,6 +93,12 @@ impl SessionLease {
     #[must_use]
     pub fn connected(&self) -> Connected {
         self.at
+    }
+
+    /// What is seen of it.
+    #[must_use]
+    pub fn leash(&self) -> &Leash {
+        &self.leash
     }
 
     /// Puts a question. Its answers, or the news that there will be none, come through the question

@@ -6,7 +6,7 @@
 
 use crate::connection::message::{ConnectionMsg, SessionMsg, SessionStart};
 use crate::fault;
-use crate::provider::{self, Ask, Opening};
+use crate::provider::{self, Ask, Leash, Opening, Waits};
 use postrider_core::failure::Failure;
 use postrider_core::provider::Connected;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -98,6 +98,8 @@ impl Drop for Farewell {
 async fn live(start: SessionStart) -> Result<(), Failure> {
     let SessionStart { id, request, sinks, wire, credits, pool, purse, memory } = start;
     let account = request.account.clone();
+    let waits = Waits::default();
+    let (credits, purse) = (credits.waiting(waits.clone()), purse.waiting(waits.clone()));
     let opening = Opening { account: account.clone(), wire, sinks, credits, purse, memory };
     let credential = Arc::clone(&request.credential);
     let opened = provider::open(request.endpoint.as_ref(), credential, opening).await;
@@ -105,13 +107,15 @@ async fn live(start: SessionStart) -> Result<(), Failure> {
         Ok(session) => {
             let (asks, questions) = mpsc::unbounded_channel::<Ask>();
             // A pool that is gone has aborted this task.
-            drop(pool.cast(ConnectionMsg::Opened(id, session.leash())));
+            let leash = Leash { waits, ..session.leash() };
+            drop(pool.cast(ConnectionMsg::Opened(id, leash.clone())));
             let connected = Connected { session: id, capabilities: session.capabilities() };
             let back = pool.clone();
             // A pool that is gone has taken its sessions with it.
             request.grant(
                 connected,
                 asks,
+                leash,
                 Box::new(move |id| drop(back.cast(ConnectionMsg::Returned(id)))),
             );
             let told = pool.clone();

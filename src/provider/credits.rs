@@ -2,12 +2,14 @@
 //! to the database. Rows are counted at the door of every provider, and who would bring more is asked for
 //! nothing until some are stored.
 
+use crate::provider::in_flight::{InFlight, MarkedPart};
+use crate::provider::waits::Waits;
 use postrider_core::mail::room::Room;
 use postrider_core::provider::Answer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// What a page being read is reckoned at: blocks on their way to the disk, and rows.
 const PAGE_COST: u64 = 4 * 1024 * 1024;
@@ -20,9 +22,11 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Credits {
     /// Pages being read.
-    pub pages: Arc<Semaphore>,
+    pub(super) pages: PageCredits,
     /// Rows on their way.
     pub(super) rows: RowsInFlight,
+    /// What the next process is told of, should this one end.
+    pub(super) in_flight: InFlight,
 }
 
 impl Credits {
@@ -31,7 +35,63 @@ impl Credits {
     pub fn of(octets: u64) -> Self {
         let pages = usize::try_from(octets.div_ceil(PAGE_COST)).unwrap_or(1).clamp(1, 10_000);
         let rows = RowsInFlight(Arc::new(Counter { limit: octets / ROWS, ..Counter::default() }));
-        Self { pages: Arc::new(Semaphore::new(pages)), rows }
+        let in_flight = InFlight::default();
+        Self { pages: PageCredits::of(pages), rows, in_flight }
+    }
+
+    /// The same, for a session that says so while it waits.
+    #[must_use]
+    pub fn waiting(self, waits: Waits) -> Self {
+        Self { pages: PageCredits { waits, ..self.pages }, ..self }
+    }
+
+    /// The process ends as it was told to: nothing that was on its way has ended it.
+    pub fn ended(&self) {
+        self.in_flight.end();
+    }
+
+    /// The same, and what is on its way is marked there.
+    #[must_use]
+    pub fn marked(self, in_flight: InFlight) -> Self {
+        Self { in_flight, ..self }
+    }
+}
+
+/// Pages that may be read, of the whole process. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct PageCredits {
+    free: Arc<Semaphore>,
+    waits: Waits,
+}
+
+impl PageCredits {
+    fn of(pages: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(pages)), waits: Waits::default() }
+    }
+
+    /// One page, for who looks beside the engine.
+    pub(super) fn one() -> Self {
+        Self::of(1)
+    }
+
+    /// A credit, if there is one now.
+    pub(super) fn try_take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).try_acquire_owned().ok()
+    }
+
+    /// A credit, when there is one; none where the process is ending.
+    ///
+    /// # Cancel safety
+    /// A dropped wait has taken none.
+    pub(super) async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        let _waits = self.waits.begin();
+        // A closed semaphore gives no credit and takes none.
+        Arc::clone(&self.free).acquire_owned().await.ok()
+    }
+
+    /// Whether there is none now.
+    pub(super) fn are_used_up(&self) -> bool {
+        self.free.available_permits() == 0
     }
 }
 
@@ -50,6 +110,8 @@ pub(super) struct RowsInFlight(Arc<Counter>);
 struct RowGuard {
     of: Arc<Counter>,
     octets: u64,
+    /// What the next process is told of it meanwhile.
+    _marked: Option<MarkedPart>,
 }
 
 impl Drop for RowGuard {
@@ -60,12 +122,16 @@ impl Drop for RowGuard {
 }
 
 impl RowsInFlight {
-    /// The answer, its rows counted until they are dropped.
-    pub(super) fn counted(&self, mut answer: Answer) -> Answer {
+    /// The answer, its rows counted and marked until they are dropped.
+    pub(super) fn counted(&self, mut answer: Answer, marked: Option<MarkedPart>) -> Answer {
         let octets = answer.row_octets();
         if octets > 0 {
             self.0.octets.fetch_add(octets, Ordering::AcqRel);
-            answer.holds(&Room::held(RowGuard { of: Arc::clone(&self.0), octets }));
+            answer.holds(&Room::held(RowGuard {
+                of: Arc::clone(&self.0),
+                octets,
+                _marked: marked,
+            }));
         }
         answer
     }
@@ -118,9 +184,9 @@ mod tests {
     #[tokio::test]
     async fn who_brought_too_much_waits_until_it_is_stored() {
         let credits = Credits::of(64 * 1024);
-        let small = credits.rows.counted(answer(1000));
+        let small = credits.rows.counted(answer(1000), None);
         assert!(credits.rows.has_room());
-        let large = credits.rows.counted(answer(16 * 1024));
+        let large = credits.rows.counted(answer(16 * 1024), None);
         assert!(!credits.rows.has_room());
         let waiting = credits.rows.clone().room();
         let storing = async {
@@ -137,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_for_ever() {
         let credits = Credits::of(4);
-        let _never_stored = credits.rows.counted(answer(16 * 1024));
+        let _never_stored = credits.rows.counted(answer(16 * 1024), None);
         credits.rows.room_within(Duration::from_millis(20)).await;
         assert!(!credits.rows.has_room());
     }

@@ -1,7 +1,24 @@
 //! A message's header, collected while the message comes.
 
+use crate::fault;
 use memchr::memchr_iter;
-use postrider_core::mime::HEADER_LIMIT;
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mime::{HEADER_LIMIT, HeaderFacts, header_facts};
+
+/// What a message's header says.
+///
+/// # Errors
+/// Class bug, of this message alone, where reading it panics.
+pub(super) fn facts(header: &[u8]) -> Result<HeaderFacts, Failure> {
+    let read = std::panic::catch_unwind(|| {
+        fault::of_mail("read", header);
+        header_facts(header)
+    });
+    read.map_err(|_| {
+        let text = "reading its header panicked (please report it, with the line of the log)";
+        Failure::new(Class::Bug, Reach::Message, Provenance::Local, text)
+    })
+}
 
 /// Collects a message's header.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 //! nothing that it tells goes round it.
 
 use crate::provider::credential::{Credential, GuardedCredential};
-use crate::provider::credits::RowsInFlight;
+use crate::provider::credits::Credits;
 use crate::provider::redact::Redactor;
 use crate::provider::session::{Ask, Asks, Endpoint, Leash, Opening, Session, Watching};
 use postrider_core::failure::Failure;
@@ -15,7 +15,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 pub struct OpenSession {
     session: Box<dyn Session>,
     redactor: Redactor,
-    rows: RowsInFlight,
+    account: String,
+    credits: Credits,
 }
 
 impl std::fmt::Debug for OpenSession {
@@ -36,10 +37,11 @@ pub async fn open(
     credential: Arc<dyn Credential>,
     opening: Opening,
 ) -> Result<OpenSession, Failure> {
-    let (redactor, rows) = (credential.shown().clone(), opening.credits.rows.clone());
+    let redactor = credential.shown().clone();
+    let (account, credits) = (opening.account.clone(), opening.credits.clone());
     let guarded = GuardedCredential::of(credential);
     match endpoint.open(guarded, opening).await {
-        Ok(session) => Ok(OpenSession { session, redactor, rows }),
+        Ok(session) => Ok(OpenSession { session, redactor, account, credits }),
         Err(failure) => Err(redactor.failure(failure)),
     }
 }
@@ -78,8 +80,8 @@ impl OpenSession {
         questions: UnboundedReceiver<Ask>,
         watching: Watching,
     ) -> Result<(), Failure> {
-        let Self { session, redactor, rows } = self;
-        let asks = Asks::of(questions, redactor.clone(), rows);
+        let Self { session, redactor, account, credits } = self;
+        let asks = Asks::of(questions, redactor.clone(), account, credits);
         session.run(asks, watching).await.map_err(|failure| redactor.failure(failure))
     }
 

@@ -1,6 +1,7 @@
 //! What a session pays with: it asks for units before each question, and says what became of them.
 
 use crate::provider::pressure::Pressure;
+use crate::provider::waits::Waits;
 use postrider_core::budget::{Lane, Wait};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub type Payee = Arc<dyn Fn(Payment) + Send + Sync>;
 pub struct Purse {
     payee: Option<Payee>,
     pressure: Option<Pressure>,
+    waits: Waits,
 }
 
 impl std::fmt::Debug for Purse {
@@ -58,7 +60,13 @@ impl Purse {
     /// One that asks this budget, if there is one, where memory is not short.
     #[must_use]
     pub fn of(payee: Option<Payee>, pressure: Pressure) -> Self {
-        Self { payee, pressure: Some(pressure) }
+        Self { payee, pressure: Some(pressure), waits: Waits::default() }
+    }
+
+    /// The same, for a session that says so while it waits.
+    #[must_use]
+    pub fn waiting(self, waits: Waits) -> Self {
+        Self { waits, ..self }
     }
 
     /// Whether nothing is paid here.
@@ -86,6 +94,7 @@ impl Purse {
             let text = "the endpoint's actor ended before it granted units";
             Denied::Over(Failure::new(Class::Network, Reach::Session, Provenance::Local, text))
         };
+        let _waits = self.waits.begin();
         granted.await.unwrap_or_else(|_| Err(gone()))
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::provider::coming::Coming;
 use crate::provider::credential::GuardedCredential;
-use crate::provider::credits::{Credits, RowsInFlight};
+use crate::provider::credits::Credits;
 use crate::provider::memory::{self, Memory};
 use crate::provider::purse::Purse;
 use crate::provider::redact::Redactor;
 use crate::provider::sink::{Sink, Sinks};
+use crate::provider::waits::Waits;
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::Quota;
 use postrider_core::failure::Failure;
@@ -15,9 +16,9 @@ use postrider_core::provider::{Capabilities, Family};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// What a session is opened with.
 #[derive(Debug)]
@@ -133,6 +134,8 @@ pub struct Leash {
     pub busy: Arc<AtomicBool>,
     /// Octets read so far.
     pub octets: Arc<AtomicU64>,
+    /// Waits of it for room or units.
+    pub waits: Waits,
     /// Somebody else needs the session: a watch ends, and the session logs out.
     pub retire: Arc<Notify>,
 }
@@ -145,9 +148,10 @@ pub struct Asks {
     /// A question for mail that waits for room.
     waiting: Option<Ask>,
     /// That wait: it goes on where a dropped `recv` has left it, so that its minute is one.
-    room: Option<Coming<'static, ()>>,
+    room: Option<Coming<'static, Option<OwnedSemaphorePermit>>>,
     redactor: Redactor,
-    rows: RowsInFlight,
+    account: String,
+    credits: Credits,
 }
 
 impl std::fmt::Debug for Asks {
@@ -157,13 +161,14 @@ impl std::fmt::Debug for Asks {
 }
 
 impl Asks {
-    /// These; answers to them go through `redactor`, and their rows are counted.
+    /// These, of an account; answers to them go through `redactor`, and their rows are counted and marked.
     pub(super) fn of(
         questions: UnboundedReceiver<Ask>,
         redactor: Redactor,
-        rows: RowsInFlight,
+        account: String,
+        credits: Credits,
     ) -> Self {
-        Self { questions, waiting: None, room: None, redactor, rows }
+        Self { questions, waiting: None, room: None, redactor, account, credits }
     }
 
     /// Waits until the database has taken enough of what was read; a minute at most.
@@ -171,7 +176,7 @@ impl Asks {
     /// # Cancel safety
     /// A dropped wait changes nothing.
     pub fn room(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.rows.clone().room()
+        self.credits.rows.clone().room()
     }
 
     /// The next question; none when none will come.
@@ -182,12 +187,18 @@ impl Asks {
         if self.waiting.is_none() {
             self.waiting = Some(self.questions.recv().await?);
         }
-        if self.waiting.as_ref().is_some_and(|ask| ask.request.brings_mail()) {
-            let wait = self.rows.clone();
-            self.room.get_or_insert_with(|| Box::pin(wait.room())).await;
+        let mut permit = None;
+        if let Some(ask) = self.waiting.as_ref().filter(|ask| ask.request.brings_mail()) {
+            let room = self.credits.rows.clone().room();
+            let alone = ask.request.is_suspect().then(|| self.credits.in_flight.clone().alone());
+            let wait = async move {
+                room.await;
+                alone?.await
+            };
+            permit = self.room.get_or_insert_with(|| Box::pin(wait)).await;
             self.room = None;
         }
-        self.waiting.take().map(|ask| self.heard(ask))
+        self.waiting.take().map(|ask| self.heard(ask, permit))
     }
 
     /// The next question, if there is one already.
@@ -199,20 +210,26 @@ impl Asks {
             Some(ask) => ask,
             None => self.questions.try_recv()?,
         };
-        if ask.request.brings_mail() && !self.rows.has_room() {
+        let waits = ask.request.is_suspect() || !self.credits.rows.has_room();
+        if ask.request.brings_mail() && waits {
             self.waiting = Some(ask);
             return Err(TryRecvError::Empty);
         }
         self.room = None;
-        Ok(self.heard(ask))
+        Ok(self.heard(ask, None))
     }
 
-    fn heard(&self, ask: Ask) -> Ask {
-        let (redactor, rows) = (self.redactor.clone(), self.rows.clone());
+    fn heard(&self, ask: Ask, permit: Option<OwnedSemaphorePermit>) -> Ask {
+        let Credits { rows, in_flight, .. } = self.credits.clone();
+        let redactor = self.redactor.clone();
+        let mut open = in_flight.asked(&self.account, &ask.request, permit);
         let mut told = ask.answer;
         let answer = move |answer: Result<Answer, Failure>| {
             told(match answer {
-                Ok(answer) => Ok(rows.counted(redactor.answer(answer))),
+                Ok(answer) => {
+                    let marked = open.brought(&answer);
+                    Ok(rows.counted(redactor.answer(answer), marked))
+                }
                 Err(failure) => Err(redactor.failure(failure)),
             });
         };
@@ -235,14 +252,16 @@ mod tests {
     async fn nobody_is_asked_for_mail_while_too_much_waits_for_the_database() {
         let (ask, questions) = unbounded_channel();
         let credits = Credits::of(1000);
-        let mut asks = Asks::of(questions, Redactor::default(), credits.rows.clone());
+        let mut asks = Asks::of(questions, Redactor::default(), "a".to_owned(), credits);
         let (told, hears) = channel();
         let question = |request: Request| {
             let told = told.clone();
             let answer = move |answer| drop(told.send(answer));
             ask.send(Ask { request, answer: Box::new(answer) }).unwrap();
         };
-        let get = || Request::Feed(FeedRequest::Get { wanted: Vec::new(), lane: Lane::Live });
+        let get = || {
+            Request::Feed(FeedRequest::Get { wanted: Vec::new(), lane: Lane::Live, suspect: false })
+        };
         question(get());
         question(get());
         question(FolderRequest::examine(Vec::new().into()).into());

@@ -2,10 +2,12 @@
 //! document a table.
 
 mod applied;
+mod asked;
 mod clock;
 mod contacts;
 mod control;
 mod derive;
+mod ended;
 mod feed;
 mod guards;
 mod indexed;

@@ -1,8 +1,10 @@
 //! What the store is asked beside commits: handing out an account, and what operators and the
 //! config change.
 
+use crate::provider::in_flight::WhichMail;
 use postrider_core::budget::Spending;
 use postrider_core::oauth::CredentialRow;
+use postrider_core::recovery::asked::ProcessEnd;
 use postrider_core::standing::{EventKind, Standing};
 use std::collections::BTreeSet;
 
@@ -51,6 +53,15 @@ pub enum Control {
         parked_for: Option<String>,
         /// For what it waits, JSON.
         waits: Option<String>,
+    },
+    /// The process before has ended while mail of it was on its way.
+    Ended {
+        /// Its id in the config.
+        account: String,
+        /// How.
+        how: ProcessEnd,
+        /// What was asked for together, and not stored.
+        mail: Vec<WhichMail>,
     },
     /// Whose it is, as the config says now: who may see it.
     Own {

@@ -1,6 +1,7 @@
 //! The texts that are put to the database, by name, each with what it is given and what it answers:
 //! no caller knows a dialect, and numbers of parameters are the same in all.
 
+pub(super) mod asked;
 pub(super) mod change;
 pub(super) mod check;
 pub(super) mod commit;

@@ -43,6 +43,7 @@ mod notify;
 mod oauth;
 mod pieces;
 mod poison;
+mod poison_by_death;
 mod pooler;
 mod postgres;
 mod power_loss;

@@ -171,7 +171,7 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 24] = [
+const ON_BOTH: [&str; 25] = [
     "damaged",
     "shuffled",
     "verified",
@@ -190,6 +190,7 @@ const ON_BOTH: [&str; 24] = [
     "grants",
     "lists",
     "migration",
+    "poison_by_death",
     "reading",
     "schema",
     "search",

@@ -37,6 +37,7 @@ pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
         Change::Account(
             AccountChange::ListLook(_)
             | AccountChange::Note(_)
+            | AccountChange::Asked(_)
             | AccountChange::Refused { .. }
             | AccountChange::SizesEstimated
             | AccountChange::Threads(_)

@@ -14,6 +14,7 @@ use crate::mail::id::{AccountId, FolderId, Incarnation, MailboxId, MessageId, Ui
 use crate::mail::page::Page;
 use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
+use crate::recovery::asked::Asked;
 use crate::standing::{EventKind, Outcome, Standing};
 use crate::time::Micros;
 use std::collections::BTreeSet;
@@ -277,6 +278,8 @@ pub enum AccountChange {
     },
     /// Something at which sessions end: the second note of it, or none any more.
     Note(Note),
+    /// What is left of what was on its way when processes ended.
+    Asked(Asked),
     /// The server's RFC822.SIZE is an estimate.
     SizesEstimated,
     /// What servers call the threads of messages that were stored without: it is kept where nothing is known, and what

@@ -293,6 +293,7 @@ fn admit_account(
             }
         }
         AccountChange::Note(_)
+        | AccountChange::Asked(_)
         | AccountChange::Threads(_)
         | AccountChange::Stand { .. }
         | AccountChange::Finish(_) => {}

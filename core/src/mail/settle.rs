@@ -90,6 +90,15 @@ impl<R: PageRow> Settlement<R> {
         }
     }
 
+    /// A message came that cannot be read.
+    pub fn unreadable(&mut self, uid: u32, failure: Failure) {
+        if self.wants(uid) {
+            self.have.insert(uid);
+            let Failure { class, text, .. } = failure;
+            self.failed.push(Unfetched { uid, class, text, again: Again::Spaced });
+        }
+    }
+
     /// The message asked for alone did not come: under OK, or under a refusal, telling or not.
     pub fn missed(&mut self, uid: u32, refusal: Option<Failure>) {
         self.tried = Some((uid, refusal));

@@ -69,6 +69,8 @@ pub enum FeedRequest {
         wanted: Vec<WantedMail>,
         /// Whether a change told of them, or a list of the past.
         lane: Lane,
+        /// It was on its way when processes ended: nothing like it is asked for beside it.
+        suspect: bool,
     },
 }
 

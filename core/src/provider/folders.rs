@@ -141,6 +141,8 @@ pub enum FolderRequest {
         seeks: bool,
         /// As a whole it has not come: it is asked for by ranges, where the server knows them.
         pieces: bool,
+        /// It was on its way when processes ended: nothing like it is asked for beside it.
+        suspect: bool,
     },
     /// Size and INTERNALDATE of the newest message of a folder that is open.
     Newest {

@@ -8,6 +8,7 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::Connected;
 use crate::provider::{Answer, Request};
+use crate::recovery::asked::Asked;
 use crate::run::reads::{Query, QuietProof, Rows};
 use crate::run::scope::{Depth, Scope};
 use crate::run::summary::Summary;
@@ -40,6 +41,8 @@ pub struct AccountSnapshot {
     pub burst: BTreeMap<FolderId, UidSet>,
     /// Things at which two sessions have ended, or more.
     pub notes: Vec<Note>,
+    /// What was on its way when processes ended.
+    pub asked: Asked,
     /// How it stands, and why, as stored.
     pub stood: Option<(Standing, String)>,
     /// Messages of it are looked for.
@@ -59,6 +62,7 @@ impl AccountSnapshot {
             lone: BTreeMap::new(),
             burst: BTreeMap::new(),
             notes: Vec::new(),
+            asked: Asked::default(),
             stood: None,
             limbo: false,
             feed: None,

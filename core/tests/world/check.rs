@@ -113,6 +113,10 @@ impl World {
                     ));
                 }
             }
+            let suspected = self.store.asked.of(row.id, 0);
+            if !suspected.is_empty() {
+                return Some(format!("{name}/{suspected} is still said to be on its way"));
+            }
             let ours = row.uidvalidity();
             if let Some(l) = held.values().find(|l| l.uidvalidity != ours) {
                 return Some(format!("{name}/{} is held as {}", l.uid, l.uidvalidity));

@@ -19,6 +19,7 @@ use postrider_core::mail::page::Again;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::Sampled;
+use postrider_core::recovery::asked::Asked;
 use postrider_core::run::event::AccountSnapshot;
 use postrider_core::run::reads::{FolderRows, HeldSample, Query, QuietProof, Rows};
 use postrider_core::standing::Standing;
@@ -45,6 +46,8 @@ pub(crate) struct Store {
     /// Folders that a first look at LIST has named.
     list_looked: BTreeSet<FolderId>,
     notes: BTreeMap<Poison, Note>,
+    /// What was on its way when processes ended.
+    pub(crate) asked: Asked,
     tally: Kept,
     /// How open failures are tried again: their class, and whether they came in a burst.
     rows: BTreeMap<(FolderId, u32), (Class, Again)>,
@@ -69,6 +72,7 @@ impl Store {
             looked: BTreeMap::new(),
             list_looked: BTreeSet::new(),
             notes: BTreeMap::new(),
+            asked: Asked::default(),
             tally: Kept::default(),
             rows: BTreeMap::new(),
         }
@@ -92,6 +96,7 @@ impl Store {
             burst: of(&|_, again| again == Again::WithBurst),
             folders: self.folders.values().cloned().collect(),
             notes: self.notes.values().cloned().collect(),
+            asked: self.asked.clone(),
             stood: self.stood.clone(),
             limbo: self.limbo() > 0,
             ..AccountSnapshot::of(self.account.clone())
@@ -298,6 +303,7 @@ impl Store {
             Change::Account(AccountChange::ListLook(look)) => {
                 self.list_looked.extend(&look.missing)
             }
+            Change::Account(AccountChange::Asked(asked)) => self.asked = asked.clone(),
             Change::Account(AccountChange::Note(note)) if note.count == 0 => {
                 drop(self.notes.remove(&note.about))
             }

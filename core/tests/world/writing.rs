@@ -3,8 +3,11 @@
 use crate::world::{Queued, Work, World};
 use postrider_core::commit::change::{Change, Commit, CommitAnswer, FolderChange};
 use postrider_core::failure::Failure;
+use postrider_core::mail::id::{FolderId, UidValidity};
+use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::Request;
 use postrider_core::provider::folders::FolderRequest;
+use postrider_core::recovery::asked::ProcessEnd;
 use postrider_core::run::event::Event;
 use postrider_core::run::reads::QuietProof;
 
@@ -180,6 +183,40 @@ impl World {
         Ok(())
     }
 
+    /// What the process had asked for and not stored is known to the next one.
+    fn learn_end(&mut self) {
+        let how = *self.dice.pick(&[ProcessEnd::Aborted, ProcessEnd::Killed]);
+        let mut pages: Vec<(FolderId, UidValidity, UidSet)> = Vec::new();
+        for work in self.session.iter().flat_map(|session| &session.work) {
+            let (Work::Page { folder: remote_id, uidvalidity, uids, .. }
+            | Work::Ask(
+                _,
+                Request::Folders(FolderRequest::Fetch { remote_id, uidvalidity, uids, .. }),
+            )) = work
+            else {
+                continue;
+            };
+            let row = self.store.folders.values().find(|row| row.remote_id == *remote_id);
+            pages.extend(row.map(|row| (row.id, *uidvalidity, uids.clone())));
+        }
+        for queued in &self.queue {
+            let Queued::Commit(_, _, commit) = queued else { continue };
+            if let Change::Folder(
+                FolderChange::Arrivals { folder, uidvalidity, page, .. }
+                | FolderChange::Backfill { folder, uidvalidity, page, .. }
+                | FolderChange::Retry { folder, uidvalidity, page, .. },
+            ) = &commit.change
+            {
+                pages.push((*folder, *uidvalidity, page.settled()));
+            }
+        }
+        for (folder, uidvalidity, uids) in pages.iter().filter(|(.., uids)| !uids.is_empty()) {
+            self.store.asked.ended(*folder, *uidvalidity, uids, how);
+        }
+        let asked = self.store.asked.clone();
+        self.note(|| format!("== ended ({how:?}): {asked:?}"));
+    }
+
     pub(crate) fn crash(&mut self) {
         match self.dice.roll(4) {
             0 | 1 => {
@@ -187,6 +224,7 @@ impl World {
                 for _ in 0..n {
                     self.apply_one();
                 }
+                self.learn_end();
                 self.queue.clear();
                 self.answers.clear();
                 self.reads.clear();

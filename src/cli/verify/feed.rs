@@ -278,8 +278,11 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
     doubts.retain(|id| !unsynced.contains(id) && !settling.contains(id));
     for id in doubts {
         let wanted_mail = vec![WantedMail { id: id.clone(), bytes: false }];
-        let request =
-            FeedRequest::Get { wanted: wanted_mail, lane: postrider_core::budget::Lane::Live };
+        let request = FeedRequest::Get {
+            wanted: wanted_mail,
+            lane: postrider_core::budget::Lane::Live,
+            suspect: false,
+        };
         let FeedAnswer::Got { found, .. } = ask(session, request).await? else {
             return Err(odd());
         };

@@ -90,7 +90,7 @@ impl Endpoint for GmailEndpoint {
             let session: Box<dyn Session> = Box::new(GmailSession {
                 client: Arc::new(client),
                 sink: sinks.sink(),
-                spare: Arc::new(SpareSinks::new(sinks, Arc::clone(&credits))),
+                spare: Arc::new(SpareSinks::new(sinks, credits.clone())),
                 credits,
                 crowd: Arc::clone(&self.crowd),
             });

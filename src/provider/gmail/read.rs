@@ -1,6 +1,7 @@
 //! One message: read as it comes, its bytes decoded on the way. A short one is gathered, a long one
 //! streamed into a sink of its own.
 
+use crate::provider::credits::PageCredits;
 use crate::provider::gmail::client::{GmailClient, HttpAnswer, Incoming};
 use crate::provider::gmail::history::id_of;
 use crate::provider::gmail::http::nonsense;
@@ -9,17 +10,15 @@ use crate::provider::gmail::places::state_of;
 use crate::provider::gmail::raw::RawReader;
 use crate::provider::gmail::sinks::{Loan, SpareSinks};
 use crate::provider::gmail::wire::{Message, is_id};
-use crate::provider::head::Head;
+use crate::provider::head::{Head, facts};
 use crate::provider::sink::{Sink, Sinks};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyRef, BodySink};
 use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::room::Room;
-use postrider_core::mime::{HeaderFacts, header_facts};
+use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::feeds::{FoundMail, Got, SeenState, WantedMail};
 use postrider_core::time::Micros;
-use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Longer bodies are not gathered.
 const GATHERED: usize = 256 * 1024;
@@ -41,7 +40,7 @@ pub(super) enum ReadMail {
     /// Its state was asked for.
     State(ToldMail),
     /// Its bytes have come.
-    Gathered(ToldMail, Vec<u8>),
+    Gathered(ToldMail, Vec<u8>, HeaderFacts),
     /// Its bytes are durable already.
     Sealed(ToldMail, BodyRef, HeaderFacts),
     /// It is not there.
@@ -144,7 +143,7 @@ fn refused(failure: Failure) -> Result<ReadMail, Failure> {
 /// # Errors
 /// What ends the session.
 pub(super) async fn look_at(client: &GmailClient, mail: &WantedMail) -> Result<Got, Failure> {
-    let nobody = SpareSinks::new(Sinks::new(Sink::none), Arc::new(Semaphore::new(1)));
+    let nobody = SpareSinks::new(Sinks::new(Sink::none), PageCredits::one());
     let state = WantedMail { bytes: false, ..mail.clone() };
     let got = settled(read(client, &nobody, &state, true).await?);
     if !mail.bytes || !matches!(got, Got::Found(_)) {
@@ -215,8 +214,24 @@ async fn take(
     if !alone && length < size / 2 {
         return Ok(bad(&format!("{length} octets have come of {size}")));
     }
-    let Some((mut loan, head)) = coming.long else {
-        return Ok(ReadMail::Gathered(told, coming.gathered));
+    arrived(coming, told, sinks).await
+}
+
+/// All of it has come: what its header says; a long one is made durable.
+async fn arrived(
+    coming: Arriving,
+    told: ToldMail,
+    sinks: &SpareSinks,
+) -> Result<ReadMail, Failure> {
+    let Arriving { gathered, long, .. } = coming;
+    let Some((mut loan, head)) = long else {
+        let read = facts(&gathered);
+        let gathered = |header| ReadMail::Gathered(told, gathered, header);
+        return Ok(read.map_or_else(ReadMail::Bad, gathered));
+    };
+    let header = match facts(&head.into_bytes()) {
+        Ok(header) => header,
+        Err(failure) => return Ok(ReadMail::Bad(failure)),
     };
     loan.sink.finish().await?;
     let sealed = loan.sink.seal().await?;
@@ -224,7 +239,7 @@ async fn take(
         return Err(Failure::bug("the sink sealed another number of bodies than it was given"));
     };
     sinks.give_back(loan);
-    Ok(ReadMail::Sealed(told, *body, header_facts(&head.into_bytes())))
+    Ok(ReadMail::Sealed(told, *body, header))
 }
 
 /// Where the answer is no word of the API at all: what ends the session.

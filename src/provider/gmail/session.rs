@@ -4,6 +4,7 @@
     reason = "a session's deadlines are its own: the pace of its parts"
 )]
 
+use crate::provider::credits::PageCredits;
 use crate::provider::gmail::client::GmailClient;
 use crate::provider::gmail::crowd::Crowd;
 use crate::provider::gmail::doubt::is_there;
@@ -17,14 +18,14 @@ use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::id::Identity;
-use postrider_core::mime::{HeaderFacts, header_facts};
+use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, WantedMail};
 use postrider_core::provider::{Answer, Request};
 use postrider_core::provider::{Capabilities, FeedTraits};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 /// What has come is handed over as a part at the latest after this.
@@ -74,7 +75,7 @@ pub(super) struct GmailSession {
     pub(super) client: Arc<GmailClient>,
     pub(super) sink: Sink,
     pub(super) spare: Arc<SpareSinks>,
-    pub(super) credits: Arc<Semaphore>,
+    pub(super) credits: PageCredits,
     pub(super) crowd: Arc<Crowd>,
 }
 
@@ -193,7 +194,7 @@ impl Talk {
     }
 
     fn take(&mut self, mut ask: Ask) {
-        let Request::Feed(FeedRequest::Get { wanted, lane }) = &ask.request else {
+        let Request::Feed(FeedRequest::Get { wanted, lane, .. }) = &ask.request else {
             self.looks.push_back(ask);
             return;
         };
@@ -252,15 +253,14 @@ impl Talk {
                 wants = true;
                 continue;
             }
-            let Ok(permit) = Arc::clone(&self.at.credits).try_acquire_owned() else { break };
+            let Some(permit) = self.at.credits.try_take() else { break };
             page.begin(Some(permit));
             self.holds = true;
         }
         if wants {
             self.wants_credit = true;
-            let credits = Arc::clone(&self.at.credits);
-            // A closed semaphore gives no credit and takes none: the process is ending.
-            self.wait(async move { Landed::Credit(credits.acquire_owned().await.ok()) });
+            let credits = self.at.credits.clone();
+            self.wait(async move { Landed::Credit(credits.take().await) });
         }
     }
 
@@ -382,9 +382,9 @@ impl Talk {
                     Landed::Probed(wish, failure, answered)
                 });
             }
-            ReadMail::Gathered(told, bytes) => {
+            ReadMail::Gathered(told, bytes, header) => {
                 self.bad = 0;
-                self.write(wish.page, wish.mail.id.clone(), told, &bytes).await?;
+                self.write(wish.page, wish.mail.id.clone(), (told, header), &bytes).await?;
                 return self.end_page(wish.page).await;
             }
             read => {
@@ -413,7 +413,7 @@ impl Talk {
         &mut self,
         no: u64,
         id: Identity,
-        told: ToldMail,
+        (told, header): (ToldMail, HeaderFacts),
         bytes: &[u8],
     ) -> Result<(), Failure> {
         self.since.get_or_insert_with(Instant::now);
@@ -429,7 +429,6 @@ impl Talk {
         }
         self.at.sink.write(bytes).await?;
         self.at.sink.finish().await?;
-        let header = header_facts(bytes);
         self.octets += bytes.len() as u64;
         self.written.push(WrittenMail { page: no, id, told, header });
         if self.octets >= PART_OCTETS {

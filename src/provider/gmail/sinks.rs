@@ -1,5 +1,6 @@
 //! Sinks of long bodies: each takes one of its own, so that a slow one holds up nobody.
 
+use crate::provider::credits::PageCredits;
 use crate::provider::sink::{Sink, Sinks};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -10,7 +11,7 @@ pub(super) struct SpareSinks {
     make: Sinks,
     spare: Mutex<Vec<Sink>>,
     /// Pages being read, in the whole process: a sink's blocks are as much.
-    credits: Arc<Semaphore>,
+    credits: PageCredits,
     /// Without a credit to spare one goes on, on the credit of its page.
     turn: Arc<Semaphore>,
 }
@@ -23,7 +24,7 @@ pub(super) struct Loan {
 }
 
 impl SpareSinks {
-    pub(super) fn new(make: Sinks, credits: Arc<Semaphore>) -> Self {
+    pub(super) fn new(make: Sinks, credits: PageCredits) -> Self {
         Self { make, spare: Mutex::default(), credits, turn: Arc::new(Semaphore::new(1)) }
     }
 
@@ -31,9 +32,9 @@ impl SpareSinks {
     /// it.
     pub(super) async fn take(&self) -> Loan {
         // A closed semaphore gives none and takes none: the process is ending.
-        let permit = match Arc::clone(&self.credits).try_acquire_owned() {
-            Ok(permit) => Some(permit),
-            Err(_) => Arc::clone(&self.turn).acquire_owned().await.ok(),
+        let permit = match self.credits.try_take() {
+            Some(permit) => Some(permit),
+            None => Arc::clone(&self.turn).acquire_owned().await.ok(),
         };
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Loan { sink: spare.unwrap_or_else(|| self.make.sink()), permit }

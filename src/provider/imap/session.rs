@@ -2,6 +2,7 @@
 //! an error is never used again.
 #![expect(clippy::disallowed_methods, reason = "how long a session that is asked nothing waits")]
 
+use crate::provider::credits::PageCredits;
 use crate::provider::imap::KIND;
 use crate::provider::imap::conn::Conn;
 use crate::provider::imap::link::stream::ImapEndpoint;
@@ -27,7 +28,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 /// Messages of a page where a day's octets are limited: it may be read past the limit by so many.
@@ -131,7 +131,7 @@ pub(super) struct ImapSession {
     /// Whether a body has come on this session.
     pub(super) delivered: bool,
     /// Pages being read, in the whole process.
-    pub(super) credits: Arc<Semaphore>,
+    pub(super) credits: PageCredits,
     pub(super) leash: Leash,
     /// What questions are paid with.
     purse: Purse,

@@ -1,6 +1,7 @@
 //! What operators and the config change: states, names, removal, purging. Each is one short
 //! transaction; purging is many.
 
+use super::ended::ended;
 use super::numbers::Numbers;
 use super::own::announce;
 use super::purge::{Purge, purge_name};
@@ -73,6 +74,7 @@ pub(in crate::store) async fn control(
         }
         Control::Stand { account, .. }
         | Control::History { account, .. }
+        | Control::Ended { account, .. }
         | Control::Remove { account }
         | Control::Purge { account } => account,
         Control::Rename { was, .. } => was,
@@ -104,6 +106,7 @@ pub(in crate::store) async fn control(
             let save = SaveHistory { account: id, history, parked_for, waits };
             return Ok(over(changed(db.put_now(save).await?)));
         }
+        Control::Ended { how, mail, .. } => ended(db, id, *how, mail, at).await?,
         Control::Remove { .. } => {
             if state == Standing::Removed {
                 return Ok(over(Done::Same));

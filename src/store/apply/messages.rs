@@ -1,6 +1,7 @@
 //! What the ledger says is written: bodies, messages, locations, events.
 
 use super::numbers::{Numbers, event_id};
+use crate::fault;
 use crate::store::failure::Trouble;
 use crate::store::sql::commit::UpdateMessages;
 use crate::store::sql::counts::{CountLocations, CountMessages};
@@ -28,6 +29,9 @@ pub(super) async fn save(
     let writes = ledger.take_writes();
     let is_in_limbo = writes.messages.iter().any(|message| message.limbo_since.is_some());
     numbers.take_messages(ledger);
+    for subject in writes.created.iter().filter_map(|m| m.header.subject.as_ref()) {
+        fault::of_mail("write", subject.as_bytes());
+    }
     db.put_rows(writes.created.iter().map(|m| body_row(m, at))).await?;
     db.put_rows(writes.created.into_iter().map(|m| message_row(m, account, at))).await?;
     db.put_rows(writes.locations.iter().map(location_row)).await?;

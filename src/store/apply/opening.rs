@@ -1,5 +1,6 @@
 //! Handing out an account: its incarnation is raised in the transaction that reads its cursors.
 
+use super::asked::asked;
 use super::derive::owe_all;
 use super::feed::handed_out;
 use crate::store::failure::Trouble;
@@ -103,13 +104,14 @@ pub(in crate::store) async fn open_account(
     if found.failed {
         retries(db, &mut snapshot, at).await?;
     }
+    snapshot.asked = asked(found.asked.as_deref());
     if found.noted {
         snapshot.notes = notes(db, id).await?;
     }
     if found.feeds {
         snapshot.feed = handed_out(db, &snapshot.account).await?;
     }
-    let is_plain = !found.failed && !found.noted && !found.feeds;
+    let is_plain = !found.failed && !found.noted && !found.feeds && snapshot.asked.is_empty();
     Ok(Ok(Opened { rows: snapshot, is_written: raises, is_plain, puts_back }))
 }
 
@@ -125,6 +127,7 @@ struct FoundAccount {
     /// Messages of it could not be fetched.
     failed: bool,
     noted: bool,
+    asked: Option<String>,
     feeds: bool,
     addresses: Option<String>,
     /// Handing it out would change nothing but its incarnation.
@@ -154,6 +157,7 @@ async fn found(db: &impl Sql, open: &OpenAccount) -> Result<Option<FoundAccount>
             limbo: row.limbo,
             failed: row.failed,
             noted: row.noted,
+            asked: row.asked,
             feeds: row.feeds,
             addresses: row.addresses,
             is_as_known: row.known,

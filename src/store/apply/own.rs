@@ -1,5 +1,6 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
+use super::asked::save_asked;
 use super::derive::tell_threads;
 use super::numbers::{Numbers, event_id};
 use super::words::lane;
@@ -186,6 +187,7 @@ pub(super) async fn write_account_rows(
             db.put(FolderRefused { folder: *folder, look }).await?;
         }
         AccountChange::Note(note) => write_note(db, account, note, at).await?,
+        AccountChange::Asked(asked) => save_asked(db, account, asked).await?,
         AccountChange::SizesEstimated => {
             db.put(SizesEstimated { account }).await?;
         }

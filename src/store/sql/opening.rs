@@ -18,6 +18,8 @@ rows! {
         pub(in crate::store) limbo: bool,
         pub(in crate::store) failed: bool,
         pub(in crate::store) noted: bool,
+        /// What was on its way when processes ended, JSON.
+        pub(in crate::store) asked: Option<String>,
         pub(in crate::store) feeds: bool,
         /// Its own addresses.
         pub(in crate::store) addresses: Option<String>,

@@ -38,6 +38,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         quiet::shapes(),
         reading::shapes(),
         rematch::shapes(),
+        asked::shapes(),
         setting::shapes(),
         shown::shapes(),
         contacts::shapes(),
@@ -156,6 +157,7 @@ async fn lists_are_read_from_where_they_go_on() {
 const OF_ALL_FOLDERS: &[&str] = &[
     "DatesAhead",
     "ExcludeFolders",
+    "FoldersOf",
     "FoldersOfAccounts",
     "LimboMayBeOver",
     "ManifestFolders",

@@ -48,8 +48,8 @@ pub(crate) fn account(id: &str, port: u16, password: &str) -> String {
 }
 
 /// What the names of fault points begin with at which no page is on its way to be durable.
-pub(crate) const OTHER_FAULTS: [&str; 6] =
-    ["panic.", "hang.", "hold.", "slow.", "derive.", "credential."];
+pub(crate) const OTHER_FAULTS: [&str; 7] =
+    ["panic.", "hang.", "hold.", "lose.", "slow.", "derive.", "credential."];
 
 /// Short waits, so that tests of recovery end soon.
 pub(crate) const SHORT: &str = "[recovery]\nfirst_wait = \"20ms\"\n[timeouts]\nconnect = \"2s\"\ngreeting = \"2s\"\nlogin = \"2s\"\nsilence = \"500ms\"\ncommand = \"5s\"\n\
@@ -96,7 +96,8 @@ impl Postrider {
     fn spawn(&self, mut command: Command, env: &[(&str, &str)]) -> Running {
         command.current_dir(self.dir.path()).stdin(Stdio::null());
         // What is meant for tests is no setting.
-        for own in [KIND, SERVER, "POSTRIDER_FAULT", "POSTRIDER_TEST_SEED"] {
+        for own in [KIND, SERVER, "POSTRIDER_FAULT", "POSTRIDER_FAULT_MAIL", "POSTRIDER_TEST_SEED"]
+        {
             command.env_remove(own);
         }
         command.env("POSTRIDER_CHECK_GUARDS", "1").envs(self.database.variable());

@@ -16,6 +16,8 @@ use std::time::Duration;
 /// What cannot be read is tried again after this, then daily.
 const FIRST_TRY: Duration = Duration::from_secs(3600);
 const LATER_TRIES: Duration = Duration::from_secs(86_400);
+/// What is our own fault will be so again: another version comes meanwhile, as a rule.
+const RARE_TRIES: Duration = Duration::from_secs(30 * 86_400);
 /// Where answers carry a stamp, the next page of changes may prove this one soon.
 const SOON: Duration = Duration::from_secs(4);
 
@@ -47,7 +49,11 @@ pub(super) fn settle(books: &mut FeedBooks, id: &Identity, got: &Got, asked: Hea
 }
 
 fn fail(books: &mut FeedBooks, owed: &Owed, class: Class, text: &str, at: Micros) {
-    let wait = if owed.attempts == 0 { FIRST_TRY } else { LATER_TRIES };
+    let wait = match (owed.attempts, class) {
+        (0, _) => FIRST_TRY,
+        (2.., Class::Bug) => RARE_TRIES,
+        _ => LATER_TRIES,
+    };
     books.change(&owed.id, |row| {
         row.attempts = row.attempts.saturating_add(1);
         row.failure = Some((class, text.to_owned()));

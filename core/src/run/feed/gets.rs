@@ -3,7 +3,9 @@
 
 use crate::budget::Lane;
 use crate::commit::feed::rows::Owed;
+use crate::failure::Class;
 use crate::mail::id::{Identity, SessionId};
+use crate::recovery::asked::{ALONE, Asked, LEFT_OUT};
 use crate::run::event::Token;
 use crate::run::reads::OwedWaits;
 use crate::time::Micros;
@@ -46,6 +48,45 @@ struct DueRead {
     is_short: bool,
 }
 
+/// What sessions and processes have ended at.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    /// How often sessions of this run have, at a message asked for alone.
+    pub(super) sessions: BTreeMap<Identity, u8>,
+    /// What was on its way when processes ended.
+    asked: Asked,
+    /// Less of it than is stored.
+    is_less: bool,
+}
+
+impl Ends {
+    /// Whether a message is asked for alone: processes have ended while it was on its way.
+    fn is_suspect(&self, row: &Owed) -> bool {
+        let has_failed = row.failure.as_ref().is_some_and(|(class, _)| *class == Class::Bug);
+        has_failed || self.asked.ends_of(&row.id) >= ALONE
+    }
+
+    /// Whether it is not asked for.
+    pub(super) fn is_left_out(&self, id: &Identity) -> bool {
+        self.asked.ends_of(id) >= LEFT_OUT
+    }
+
+    /// What became of it is known.
+    pub(super) fn settled(&mut self, id: &Identity) {
+        self.sessions.remove(id);
+        self.is_less |= self.asked.settled_at(id);
+    }
+
+    /// What is left of what was on its way, where that is less than is stored. Where nothing more is due, that is
+    /// nothing.
+    pub(super) fn unstored(&mut self, is_idle: bool) -> Option<Asked> {
+        if is_idle && !self.asked.is_empty() {
+            (self.asked, self.is_less) = (Asked::default(), true);
+        }
+        std::mem::take(&mut self.is_less).then(|| self.asked.clone())
+    }
+}
+
 /// What is due, and what is asked for.
 #[derive(Debug)]
 pub(super) struct Gets {
@@ -64,7 +105,7 @@ pub(super) struct Gets {
     omitted: BTreeMap<Identity, u8>,
     /// Messages in a page, where sessions have ended.
     pub(super) size: usize,
-    pub(super) ended: BTreeMap<Identity, u8>,
+    pub(super) ends: Ends,
     pub(super) cuts: u32,
     /// What is owed and not due.
     pub(super) waits: OwedWaits,
@@ -75,7 +116,7 @@ pub(super) struct Gets {
 }
 
 impl Gets {
-    pub(super) fn new(insists: bool) -> Self {
+    pub(super) fn new(insists: bool, asked: Asked) -> Self {
         Self {
             insists,
             queue: VecDeque::new(),
@@ -87,7 +128,7 @@ impl Gets {
             deferred: false,
             omitted: BTreeMap::new(),
             size: PAGE_MAILS,
-            ended: BTreeMap::new(),
+            ends: Ends { asked, ..Ends::default() },
             cuts: 0,
             waits: OwedWaits::default(),
             shown: 0,
@@ -210,6 +251,11 @@ impl Gets {
         self.pages.values().any(|page| page.ids.contains(id))
     }
 
+    /// Whether this is asked for alone, since processes have ended while it was on its way.
+    pub(super) fn is_suspect(&self, rows: &[Owed]) -> bool {
+        matches!(rows, [row] if self.ends.is_suspect(row))
+    }
+
     /// The next rows that can be asked for together.
     pub(super) fn take(
         &mut self,
@@ -234,13 +280,14 @@ impl Gets {
                 self.deferred = true;
                 continue;
             }
-            if lane.is_some_and(|lane| lane != its) {
+            let is_suspect = self.ends.is_suspect(&row);
+            if lane.is_some_and(|lane| lane != its || is_suspect) {
                 self.queue.push_front(row);
                 break;
             }
             lane = Some(its);
             taken.push(row);
-            if taken.len() >= most {
+            if is_suspect || taken.len() >= most {
                 break;
             }
         }
@@ -270,7 +317,7 @@ mod tests {
 
     #[test]
     fn what_becomes_due_while_it_is_read_is_read_too() {
-        let mut gets = Gets::new(false);
+        let mut gets = Gets::new(false, Asked::default());
         assert_eq!(gets.begin_reading(), Some(READ));
         gets.found_due(vec![due("a")], OwedWaits::default());
         assert!(gets.drained && gets.queue.len() == 1);
@@ -292,7 +339,7 @@ mod tests {
 
     #[test]
     fn what_is_left_to_read_falls_as_it_comes() {
-        let mut gets = Gets::new(false);
+        let mut gets = Gets::new(false, Asked::default());
         gets.begin_reading();
         gets.shown += 3;
         gets.came += 1;
@@ -304,7 +351,7 @@ mod tests {
 
     #[test]
     fn what_is_on_its_way_hides_nothing_that_is_due() {
-        let mut gets = Gets::new(false);
+        let mut gets = Gets::new(false, Asked::default());
         let ids: BTreeSet<Identity> = (0..3).map(|n| Identity(n.to_string())).collect();
         let open = ids.clone();
         let page =

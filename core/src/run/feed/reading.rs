@@ -6,6 +6,7 @@ use crate::commit::feed::rows::Owed;
 use crate::failure::{Class, Failure};
 use crate::mail::id::{Identity, SessionId};
 use crate::provider::feeds::{FeedRequest, Got, WantedMail};
+use crate::recovery::asked::ends_processes;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
 use crate::run::feed::gets::{GetPage, PAGE_MAILS};
@@ -55,7 +56,12 @@ impl FeedWork {
             }
             let most = self.gets.size.min(cx.settings().page_messages).max(1);
             let Some((lane, rows)) = self.gets.take(session, defers, most) else { continue };
-            self.ask_page(lane, rows, cx);
+            match rows.as_slice() {
+                [row] if self.gets.ends.is_left_out(&row.id) => {
+                    self.fail(row.id.clone(), &ends_processes(), session, cx);
+                }
+                _ => self.ask_page(lane, rows, cx),
+            }
         }
     }
 
@@ -68,11 +74,12 @@ impl FeedWork {
     }
 
     fn ask_page(&mut self, lane: Lane, rows: Vec<Owed>, cx: &mut Cx<'_>) {
+        let suspect = self.gets.is_suspect(&rows);
         let ids: BTreeSet<Identity> = rows.iter().map(|row| row.id.clone()).collect();
         let wanted: Vec<WantedMail> =
             rows.into_iter().map(|row| WantedMail { id: row.id, bytes: row.bytes }).collect();
         let asked = cx.stamp();
-        let request = FeedRequest::Get { wanted, lane };
+        let request = FeedRequest::Get { wanted, lane, suspect };
         let token = cx.ask_page(FeedOwner::Get, request);
         let open = ids.clone();
         let page = GetPage { lane, asked, ids, open, asking: true, unacked: 0 };
@@ -100,7 +107,7 @@ impl FeedWork {
             page.asking = !last;
             for (id, _) in &found {
                 page.open.remove(id);
-                self.gets.ended.remove(id);
+                self.gets.ends.settled(id);
             }
             if last {
                 self.gets.size = (self.gets.size * 2).min(PAGE_MAILS);
@@ -180,15 +187,20 @@ impl FeedWork {
         let (1, Some(id), Some(session)) = (ids.len(), ids.first(), cx.session()) else {
             return if self.gets.cuts >= CUTS { Cut::Enough { worked: false } } else { Cut::Noted };
         };
-        let times = self.gets.ended.entry(id.clone()).or_default();
+        let times = self.gets.ends.sessions.entry(id.clone()).or_default();
         *times += 1;
         if *times >= ENDED {
-            let got = Got::Failed { class: failure.class, text: failure.chain().into() };
-            let asked = cx.stamp();
-            let step = FeedStep::Got { asked, session, found: vec![(id.clone(), got)] };
-            cx.counts().failed += 1;
-            self.send(FeedOwner::Nobody, step, cx);
+            self.fail(id.clone(), failure, session, cx);
         }
         if self.gets.cuts >= CUTS { Cut::Enough { worked: true } } else { Cut::AtOneThing }
+    }
+
+    /// A message will not come: it is one that fails.
+    fn fail(&mut self, id: Identity, failure: &Failure, session: SessionId, cx: &mut Cx<'_>) {
+        self.gets.ends.settled(&id);
+        let got = Got::Failed { class: failure.class, text: failure.chain().into() };
+        let asked = cx.stamp();
+        cx.counts().failed += 1;
+        self.send(FeedOwner::Nobody, FeedStep::Got { asked, session, found: vec![(id, got)] }, cx);
     }
 }

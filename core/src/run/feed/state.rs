@@ -66,6 +66,7 @@ pub(crate) struct FeedWork {
 impl FeedWork {
     /// From the store's rows.
     pub(super) fn of(traits: FeedTraits, snapshot: AccountSnapshot, cx: &mut Cx<'_>) -> Self {
+        let asked = snapshot.asked;
         let rows = snapshot.feed.map_or_else(|| FeedRows::fresh(snapshot.account), |rows| *rows);
         let heads = rows.feeds.values().map(|feed| Some(feed.head_at));
         for instant in heads.chain([rows.state.placed_at, rows.state.debt, rows.state.counted_at]) {
@@ -95,7 +96,7 @@ impl FeedWork {
             traits,
             lanes: BTreeMap::new(),
             stash: Vec::new(),
-            gets: Gets::new(insists),
+            gets: Gets::new(insists, asked),
             walk: None,
             generation: 0,
             given_up: BTreeSet::new(),

@@ -1,5 +1,6 @@
 //! The work of feeds as the machine sees it: which step of it each answer moves on.
 
+use crate::commit::change::AccountChange;
 use crate::commit::rows::AccountRow;
 use crate::failure::{Failure, Reach};
 use crate::mail::id::FolderId;
@@ -190,6 +191,9 @@ impl Work for FeedWork {
 
     fn keep(&mut self, cx: &mut Cx<'_>) {
         self.tell_proof(cx);
+        if let Some(asked) = self.gets.ends.unstored(self.gets.is_idle()) {
+            cx.commit(FeedOwner::Nobody, AccountChange::Asked(asked));
+        }
     }
 
     fn leave_undone(&mut self, cx: &mut Cx<'_>) {

@@ -25,6 +25,7 @@ fn page(folder: &str, from: u32, to: u32) -> Request {
         names: IdentityKind::Hash,
         seeks: false,
         pieces: false,
+        suspect: false,
     })
 }
 

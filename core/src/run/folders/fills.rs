@@ -7,11 +7,12 @@ mod suspects;
 
 use crate::budget::{Lane, Wait};
 use crate::commit::change::{FolderChange, Poison};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::page::{Again, Page, Unfetched};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::FolderRequest;
+use crate::recovery::asked::ends_processes;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
 use crate::run::folders::context::{FolderCx, Want};
@@ -46,6 +47,10 @@ impl Fills {
         open: UidSet,
         cx: &mut FolderCx<'_>,
     ) {
+        let lone = asked.first().filter(|_| asked.len() == 1);
+        if let Some(uid) = lone.filter(|uid| cx.notes.is_left_out(id, *uid)) {
+            return self.settle_as_row(id, kind, uid, &ends_processes(), cx);
+        }
         let Some(folder) = cx.folders.get(&id) else { return };
         let request = FolderRequest::Fetch {
             remote_id: folder.row.remote_id.clone(),
@@ -56,6 +61,7 @@ impl Fills {
             names: cx.run.account().names,
             seeks: cx.known.seeks,
             pieces: comes_in_pieces(folder, kind, &asked, cx),
+            suspect: lone.is_some_and(|uid| cx.notes.is_suspect(id, uid)),
         };
         let token = cx.run.ask_page(|token| Owner::Page(id, token), request);
         cx.want(Want::Asked { folder: id, uids: asked.clone() });
@@ -266,7 +272,7 @@ impl Fills {
         cx: &mut FolderCx<'_>,
     ) -> bool {
         let size = cx.run.settings().page_messages;
-        let Some(Folder { fill: part, row, lanes, .. }) = cx.folders.get_mut(&id) else {
+        let Some(Folder { fill: part, row, .. }) = cx.folders.get_mut(&id) else {
             return false;
         };
         let Some(fill) = part.pages.get(&token) else { return false };
@@ -278,6 +284,20 @@ impl Fills {
             }
             return false;
         }
+        self.settle_as_row(id, kind, uid, failure, cx);
+        true
+    }
+
+    /// A mail will not come: it is a row of the ledger, and its page goes on without it.
+    fn settle_as_row(
+        &self,
+        id: FolderId,
+        kind: FillKind,
+        uid: u32,
+        failure: &Failure,
+        cx: &mut FolderCx<'_>,
+    ) {
+        let Some(Folder { fill: part, lanes, .. }) = cx.folders.get_mut(&id) else { return };
         let uidvalidity = lanes.live.uidvalidity;
         let text = failure.chain().into();
         let failed = Unfetched { uid, class: failure.class, text, again: Again::Spaced };
@@ -291,7 +311,7 @@ impl Fills {
                 FolderChange::Retry { folder: id, uidvalidity, uids: uids.clone(), page }
             }
             FillKind::Arrivals => {
-                let from = part.chain;
+                let from = part.chain().unwrap_or(lanes.live.uidnext);
                 part.chain = from.max(uid.saturating_add(1));
                 FolderChange::Arrivals { folder: id, uidvalidity, from, to: part.chain, page }
             }
@@ -301,7 +321,9 @@ impl Fills {
         let sent = SentPart { failed: 1, ..SentPart::default() };
         part.pages.insert(mine, Fill::sent(kind, uids, UidSet::new(), sent));
         cx.run.commit(Owner::Page(id, mine), change);
-        true
+        if failure.class == Class::Bug {
+            cx.want(Want::Forget(Poison::Mail(id, uidvalidity, uid)));
+        }
     }
 }
 

@@ -8,13 +8,16 @@
 
 use crate::commit::change::{AccountChange, Note, Poison};
 use crate::failure::{Class, Failure, Reach, When};
+use crate::mail::cursor::Lanes;
 use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::Request;
 use crate::provider::folders::FolderRequest;
+use crate::recovery::asked::{ALONE, Asked, LEFT_OUT};
 use crate::run::context::RunEffects;
 use crate::run::folders::folder::{Cx, Folder, Owner};
+use crate::run::folders::set::Folders;
 use crate::run::work::{CUTS, Cut};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +42,10 @@ struct CutNote {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     notes: BTreeMap<Poison, CutNote>,
+    /// What was on its way when processes ended.
+    asked: Asked,
+    /// Less of it than is stored.
+    is_less_asked: bool,
     /// Sessions that ended so in this run.
     cuts: u32,
     /// Sessions that have ended after a step forward with one mail.
@@ -71,11 +78,12 @@ impl Notes {
         before: Option<Self>,
         shut: impl Iterator<Item = &'a WireName>,
         stored: Vec<Note>,
+        asked: Asked,
     ) -> Self {
         let mut notes = Self {
             opened: BTreeSet::new(),
             indexed: BTreeSet::new(),
-            ..before.unwrap_or_default()
+            ..before.unwrap_or(Self { asked, ..Self::default() })
         };
         // What is shut is asked last: should a session end at it again, that alone is the third
         // time, and no try of the run.
@@ -96,7 +104,40 @@ impl Notes {
 
     /// Whether there are some.
     pub(super) fn is_empty(&self) -> bool {
-        self.notes.is_empty()
+        self.notes.is_empty() && self.asked.is_empty()
+    }
+
+    /// Of what was on its way when processes ended only that counts which these folders can still be asked for: behind
+    /// a pass nothing that is new, which a UIDNEXT may have told of that was a lie.
+    pub(super) fn keep_asked(&mut self, folders: &Folders) {
+        if self.asked.is_empty() {
+            return;
+        }
+        self.is_less_asked |= self.asked.keep_folders(|id| folders.get(&id).is_some());
+        for folder in folders.values() {
+            let Lanes { live, backfill, .. } = &folder.lanes;
+            let mut open = backfill.remaining.union(&folder.row.failures);
+            let pass = &folder.pass;
+            if pass.shown_at().is_none() || pass.is_wanted() || pass.is_under_way() {
+                open = open.union(&UidSet::range(live.uidnext, u32::MAX));
+            }
+            self.is_less_asked |= self.asked.keep(folder.row.id, live.uidvalidity, &open);
+        }
+    }
+
+    /// Whether a mail was on its way when processes ended, so that it is asked for alone.
+    pub(super) fn is_suspect(&self, id: FolderId, uid: u32) -> bool {
+        self.asked.of(id, ALONE).contains(uid)
+    }
+
+    /// Of these, which is asked for next: those at which fewer processes have ended.
+    pub(super) fn least_suspect(&self, id: FolderId, of: &UidSet) -> Option<u32> {
+        of.minus(&self.asked.of(id, ALONE + 1)).first().or(of.first())
+    }
+
+    /// Whether it is not asked for any more, since processes have ended at it.
+    pub(super) fn is_left_out(&self, id: FolderId, uid: u32) -> bool {
+        self.asked.of(id, LEFT_OUT).contains(uid)
     }
 
     /// It has brought mail of a folder.
@@ -201,6 +242,9 @@ impl Notes {
     /// The run ends before what ended a session was asked once more: the next one is to know. Else
     /// each run that has one try would end at it anew.
     pub(super) fn store_first(&mut self, run: &mut Cx<'_>) {
+        if std::mem::take(&mut self.is_less_asked) {
+            run.commit(Owner::Nobody, AccountChange::Asked(self.asked.clone()));
+        }
         let first: Vec<Poison> = self
             .notes
             .iter()
@@ -214,6 +258,9 @@ impl Notes {
 
     /// Something answered: its note goes.
     pub(super) fn forget(&mut self, about: &Poison, run: &mut Cx<'_>) {
+        if let Poison::Mail(folder, _, uid) = about {
+            self.is_less_asked |= self.asked.settled(*folder, &UidSet::one(*uid));
+        }
         if self.notes.remove(about).is_some_and(|noted| noted.stored) {
             let note = Note { about: about.clone(), count: 0, text: String::new() };
             run.commit(Owner::Nobody, AccountChange::Note(note));
@@ -223,6 +270,7 @@ impl Notes {
     /// A folder's UIDs have begun anew: notes of the old ones are void.
     pub(super) fn forget_mail(&mut self, folder: FolderId) {
         self.notes.retain(|about, _| !matches!(about, Poison::Mail(of, ..) if *of == folder));
+        self.is_less_asked |= self.asked.keep_folders(|id| id != folder);
     }
 
     /// Whether sessions have ended at it often enough that it is asked last.
@@ -252,14 +300,14 @@ impl Notes {
         self.notes.iter().filter_map(mine).collect()
     }
 
-    /// Mails of a folder at which a session has ended.
+    /// Mails of a folder at which a session has ended, or a process.
     pub(super) fn noted_mail(&self, id: FolderId) -> UidSet {
-        self.mail(id, 0)
+        self.mail(id, 0).union(&self.asked.of(id, 0))
     }
 
     /// Mails of a folder that are set aside.
     pub(super) fn aside(&self, id: FolderId) -> UidSet {
-        self.mail(id, GOES_LAST)
+        self.mail(id, GOES_LAST).union(&self.asked.of(id, ALONE))
     }
 
     /// Whether a mail of this folder has a note, and this session has not shown that it can open

@@ -58,7 +58,7 @@ impl FolderWork {
                 refusals: Refusals::default(),
             },
             folders: Folders::default(),
-            notes: Notes::new(notes, run.account().shut.keys(), snapshot.notes),
+            notes: Notes::new(notes, run.account().shut.keys(), snapshot.notes, snapshot.asked),
             known: FolderFacts {
                 proof: known.as_ref().map_or_else(Proof::default, |before| before.proof),
                 names: known.map_or(IdentityKind::Hash, |before| before.names),
@@ -76,6 +76,7 @@ impl FolderWork {
             let retries = FillPart::of_retries(due, &of(&mut lone, id), &of(&mut burst, id));
             work.take_in(row, retries, run);
         }
+        work.notes.keep_asked(&work.folders);
         work.leave_shut(run);
         work
     }

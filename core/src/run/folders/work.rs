@@ -197,6 +197,7 @@ impl Work for FolderWork {
     }
 
     fn keep(&mut self, run: &mut Cx<'_>) {
+        self.notes.keep_asked(&self.folders);
         self.notes.store_first(run);
     }
 

@@ -94,7 +94,7 @@ impl FeedWorld {
                 self.session = Some(session);
                 return self.answer(token, Answer::Deferred(wait));
             }
-            FeedRequest::Get { wanted, lane } => {
+            FeedRequest::Get { wanted, lane, suspect } => {
                 let some = 1 + usize::try_from(self.dice.roll(wanted.len() as u64)).unwrap();
                 let cut = self.faults && self.cfg.drops && self.dice.chance(4);
                 let (now, later) =
@@ -111,7 +111,7 @@ impl FeedWorld {
                     return;
                 }
                 if !last {
-                    let rest = FeedRequest::Get { wanted: later.to_vec(), lane };
+                    let rest = FeedRequest::Get { wanted: later.to_vec(), lane, suspect };
                     session.work.insert(0, (token, rest));
                 }
                 FeedAnswer::Got { found, last }

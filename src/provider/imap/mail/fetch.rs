@@ -8,7 +8,8 @@ use crate::provider::head::Head;
 use crate::provider::imap::link::PACE;
 use crate::provider::imap::mail::handover::{Asker, Cost, HandOver};
 use crate::provider::imap::mail::page::{
-    Active, Alone, CameSince, Parts, Reading, SET_OCTETS, is_answer, is_of, merge, stray, tagged,
+    Active, Alone, CameSince, Parts, Reading, SET_OCTETS, is_answer, is_of, merge, read_header,
+    stray, tagged,
 };
 use crate::provider::imap::mail::recognise::item;
 use crate::provider::imap::mail::row::{Meta, Row};
@@ -23,11 +24,9 @@ use postrider_core::mail::page::Page;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::mime;
 use postrider_core::provider::folders::FolderRequest;
 use postrider_core::provider::{Answer, Request};
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -90,7 +89,7 @@ impl ImapSession {
             if reading.pages.len() < most
                 && front.parts.pieces.is_empty()
                 && queue.front().is_some_and(|ask| is_of(&ask.request, front))
-                && let Ok(credit) = Arc::clone(&self.credits).try_acquire_owned()
+                && let Some(credit) = self.credits.try_take()
                 && let Some(ask) = queue.pop_front()
             {
                 self.start_page(ask, Some(credit), looks, reading).await?;
@@ -143,9 +142,9 @@ impl ImapSession {
             }
         };
         self.leash.busy.store(false, Ordering::Relaxed);
-        let credit = match Arc::clone(&self.credits).try_acquire_owned() {
-            Ok(credit) => Some(credit),
-            Err(_) => {
+        let credit = match self.credits.try_take() {
+            Some(credit) => Some(credit),
+            None => {
                 // Who waits for a credit waits without a pack: it is another's who has one.
                 self.sink.hurry();
                 tokio::select! {
@@ -156,8 +155,7 @@ impl ImapSession {
                     }
                     () = reading.hand.reached() => self.sink.rest(),
                 }
-                // A closed semaphore gives no credit and takes none: the process is ending.
-                Arc::clone(&self.credits).acquire_owned().await.ok()
+                self.credits.take().await
             }
         };
         self.leash.busy.store(true, Ordering::Relaxed);
@@ -371,6 +369,10 @@ impl ImapSession {
             self.sink.abandon();
             return Ok(None);
         }
+        let Some(header) = read_header(&head, uid, pages) else {
+            self.sink.abandon();
+            return Ok(None);
+        };
         self.sink.finish().await?;
         let mut alone = pages.iter_mut().filter_map(|page| page.alone.as_mut());
         let alone = alone.find(|alone| alone.uid == uid);
@@ -379,7 +381,6 @@ impl ImapSession {
             None if line.mended => line.flags = None,
             None => {}
         }
-        let header = mime::header_facts(&head);
         Ok(Some(Meta { uid, line, length, header }))
     }
 
@@ -415,7 +416,7 @@ impl ImapSession {
         }
         // What is new is waited for; of the past, pages share what makes them durable.
         let is_live = pages.iter().any(|page| page.lane == Lane::Live);
-        let is_late = is_live || hand.is_full() || self.credits.available_permits() == 0;
+        let is_late = is_live || hand.is_full() || self.credits.are_used_up();
         let haste = if is_late { Haste::Now } else { Haste::Soon };
         let sealing = self.sink.begin_seal(haste).await?;
         let mut numbers = Vec::with_capacity(unsealed.len());

@@ -1,5 +1,6 @@
 //! A page that is being fetched: what it still waits for, and what each answer settles of it.
 
+use crate::provider::head::facts;
 use crate::provider::imap::conn::{MAX_UNSOLICITED, endless};
 use crate::provider::imap::failure::{During, ends_session, refusal, telling};
 use crate::provider::imap::mail::handover::{Asker, Cost, HandOver};
@@ -13,6 +14,7 @@ use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::Request;
 use postrider_core::provider::folders::FolderRequest;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -218,4 +220,17 @@ pub(in crate::provider::imap) fn is_of(request: &Request, page: &Active) -> bool
         Request::Folders(FolderRequest::Fetch { remote_id, uidvalidity, .. })
             if *remote_id == page.remote_id && *uidvalidity == page.uidvalidity
     )
+}
+
+/// What a message's header says. One that cannot be read costs its message.
+pub(in crate::provider::imap) fn read_header(
+    head: &[u8],
+    uid: u32,
+    pages: &mut VecDeque<Active>,
+) -> Option<HeaderFacts> {
+    let read = facts(head);
+    if let (Err(failure), Some(page)) = (&read, pages.iter_mut().find(|p| p.page.wants(uid))) {
+        page.page.unreadable(uid, failure.clone());
+    }
+    read.ok()
 }

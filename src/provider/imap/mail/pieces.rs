@@ -2,7 +2,7 @@
 //! ended comes in pieces, and what had come before a cut is not read again.
 
 use crate::provider::Sink;
-use crate::provider::head::Head;
+use crate::provider::head::{Head, facts};
 use crate::provider::imap::conn::{Conn, MAX_UNSOLICITED};
 use crate::provider::imap::failure::{ends_session, telling};
 use crate::provider::imap::mail::page::{Reading, merge, message_refusal};
@@ -13,7 +13,6 @@ use crate::provider::imap::wire::response::{BodySeen, Condition, FetchLine, Resp
 use postrider_core::failure::{Failure, Reach};
 use postrider_core::haste::Haste;
 use postrider_core::mail::body::{Beginning, BodySink, Sealing};
-use postrider_core::mime;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
@@ -38,6 +37,8 @@ enum Pieced {
     Missed(Option<Failure>),
     /// The disk has no room for it.
     Refused(String),
+    /// What has come of it cannot be read.
+    Unreadable(Failure),
     /// It cannot be had by ranges here.
     Unable,
 }
@@ -136,6 +137,7 @@ impl ImapSession {
                 front.page.missed(uid, refusal);
             }
             Pieced::Refused(why) => front.page.refused(uid, why.into()),
+            Pieced::Unreadable(failure) => front.page.unreadable(uid, failure),
             // It is asked for as a whole.
             Pieced::Unable => {}
         }
@@ -191,8 +193,15 @@ impl ImapSession {
             match stop {
                 // Nothing, where the server says that there is something: it is asked for as a whole.
                 Stop::End if length > 0 || size == 0 => {
+                    let header = match facts(&head.into_bytes()) {
+                        Ok(header) => header,
+                        Err(failure) => {
+                            self.sink.abandon();
+                            self.sink.forget(of);
+                            return Ok(Pieced::Unreadable(failure));
+                        }
+                    };
                     self.sink.finish().await?;
-                    let header = mime::header_facts(&head.into_bytes());
                     let meta = Meta { uid: of.uid, line, length, header };
                     return Ok(Pieced::Came(Box::new(meta)));
                 }

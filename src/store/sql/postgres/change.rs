@@ -101,7 +101,7 @@ pub(in crate::store::sql) const fn words(text: ChangeText) -> &'static str {
              uid) WHERE closed_at IS NULL AND uid IS NOT NULL DO UPDATE SET attempts = failure.attempts + \
              excluded.attempts, class = excluded.class, text = excluded.text, version = excluded.version, last_at = \
              excluded.last_at, burst = FALSE, next_try_at = CASE WHEN excluded.attempts = 0 OR failure.attempts = 0 \
-             THEN excluded.next_try_at WHEN failure.attempts = 1 OR excluded.class <> 'invalid_data' THEN \
+             THEN excluded.next_try_at WHEN failure.attempts = 1 OR excluded.class NOT IN ('invalid_data', 'bug') THEN \
              excluded.last_at + 86400000000 ELSE NULL END"
         }
         ChangeText::FailAgain => {

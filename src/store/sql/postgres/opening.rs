@@ -31,7 +31,7 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
              NULL OR EXISTS (SELECT 1 FROM feed WHERE account = o.id) AS feeds, o.host = $2 AND o.keep = $3 AND \
              o.owner IS NOT DISTINCT FROM $4 AND o.state <> $5 AND o.addresses IS NOT DISTINCT FROM $6 AS known FROM account o WHERE o.name = $1) ",
             account_and_folder!(),
-            ", a.id, a.provider, a.username, a.state, a.reason, a.limbo, a.failed, a.noted, a.feeds, a.addresses, a.known FROM a LEFT JOIN LATERAL (SELECT * FROM folder WHERE account = a.id AND deleted_at IS NULL OFFSET 0) f ON TRUE ORDER BY f.id"
+            ", a.id, a.provider, a.username, a.state, a.reason, a.limbo, a.failed, a.noted, a.asked, a.feeds, a.addresses, a.known FROM a LEFT JOIN LATERAL (SELECT * FROM folder WHERE account = a.id AND deleted_at IS NULL OFFSET 0) f ON TRUE ORDER BY f.id"
         ),
         OpeningText::HandOutAccount => {
             "INSERT INTO account (name, provider, host, username, identity_kind, state, reason, since, incarnation, \

@@ -33,7 +33,7 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
              o.host IS ?2 AND o.keep IS ?3 AND o.owner IS ?4 AND o.state <> ?5 AND o.addresses IS ?6 AS known \
              FROM account o WHERE o.name = ?1) ",
             account_and_folder!(),
-            ", a.id, a.provider, a.username, a.state, a.reason, a.limbo, a.failed, a.noted, a.feeds, a.addresses, a.known \
+            ", a.id, a.provider, a.username, a.state, a.reason, a.limbo, a.failed, a.noted, a.asked, a.feeds, a.addresses, a.known \
              FROM a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL ORDER BY f.id"
         ),
         OpeningText::HandOutAccount => {

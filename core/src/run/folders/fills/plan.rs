@@ -167,9 +167,8 @@ impl Fills {
                 continue;
             };
             let seen = folder.listing.index().cloned().unwrap_or_default();
-            if let Some(uid) =
-                aside.intersect(&folder.lanes.backfill.remaining).intersect(&seen).first()
-            {
+            let left = aside.intersect(&folder.lanes.backfill.remaining).intersect(&seen);
+            if let Some(uid) = cx.notes.least_suspect(*id, &left) {
                 return self.ask_alone(*id, FillKind::Backfill, uid, cx);
             }
             let due = aside.intersect(&folder.fill.due).intersect(&folder.row.failures);

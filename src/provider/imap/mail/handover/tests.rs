@@ -121,6 +121,7 @@ async fn only_mail_of_another_folders_past_lets_pass() {
             names: IdentityKind::Hash,
             seeks: false,
             pieces: false,
+            suspect: false,
         });
         Asker(ask)
     };
