@@ -6,4 +6,5 @@ mod kept;
 mod leases;
 pub mod message;
 mod question;
+mod stall;
 mod voice;

@@ -53,6 +53,11 @@ impl<Q> Queued<Q> {
         Self { asked, _waits: Waits(depth.clone()) }
     }
 
+    /// Whether it is like this; it waits still.
+    pub(crate) fn is(&self, like: impl FnOnce(&Q) -> bool) -> bool {
+        like(&self.asked)
+    }
+
     /// It is handled now.
     pub fn open(self) -> Q {
         self.asked

@@ -9,6 +9,7 @@ use crate::account::args::{AccountArgs, Incarnation, path_of};
 use crate::account::kept::Kept;
 use crate::account::message::{AccountMsg, NotObeyed, Obeyed};
 use crate::account::question::{PendingQuestion, ask};
+use crate::account::stall::StallWatch;
 use crate::account::voice::Voice;
 use crate::connection::SessionLease;
 use crate::connection::message::PoolRequest;
@@ -52,11 +53,9 @@ pub struct AccountState {
     passes: u64,
     voice: Voice,
     kept: Kept,
+    stall: StallWatch,
     ending: Ending,
-    /// Runs ended, and what it would begin with, as told last to whoever starts the next
-    /// incarnation.
-    told: (u64, Begin),
-    went: Box<dyn Fn(Past) + Send + Sync>,
+    next: NextIncarnation,
     /// The mark of the secret that it asked for a session with last.
     pub(super) asked_with: String,
     /// Commands that are answered when what they changed is durable.
@@ -70,6 +69,13 @@ pub(super) struct Latest {
     pub(super) wishes: u64,
     wakes: u64,
     ticks: u64,
+}
+
+/// What whoever starts the next incarnation is told.
+struct NextIncarnation {
+    /// Runs ended, and what it would begin with, as told last.
+    told: (u64, Begin),
+    went: Box<dyn Fn(Past) + Send + Sync>,
 }
 
 /// How it ends.
@@ -115,9 +121,9 @@ impl Actor for AccountActor {
             passes: 0,
             voice,
             kept,
+            stall: StallWatch::default(),
             ending: Ending { last: None, finished: Some(finished), done: false },
-            told: (0, past.begin),
-            went,
+            next: NextIncarnation { told: (0, past.begin), went },
             asked_with,
             obeyed: Vec::new(),
         })
@@ -129,7 +135,14 @@ impl Actor for AccountActor {
         message: AccountMsg,
         state: &mut AccountState,
     ) -> Result<(), ActorProcessingErr> {
+        if let AccountMsg::Looked = message {
+            return Ok(state.looked(&me)?);
+        }
+        if message.is_of_run() {
+            state.stall.heard(state.args.clock.now().mono);
+        }
         let input = match message {
+            AccountMsg::Looked => return Ok(()),
             AccountMsg::Input(queued) => queued.open(),
             // A lease that is no longer wanted returns by being dropped.
             AccountMsg::Leased(number, _) if number != state.latest.requests => return Ok(()),
@@ -193,9 +206,9 @@ impl AccountState {
         }
         let past = self.kept.past(&self.follower, now);
         let now = (self.follower.runs().0, past.begin.clone());
-        if self.told != now {
-            self.told = now;
-            (self.went)(past);
+        if self.next.told != now {
+            self.next.told = now;
+            (self.next.went)(past);
         }
         if self.ending.done {
             return;
@@ -205,6 +218,20 @@ impl AccountState {
             usize::from(self.main.is_some()) + usize::from(self.beside.is_some()),
         );
         self.answer();
+        if self.follower.is_at_work() {
+            self.stall.look(me);
+        }
+    }
+
+    /// Whether its run is stuck.
+    fn looked(&mut self, me: &ActorRef<AccountMsg>) -> Result<(), Failure> {
+        let (works, now) = (self.follower.is_at_work(), self.args.clock.now().mono);
+        let helper = self.beside.as_ref().filter(|_| self.stall.helps);
+        self.stall.looked(works, self.main.iter().chain(helper), now)?;
+        if works {
+            self.stall.look(me);
+        }
+        Ok(())
     }
 
     /// What the commands changed is durable by now, or nothing of it needs to be.
@@ -238,6 +265,7 @@ impl AccountState {
             Output::Watch { number, which, remote_id, seen, renew, wide } => {
                 let question = PendingQuestion::watch(me, &self.depth, number);
                 let lease = if which == SessionRole::Main { &self.main } else { &self.beside };
+                self.stall.helps &= which == SessionRole::Main;
                 ask(
                     lease.as_ref(),
                     Request::Watch(WatchRequest { remote_id, seen, renew, wide }),
@@ -298,6 +326,7 @@ impl AccountState {
                 ask(self.main.as_ref(), request, question);
             }
             Action::AskSecond { token, request } => {
+                self.stall.helps = true;
                 // Told with each: the pool may have heard of an end of its watch meanwhile.
                 if let Some(lease) = &self.beside {
                     self.args.pool.send(PoolRequest::Helping(lease.id()));
@@ -334,12 +363,7 @@ impl AccountState {
                     Event::LimboCounted(within(reader.limbo(account)).await)
                 });
             }
-            Action::WakeAfter(wait) => {
-                self.latest.wakes += 1;
-                let number = self.latest.wakes;
-                self.voice.waits(wait);
-                me.send_after(wait, move || AccountMsg::Woke(number));
-            }
+            Action::WakeAfter(wait) => self.wake_after(me, wait),
             Action::Report(failure) => self.voice.failed(&failure),
             // The follower keeps these to itself.
             Action::Connect
@@ -348,6 +372,14 @@ impl AccountState {
             | Action::LeaveSecond { .. }
             | Action::Finish(_) => {}
         }
+    }
+
+    fn wake_after(&mut self, me: &ActorRef<AccountMsg>, wait: Duration) {
+        self.latest.wakes += 1;
+        let number = self.latest.wakes;
+        self.voice.waits(wait);
+        self.stall.heard(self.args.clock.now().mono + wait);
+        me.send_after(wait, move || AccountMsg::Woke(number));
     }
 
     /// Writes a state that no run writes; a command that asked for it is answered when it is

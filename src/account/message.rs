@@ -21,6 +21,18 @@ pub enum NotObeyed {
     Late,
 }
 
+impl AccountMsg {
+    /// Whether it moves the run that is under way: an answer, a commit, a session, the end of a wait. Hints, commands
+    /// and the follower's own timer do not.
+    pub(super) fn is_of_run(&self) -> bool {
+        match self {
+            Self::Input(input) => input.is(|input| matches!(input, Input::Machine(..))),
+            Self::Leased(..) | Self::Woke(_) => true,
+            _ => false,
+        }
+    }
+}
+
 impl From<Conflict> for NotObeyed {
     fn from(conflict: Conflict) -> Self {
         Self::Conflict(conflict)
@@ -38,6 +50,8 @@ pub enum AccountMsg {
     Spared(u64, Option<SessionLease>),
     /// What outlives the process could not be stored.
     NotKept,
+    /// A run that is at work is looked at.
+    Looked,
     /// The timer of a run.
     Woke(u64),
     /// The follower's timer.

@@ -2,6 +2,7 @@
 
 use crate::account::message::AccountMsg;
 use crate::connection::SessionLease;
+use crate::fault;
 use crate::handle::{Backlog, Queued};
 use crate::provider::Ask;
 use postrider_core::account::follow::Input;
@@ -56,6 +57,10 @@ impl PendingQuestion {
     }
 
     pub(super) fn answered(&mut self, answer: Result<Answer, Failure>) {
+        if matches!(self.owner, Waiter::Run(..)) && fault::loses("lose.answer") {
+            self.open = false;
+            return;
+        }
         self.open = matches!(&answer, Ok(answer) if answer.goes_on());
         let input = match (self.owner, answer) {
             (Waiter::Run(run, token), answer) => {

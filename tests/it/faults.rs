@@ -4,8 +4,10 @@
 use crate::support::binary::{Postrider, account};
 use crate::support::check::{consistent, equal};
 use crate::support::database::ask;
+use crate::support::gmail::{gmail_account, well};
 use crate::support::mail::{Mailbox, blocking, note, seed, serve};
 use crate::support::served::{Served, head, until, wait_until, wait_within};
+use postrider_feedd::GmailServer;
 use postrider_imapd::{Misbehaviour, Server};
 use std::time::Duration;
 
@@ -205,6 +207,61 @@ async fn a_session_that_hangs_is_killed_alone() {
         }
         assert_eq!(served.running.stderr().matches("a session hangs and is killed").count(), 1);
         served.stop();
+    })
+    .await;
+}
+
+/// An answer that is lost inside this process: the run that would wait for it for ever ends as a bug and begins anew
+/// from what is stored. The other account hears nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_for_an_answer_that_was_lost_begins_anew() {
+    let (_server, boxes, postrider) = two().await;
+    blocking(move || {
+        // The first questions of both, one of the pages.
+        for lost in ["lose.answer:1", "lose.answer:2"] {
+            let served = postrider.serve(&[("POSTRIDER_FAULT", lost)]);
+            for (name, mailbox) in &boxes {
+                mailbox.append("INBOX", note(lost));
+                served.settle(&postrider, name, mailbox);
+            }
+            let told = served.running.stderr();
+            assert_eq!(told.matches("an answer that never came").count(), 1, "{told}");
+            let restarts = "postrider_actor_restarts_total{kind=\"account\",class=\"bug\"}";
+            assert!((served.metric(restarts) - 1.0).abs() < 0.1);
+            served.stop();
+        }
+    })
+    .await;
+}
+
+/// Waits for units and for servers that are slow are no silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_for_units_is_not_stuck() {
+    let mailbox = postrider_feedd::seed::mailbox(43, 40);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    let few = "quota = { per_minute = 400, shared_per_minute = 400, per_day = \"none\" }";
+    let many =
+        "quota = { per_minute = 1000000000, shared_per_minute = 1000000000, per_day = \"none\" }";
+    let config = format!("{}{}", head(), gmail_account(&server.url()));
+    assert!(config.contains(many));
+    let postrider = Postrider::new(&config.replace(many, few));
+    std::fs::write(postrider.path("token"), "good\n").unwrap();
+    blocking(move || {
+        // None is lost, and a run is looked at as where one is.
+        let served = postrider.serve(&[("POSTRIDER_FAULT", "lose.answer:1000000")]);
+        wait_until("the first mails", || {
+            ask(
+                &postrider.database(),
+                "SELECT CASE WHEN count(*) > 0 THEN 'some' ELSE 'none' END AS x FROM message",
+            ) == "some"
+        });
+        let longer = std::time::Instant::now() + Duration::from_secs(6);
+        while std::time::Instant::now() < longer {
+            assert!(!served.running.stderr().contains("never came"), "{}", served.running.stderr());
+            wait_until("a look", || served.state("u") != "failed");
+        }
+        served.stop();
+        drop(server);
     })
     .await;
 }

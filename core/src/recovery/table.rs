@@ -188,10 +188,20 @@ pub const ROWS: &[Row] = &[
     ),
     row(
         Class::Bug,
+        &[Reach::Message],
+        Leads::LeaveOut,
+        [
+            "a mail at which our own code panics, or at which the process has ended again and again",
+            "the message is a row of the ledger, tried again alone after 1 h, a day, and by another version (Gmail: in a month); all others \
+             go on",
+        ],
+    ),
+    row(
+        Class::Bug,
         &[],
         Leads::BeginAgain,
         [
-            "a mistake of ours",
+            "a mistake of ours; a run in which for 15 min nothing came, was stored or waited",
             "the account begins again from its cursor, after growing waits; at one place three times it is `failed`, until the next start \
              or `postrider reset-errors`",
         ],

@@ -358,6 +358,7 @@ mod tests {
             "state_lost of folder",
             "state_lost",
             "storage",
+            "bug of message",
             "bug",
             "unknown of folder",
         ];

@@ -115,6 +115,14 @@ impl Follower {
         }
     }
 
+    /// A run is under way that waits for no session and no time: what it waits for now are answers.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        let Stage::Working(working) = &self.stage else { return false };
+        working.held.is_none()
+            && !matches!(working.machine.phase(), Phase::Connecting | Phase::Waiting)
+    }
+
     /// Nothing has gone wrong since a page moved a cursor, or a session lived long enough.
     #[must_use]
     pub fn has_survived(&self) -> bool {
