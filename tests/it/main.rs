@@ -7,6 +7,7 @@ mod anew;
 mod bounds;
 mod budget;
 mod circles;
+mod classes;
 mod clocks;
 mod compress;
 mod config;
