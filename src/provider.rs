@@ -28,7 +28,7 @@ pub use purse::{Denied, Payee, Payment, Purse, Units};
 pub use redact::{REPEATED, Redactor};
 pub use session::{Ask, Asks, Endpoint, Leash, Opening, Session, Watching};
 pub use sink::{Sink, Sinks};
-pub use waits::Waits;
+pub use waits::{Wait, Waits};
 
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::provider::server::Server;

@@ -227,7 +227,8 @@ impl AccountState {
     fn looked(&mut self, me: &ActorRef<AccountMsg>) -> Result<(), Failure> {
         let (works, now) = (self.follower.is_at_work(), self.args.clock.now().mono);
         let helper = self.beside.as_ref().filter(|_| self.stall.helps);
-        self.stall.looked(works, self.main.iter().chain(helper), now)?;
+        let patience = self.args.endpoint.patience();
+        self.stall.looked(works, self.main.iter().chain(helper), patience, now)?;
         if works {
             self.stall.look(me);
         }
@@ -457,8 +458,9 @@ impl AccountState {
         run: u64,
         event: impl FnOnce(Option<T>) -> Event + Send + Sync + 'static,
     ) -> ReplyTo<T> {
-        let (me, depth) = (me.clone(), self.depth.clone());
+        let (me, depth, wait) = (me.clone(), self.depth.clone(), self.stall.store.begin());
         ReplyTo::new(move |answer| {
+            drop(wait);
             let input = Queued::new(Input::Machine(run, event(answer)), &depth);
             // An account that is gone needs no answers.
             drop(me.cast(AccountMsg::Input(input)));

@@ -3,6 +3,7 @@
 use crate::account::message::AccountMsg;
 use crate::connection::SessionLease;
 use crate::fault;
+use crate::provider::Waits;
 use postrider_core::failure::Failure;
 use ractor::ActorRef;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub(super) struct StallWatch {
     is_looking: bool,
     /// The second session reads pages of the run; else it watches, and what it reads is no sign of the run.
     pub(super) helps: bool,
+    /// Answers of the store that are to come: who asks it has its own deadlines.
+    pub(super) store: Waits,
 }
 
 impl StallWatch {
@@ -46,10 +49,11 @@ impl StallWatch {
         &mut self,
         works: bool,
         sessions: impl Iterator<Item = &'a SessionLease>,
+        patience: Duration,
         now: Duration,
     ) -> Result<(), Failure> {
         self.is_looking = false;
-        let (mut octets, mut waits) = (0, false);
+        let (mut octets, mut waits) = (0, self.store.is_any());
         for leash in sessions.map(SessionLease::leash) {
             octets += leash.octets.load(std::sync::atomic::Ordering::Relaxed);
             waits |= leash.waits.is_any();
@@ -59,7 +63,8 @@ impl StallWatch {
             self.octets = octets;
             return Ok(());
         }
-        let limit = fault::stall().unwrap_or(LIMIT);
+        // Whoever works for it has deadlines of its own.
+        let limit = fault::stall().unwrap_or(LIMIT.max(2 * patience));
         if now.saturating_sub(self.since) < limit {
             return Ok(());
         }

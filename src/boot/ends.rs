@@ -6,7 +6,7 @@ use crate::provider::in_flight::{EndBefore, InFlight, WhichMail};
 use crate::store::message::StoreMsg;
 use crate::store::orders::Control;
 use crate::supervision::accounts::AccountsMsg;
-use postrider_core::recovery::asked::ProcessEnd;
+use postrider_core::recovery::asked::{Beside, ProcessEnd};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -24,8 +24,16 @@ pub(super) async fn learn(
     let database = Switchboard { store: store.clone(), accounts: accounts.clone() };
     match InFlight::begin(data_dir) {
         Ok((in_flight, before)) => {
-            if let Some(before) = before {
-                tell(before, &database).await;
+            let told = match before {
+                Some(before) => tokio::time::timeout(PATIENCE, tell(before, &database)).await,
+                None => Ok(true),
+            };
+            match told {
+                Ok(true) => in_flight.learned(),
+                // It stands aside for the next start.
+                Ok(false) | Err(_) => tracing::warn!(
+                    "the database does not take what was on its way when the process before ended; the next start tells it again"
+                ),
             }
             in_flight
         }
@@ -39,11 +47,18 @@ pub(super) async fn learn(
     }
 }
 
-async fn tell(before: EndBefore, database: &Switchboard) {
+/// Says whether the database has all of it.
+async fn tell(before: EndBefore, database: &Switchboard) -> bool {
     let EndBefore { how, mail } = before;
-    let mut by_account: BTreeMap<String, Vec<WhichMail>> = BTreeMap::new();
+    let is_only = mail.len() == 1;
+    let mut by_account: BTreeMap<String, Vec<(WhichMail, Beside)>> = BTreeMap::new();
     for found in mail {
-        by_account.entry(found.account).or_default().push(found.mail);
+        let beside = match (found.lone, is_only) {
+            (true, true) => Beside::Nothing,
+            (true, false) => Beside::NoSuspect,
+            (false, _) => Beside::Anything,
+        };
+        by_account.entry(found.account).or_default().push((found.mail, beside));
     }
     if how == ProcessEnd::Aborted && !by_account.is_empty() {
         tracing::warn!(
@@ -55,6 +70,8 @@ async fn tell(before: EndBefore, database: &Switchboard) {
         let ended = Control::Ended { account: account.clone(), how, mail };
         if let Err(failure) = database.control(ended, PATIENCE).await {
             tracing::warn!("{account}: what was on its way is not known: {failure}");
+            return false;
         }
     }
+    true
 }

@@ -15,24 +15,29 @@ use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
 use postrider_core::provider::{Answer, Request};
 use postrider_core::recovery::asked::ProcessEnd;
 use serde::{Deserialize, Serialize};
+use signal_hook::consts::SIGABRT;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const FILE: &str = "in-flight";
+const ASIDE: &str = "in-flight.before";
 /// Octets of a slot; a longer mark is not kept.
 const SLOT: u64 = 16 * 1024;
 /// Slots; beyond them nothing is marked.
 const SLOTS: u32 = 1024;
+/// But for mail at which processes have ended, which is not asked for unmarked.
+const MORE_SLOTS: u32 = 64;
 /// The first slot: the handler of `SIGABRT` writes its first octet.
 const HEAD: &[u8] = b".\n";
 /// Longest wait of a suspect for another one.
-const ALONE_WAIT: Duration = Duration::from_secs(120);
+const ALONE_WAIT: Duration = Duration::from_secs(10);
 
 /// Mail of an account that was on its way together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +46,8 @@ pub struct MailInFlight {
     pub account: String,
     /// The mail.
     pub mail: WhichMail,
+    /// It was suspected of ending processes, and no other such mail was on its way.
+    pub lone: bool,
 }
 
 /// Which mail.
@@ -81,6 +88,8 @@ struct Shared {
     /// Mail at which processes have ended is on its way one at a time.
     alone: Arc<Semaphore>,
     aborts: signal_hook::SigId,
+    /// It was said that there are no slots.
+    has_said: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -104,7 +113,12 @@ impl InFlight {
     /// The file cannot be read or made.
     pub fn begin(data_dir: &Path) -> io::Result<(Self, Option<EndBefore>)> {
         let path = data_dir.join(FILE);
-        let before = read(&path)?;
+        // What the start before this one could not tell the database stands aside still.
+        let aside = data_dir.join(ASIDE);
+        let before = both(read(&aside)?, read(&path)?);
+        if path.try_exists()? {
+            std::fs::rename(&path, &aside)?;
+        }
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).truncate(true).mode(0o600);
         let file =
@@ -112,21 +126,29 @@ impl InFlight {
         file.write_all_at(HEAD, 0)?;
         // Its own place in the file is the beginning; a handler may do little more than write.
         let told = OpenOptions::new().write(true).open(&path)?;
-        let aborts = signal_hook::low_level::pipe::register(signal_hook::consts::SIGABRT, told)?;
+        let aborts = signal_hook::low_level::pipe::register(SIGABRT, told)?;
+        // Whoever else sends it ends the process with it, as ever.
+        let ends = Arc::new(AtomicBool::new(true));
+        signal_hook::flag::register_conditional_default(SIGABRT, ends)?;
         let (slots, alone) = (Mutex::default(), Arc::new(Semaphore::new(1)));
-        Ok((Self(Some(Arc::new(Shared { path, file, slots, alone, aborts }))), before))
+        let has_said = AtomicBool::new(false);
+        Ok((Self(Some(Arc::new(Shared { path, file, slots, alone, aborts, has_said }))), before))
+    }
+
+    /// The database knows what the process before had on its way.
+    pub fn learned(&self) {
+        let Some(shared) = &self.0 else { return };
+        take_away(&shared.path.with_file_name(ASIDE));
     }
 
     /// The process ends as it was told to.
     pub fn end(&self) {
         let Some(shared) = &self.0 else { return };
-        if let Err(e) = std::fs::remove_file(&shared.path) {
-            tracing::warn!("{} cannot be taken away: {e}", shared.path.display());
-        }
+        take_away(&shared.path);
     }
 
     /// A place for a question that processes have ended at: none is on its way beside it. Nobody waits for it for
-    /// ever.
+    /// long, since what is asked behind it waits, too: without it the question tells less.
     ///
     /// # Cancel safety
     /// A dropped wait changes nothing.
@@ -154,9 +176,9 @@ impl InFlight {
         question
     }
 
-    fn mark(&self, account: &str, mail: &WhichMail) -> Option<Mark> {
+    fn mark(&self, account: &str, mail: &WhichMail, lone: bool) -> Option<Mark> {
         let shared = self.0.as_ref()?;
-        let marked = MailInFlight { account: account.to_owned(), mail: mail.clone() };
+        let marked = MailInFlight { account: account.to_owned(), mail: mail.clone(), lone };
         let mut text = serde_json::to_vec(&marked).ok()?;
         text.push(b'\n');
         if text.len() as u64 > SLOT {
@@ -164,14 +186,22 @@ impl InFlight {
         }
         let slot = {
             let mut slots = shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            let next = slots.used + 1;
+            let (next, most) = (slots.used + 1, SLOTS + if lone { MORE_SLOTS } else { 0 });
             match slots.free.pop() {
                 Some(slot) => slot,
-                None if next < SLOTS => {
+                None if next < most => {
                     slots.used = next;
                     next
                 }
-                None => return None,
+                None => {
+                    drop(slots);
+                    if !shared.has_said.swap(true, Ordering::Relaxed) {
+                        tracing::info!(
+                            "more than {SLOTS} questions for mail are open: not all are marked"
+                        );
+                    }
+                    return None;
+                }
             }
         };
         let mark = Mark { of: Arc::clone(shared), slot };
@@ -224,14 +254,19 @@ pub(super) struct MarkedPart {
 impl MarkedQuestion {
     fn mark(&mut self) {
         // One slot after the other: at no instant is it in none.
-        self._mark = self.mail.as_ref().and_then(|mail| self.of.mark(&self.account, mail));
+        self._mark = self
+            .mail
+            .as_ref()
+            .and_then(|mail| self.of.mark(&self.account, mail, self.permit.is_some()));
     }
 
     /// This has come of it.
     pub(super) fn brought(&mut self, answer: &Answer) -> Option<MarkedPart> {
         let part = self.mail.as_mut()?.take(answer)?;
-        let part =
-            MarkedPart { _mark: self.of.mark(&self.account, &part), _permit: self.permit.clone() };
+        let part = MarkedPart {
+            _mark: self.of.mark(&self.account, &part, self.permit.is_some()),
+            _permit: self.permit.clone(),
+        };
         self.mail = self.mail.take().filter(|left| !left.is_empty() && answer.goes_on());
         self.mark();
         Some(part)
@@ -239,6 +274,23 @@ impl MarkedQuestion {
 }
 
 impl WhichMail {
+    fn joins(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Uids { folder, uidvalidity, uids },
+                Self::Uids { folder: other, uidvalidity: theirs, uids: more },
+            ) if folder == other && uidvalidity == theirs && !uids.intersect(more).is_empty() => {
+                *uids = uids.union(more);
+                true
+            }
+            (Self::Ids(ids), Self::Ids(more)) if !ids.is_disjoint(more) => {
+                ids.extend(more.iter().cloned());
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         match self {
             Self::Uids { uids, .. } => uids.is_empty(),
@@ -290,6 +342,45 @@ impl WhichMail {
     }
 }
 
+fn take_away(path: &Path) {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!("{} cannot be taken away: {e}", path.display());
+        }
+        _ => {}
+    }
+}
+
+/// What two processes have left. Of mail that was in more than one slot there is one line.
+fn both(first: Option<EndBefore>, second: Option<EndBefore>) -> Option<EndBefore> {
+    let how = match (&first, &second) {
+        (None, None) => return None,
+        (first, second) => {
+            let aborted = |end: &Option<EndBefore>| {
+                end.as_ref().is_some_and(|end| end.how == ProcessEnd::Aborted)
+            };
+            if aborted(first) || aborted(second) { ProcessEnd::Aborted } else { ProcessEnd::Killed }
+        }
+    };
+    let mut mail: Vec<MailInFlight> = Vec::new();
+    for found in first.into_iter().chain(second).flat_map(|end| end.mail) {
+        let joined = mail.iter_mut().any(|known| known.joins(&found));
+        if !joined {
+            mail.push(found);
+        }
+    }
+    Some(EndBefore { how, mail })
+}
+
+impl MailInFlight {
+    /// Takes another one in, if some of it is the same mail.
+    fn joins(&mut self, other: &Self) -> bool {
+        let joined = self.account == other.account && self.mail.joins(&other.mail);
+        self.lone |= joined && other.lone;
+        joined
+    }
+}
+
 /// What the process before has left. What cannot be read of it is not believed.
 fn read(path: &Path) -> io::Result<Option<EndBefore>> {
     let file = match File::open(path) {
@@ -310,132 +401,4 @@ fn read(path: &Path) -> io::Result<Option<EndBefore>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postrider_core::budget::Lane;
-    use postrider_core::failure::Class;
-    use postrider_core::mail::page::{Again, Page, Unfetched};
-    use postrider_core::mail::recognise::IdentityKind;
-    use postrider_core::provider::feeds::{Got, WantedMail};
-
-    fn fetch(uids: &str) -> Request {
-        Request::Folders(FolderRequest::Fetch {
-            remote_id: b"A\xff".to_vec().into(),
-            uidvalidity: UidValidity(3),
-            uids: UidSet::parse(uids).unwrap(),
-            estimated: false,
-            lane: Lane::Live,
-            names: IdentityKind::Hash,
-            seeks: false,
-            pieces: false,
-            suspect: false,
-        })
-    }
-
-    fn page(uids: &str, last: bool) -> Answer {
-        let failed = |uid| Unfetched {
-            uid,
-            class: Class::Provider,
-            text: "".into(),
-            again: Again::default(),
-        };
-        let failed = UidSet::parse(uids).unwrap().iter().map(failed).collect();
-        Answer::Folders(FolderAnswer::Fetched { page: Page { failed, ..Page::default() }, last })
-    }
-
-    /// What another process would find.
-    fn found(dir: &Path) -> Vec<String> {
-        let Some(before) = read(&dir.join(FILE)).unwrap() else { return Vec::new() };
-        let told = |mail: MailInFlight| match mail.mail {
-            WhichMail::Uids { uids, .. } => uids.to_string(),
-            WhichMail::Ids(ids) => ids.into_iter().map(|id| id.0).collect::<Vec<_>>().join(" "),
-        };
-        let mut all: Vec<String> = before.mail.into_iter().map(told).collect();
-        all.sort();
-        all
-    }
-
-    #[test]
-    fn what_was_asked_for_is_marked_until_it_is_stored() {
-        let dir = tempfile::tempdir().unwrap();
-        let (in_flight, before) = InFlight::begin(dir.path()).unwrap();
-        assert_eq!(before, None);
-        let mut first = in_flight.asked("a", &fetch("1:9"), None);
-        let second = in_flight.asked("b", &fetch("20:29"), None);
-        let looked = FolderRequest::examine(b"A".to_vec().into()).into();
-        let look = in_flight.asked("a", &looked, None);
-        assert_eq!(found(dir.path()), ["1:9", "20:29"], "a look brings no mail");
-        let part = first.brought(&page("1:4", false));
-        assert_eq!(found(dir.path()), ["1:4", "20:29", "5:9"]);
-        let last = first.brought(&page("5:9", true));
-        drop((first, second, look));
-        assert_eq!(found(dir.path()), ["1:4", "5:9"], "they are not stored");
-        drop(part);
-        assert_eq!(found(dir.path()), ["5:9"]);
-        drop(last);
-        assert_eq!(found(dir.path()), [""; 0]);
-        // By ids alike; what nobody asked for is not marked.
-        let id = |id: &str| Identity(id.to_owned());
-        let wanted = ["x", "y"].map(|of| WantedMail { id: id(of), bytes: true }).to_vec();
-        let get = Request::Feed(FeedRequest::Get { wanted, lane: Lane::Live, suspect: false });
-        let mut get = in_flight.asked("a", &get, None);
-        let got = vec![(id("x"), Got::Missing), (id("z"), Got::Missing)];
-        let part = get.brought(&Answer::Feed(FeedAnswer::Got { found: got, last: false }));
-        assert_eq!(found(dir.path()), ["x", "y"]);
-        drop((part, get));
-        in_flight.end();
-        assert!(!dir.path().join(FILE).exists());
-    }
-
-    #[test]
-    fn the_next_process_learns_how_the_one_before_has_ended() {
-        let dir = tempfile::tempdir().unwrap();
-        let (in_flight, _) = InFlight::begin(dir.path()).unwrap();
-        let _asked = in_flight.asked("a", &fetch("1:9"), None);
-        let copy = std::fs::read(dir.path().join(FILE)).unwrap();
-        let (_, before) = InFlight::begin(dir.path()).unwrap();
-        let mail = WhichMail::Uids {
-            folder: b"A\xff".to_vec(),
-            uidvalidity: UidValidity(3),
-            uids: UidSet::range(1, 9),
-        };
-        let killed = vec![MailInFlight { account: "a".into(), mail: mail.clone() }];
-        assert_eq!(before, Some(EndBefore { how: ProcessEnd::Killed, mail: killed.clone() }));
-        // As the handler leaves it; what is no mark is passed over.
-        let mut told = copy.clone();
-        told[0] = b'X';
-        told.extend_from_slice(b"{\"account\":7}\n");
-        std::fs::write(dir.path().join(FILE), told).unwrap();
-        let (_, before) = InFlight::begin(dir.path()).unwrap();
-        assert_eq!(before, Some(EndBefore { how: ProcessEnd::Aborted, mail: killed }));
-    }
-
-    #[test]
-    fn there_are_only_so_many_marks() {
-        let dir = tempfile::tempdir().unwrap();
-        let (in_flight, _) = InFlight::begin(dir.path()).unwrap();
-        let all: Vec<_> =
-            (0..SLOTS + 50).map(|_| in_flight.asked("a", &fetch("1"), None)).collect();
-        assert_eq!(found(dir.path()).len() as u32, SLOTS - 1);
-        drop(all);
-        assert_eq!(found(dir.path()), [""; 0]);
-        let long = (1..9000).step_by(2).map(|uid| uid.to_string()).collect::<Vec<_>>().join(",");
-        let _long = in_flight.asked("a", &fetch(&long), None);
-        assert_eq!(found(dir.path()), [""; 0], "what does not fit is not marked");
-    }
-
-    #[tokio::test]
-    async fn a_suspect_waits_for_the_one_before_until_that_is_stored() {
-        let dir = tempfile::tempdir().unwrap();
-        let (in_flight, _) = InFlight::begin(dir.path()).unwrap();
-        let permit = in_flight.clone().alone().await;
-        assert!(permit.is_some());
-        let mut asked = in_flight.asked("a", &fetch("1"), permit);
-        let part = asked.brought(&page("1", true));
-        drop(asked);
-        let next = tokio::time::timeout(Duration::from_millis(20), in_flight.clone().alone()).await;
-        assert!(next.is_err(), "it is not stored");
-        drop(part);
-        assert!(in_flight.alone().await.is_some());
-    }
-}
+mod tests;

@@ -10,11 +10,12 @@ pub struct Waits(Arc<AtomicU64>);
 
 /// A wait, as long as this is held.
 #[derive(Debug)]
-pub(super) struct Wait(Waits);
+pub struct Wait(Waits);
 
 impl Waits {
     /// One begins.
-    pub(super) fn begin(&self) -> Wait {
+    #[must_use]
+    pub fn begin(&self) -> Wait {
         self.0.fetch_add(1, Ordering::Relaxed);
         Wait(self.clone())
     }

@@ -4,7 +4,7 @@
 use crate::provider::in_flight::WhichMail;
 use postrider_core::budget::Spending;
 use postrider_core::oauth::CredentialRow;
-use postrider_core::recovery::asked::ProcessEnd;
+use postrider_core::recovery::asked::{Beside, ProcessEnd};
 use postrider_core::standing::{EventKind, Standing};
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ pub enum Control {
         /// How.
         how: ProcessEnd,
         /// What was asked for together, and not stored.
-        mail: Vec<WhichMail>,
+        mail: Vec<(WhichMail, Beside)>,
     },
     /// Whose it is, as the config says now: who may see it.
     Own {

@@ -56,13 +56,25 @@ pub struct Asked {
     ids: BTreeMap<Identity, u8>,
 }
 
+/// What else was on its way with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// It may be anything.
+    Anything,
+    /// No other mail at which processes have ended.
+    NoSuspect,
+    /// Nothing.
+    Nothing,
+}
+
 /// The ends that are known of it after one more.
-fn after(ends: u8, how: ProcessEnd, alone: bool) -> u8 {
-    match (how, alone && ends >= ALONE) {
-        (ProcessEnd::Aborted, true) => LEFT_OUT,
-        (ProcessEnd::Killed, true) => ends.saturating_add(1).min(LEFT_OUT),
-        (ProcessEnd::Aborted, false) => ends.max(ALONE),
-        (ProcessEnd::Killed, false) => ends.max(ends.saturating_add(1).min(ALONE)),
+fn after(ends: u8, how: ProcessEnd, beside: Beside) -> u8 {
+    let more = ends.saturating_add(1).min(LEFT_OUT);
+    match (how, beside) {
+        (ProcessEnd::Aborted, Beside::Nothing) if ends >= ALONE => LEFT_OUT,
+        (_, Beside::Nothing | Beside::NoSuspect) if ends >= ALONE => more,
+        (ProcessEnd::Aborted, _) => ends.max(ALONE),
+        (ProcessEnd::Killed, _) => ends.max(more.min(ALONE)),
     }
 }
 
@@ -89,20 +101,20 @@ impl Asked {
     /// A process has ended while this mail of a folder was on its way, asked for together.
     pub fn ended(
         &mut self,
-        folder: FolderId,
-        uidvalidity: UidValidity,
+        (folder, uidvalidity): (FolderId, UidValidity),
         uids: &UidSet,
         how: ProcessEnd,
+        beside: Beside,
     ) {
-        let (alone, mut new) = (uids.len() == 1, uids.clone());
+        let mut new = uids.clone();
         let mut raised = Vec::new();
         for its in self.uids.iter_mut().filter(|its| its.is_of(folder, uidvalidity)) {
             let again = its.uids.intersect(&new);
             its.uids = its.uids.minus(&again);
             new = new.minus(&again);
-            raised.push((after(its.ends, how, alone), again));
+            raised.push((after(its.ends, how, beside), again));
         }
-        raised.push((after(0, how, alone), new));
+        raised.push((after(0, how, beside), new));
         for (ends, uids) in raised {
             self.put(folder, uidvalidity, ends, &uids);
         }
@@ -111,7 +123,8 @@ impl Asked {
 
     fn put(&mut self, folder: FolderId, uidvalidity: UidValidity, ends: u8, uids: &UidSet) {
         let same = |its: &&mut AskedUids| its.is_of(folder, uidvalidity) && its.ends == ends;
-        let has_room = self.uids.len() < MOST_FOLDERS;
+        // What is suspected is not forgotten for want of room.
+        let has_room = self.uids.len() < MOST_FOLDERS || ends >= ALONE;
         if let Some(its) = self.uids.iter_mut().find(same) {
             its.uids = its.uids.union(uids);
         } else if has_room {
@@ -120,12 +133,17 @@ impl Asked {
     }
 
     /// The same, of messages that go by their ids.
-    pub fn ended_at(&mut self, ids: &[Identity], how: ProcessEnd) {
-        for id in ids {
-            if self.ids.len() < MOST_IDS || self.ids.contains_key(id) {
-                let ends = self.ids.entry(id.clone()).or_default();
-                *ends = after(*ends, how, ids.len() == 1);
-            }
+    pub fn ended_at(&mut self, ids: &[Identity], how: ProcessEnd, beside: Beside) {
+        // Some of it may be stored by now: what is suspected least is forgotten first.
+        if self.ids.len() + ids.len() > MOST_IDS {
+            self.ids.retain(|_, ends| *ends >= ALONE);
+        }
+        if self.ids.len() + ids.len() > MOST_IDS {
+            self.ids.retain(|_, ends| *ends > ALONE);
+        }
+        for id in ids.iter().take(MOST_IDS) {
+            let ends = self.ids.entry(id.clone()).or_default();
+            *ends = after(*ends, how, beside);
         }
     }
 
@@ -176,6 +194,7 @@ impl AskedUids {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Beside::{Anything, NoSuspect, Nothing};
     use ProcessEnd::{Aborted, Killed};
 
     const INBOX: FolderId = FolderId(1);
@@ -192,19 +211,24 @@ mod tests {
     #[test]
     fn a_process_that_aborts_twice_at_a_mail_leaves_it_out() {
         let mut asked = Asked::default();
-        asked.ended(INBOX, V, &uids("1:9"), Aborted);
+        asked.ended((INBOX, V), &uids("1:9"), Aborted, Anything);
         assert_eq!(asked.of(INBOX, ALONE), uids("1:9"), "the whole page is asked for alone");
         // Beside it a page of another account was on its way: that tells nothing more of this.
-        asked.ended(INBOX, V, &uids("1:9"), Aborted);
+        asked.ended((INBOX, V), &uids("1:9"), Aborted, Anything);
         assert_eq!(asked.of(INBOX, LEFT_OUT), UidSet::new());
-        asked.ended(INBOX, V, &uids("4"), Aborted);
+        asked.ended((INBOX, V), &uids("4"), Aborted, Nothing);
         assert_eq!(asked.of(INBOX, LEFT_OUT), uids("4"));
         assert_eq!(asked.of(INBOX, ALONE), uids("1:9"));
         // One that came alone was on its way once: it is asked for once more.
         let mut asked = Asked::default();
-        asked.ended(INBOX, V, &uids("7"), Aborted);
+        asked.ended((INBOX, V), &uids("7"), Aborted, Nothing);
         assert_eq!(ends(&asked, 7), ALONE);
-        asked.ended(INBOX, V, &uids("7"), Aborted);
+        // Beside pages of others it takes one more; among other suspects it tells nothing.
+        asked.ended((INBOX, V), &uids("7"), Aborted, Anything);
+        assert_eq!(ends(&asked, 7), ALONE);
+        asked.ended((INBOX, V), &uids("7"), Aborted, NoSuspect);
+        assert_eq!(ends(&asked, 7), ALONE + 1);
+        asked.ended((INBOX, V), &uids("7"), Aborted, NoSuspect);
         assert_eq!(ends(&asked, 7), LEFT_OUT);
     }
 
@@ -215,7 +239,8 @@ mod tests {
         let told: Vec<(u8, u8)> = ["1:9", "1:9", "1:9", "4", "4"]
             .iter()
             .map(|on_its_way| {
-                asked.ended(INBOX, V, &uids(on_its_way), Killed);
+                let beside = if on_its_way.len() == 1 { Nothing } else { Anything };
+                asked.ended((INBOX, V), &uids(on_its_way), Killed, beside);
                 (ends(&asked, 4), ends(&asked, 5))
             })
             .collect();
@@ -225,12 +250,12 @@ mod tests {
     #[test]
     fn pages_that_overlap_raise_what_they_share() {
         let mut asked = Asked::default();
-        asked.ended(INBOX, V, &uids("1:4"), Killed);
-        asked.ended(INBOX, V, &uids("3:6"), Killed);
+        asked.ended((INBOX, V), &uids("1:4"), Killed, Anything);
+        asked.ended((INBOX, V), &uids("3:6"), Killed, Anything);
         assert_eq!([1, 3, 4, 5, 6, 7].map(|uid| ends(&asked, uid)), [1, 2, 2, 1, 1, 0]);
-        asked.ended(FolderId(2), V, &uids("3:6"), Aborted);
+        asked.ended((FolderId(2), V), &uids("3:6"), Aborted, Anything);
         assert_eq!(ends(&asked, 6), 1, "another folder's");
-        asked.ended(INBOX, UidValidity(4), &uids("6"), Killed);
+        asked.ended((INBOX, UidValidity(4)), &uids("6"), Killed, Anything);
         assert!(asked.keep(INBOX, V, &uids("1:9")), "of another UIDVALIDITY");
         assert_eq!(ends(&asked, 6), 1);
     }
@@ -238,11 +263,11 @@ mod tests {
     #[test]
     fn what_is_settled_or_cannot_be_asked_for_is_forgotten() {
         let mut asked = Asked::default();
-        asked.ended(INBOX, V, &uids("1:9"), Aborted);
+        asked.ended((INBOX, V), &uids("1:9"), Aborted, Anything);
         assert!(asked.settled(INBOX, &uids("1:3")) && !asked.settled(INBOX, &uids("1:3")));
         assert!(asked.keep(INBOX, V, &uids("5:20")) && !asked.keep(INBOX, V, &uids("5:20")));
         assert_eq!(asked.of(INBOX, 0), uids("5:9"));
-        asked.ended(FolderId(2), V, &uids("1"), Aborted);
+        asked.ended((FolderId(2), V), &uids("1"), Aborted, Anything);
         assert!(asked.keep_folders(|id| id == INBOX));
         assert!(asked.keep(INBOX, UidValidity(4), &uids("5:20")), "its UIDs have begun anew");
         assert!(asked.is_empty());
@@ -252,21 +277,22 @@ mod tests {
     fn messages_go_by_their_ids_alike() {
         let id = |id: &str| Identity(id.to_owned());
         let mut asked = Asked::default();
-        asked.ended_at(&[id("a"), id("b")], Aborted);
-        asked.ended_at(&[id("b")], Aborted);
-        asked.ended_at(&[id("c")], Killed);
+        asked.ended_at(&[id("a"), id("b")], Aborted, Anything);
+        asked.ended_at(&[id("b")], Aborted, Nothing);
+        asked.ended_at(&[id("c")], Killed, Nothing);
         assert_eq!(["a", "b", "c", "d"].map(|of| asked.ends_of(&id(of))), [2, 4, 1, 0]);
         assert!(asked.settled_at(&id("a")) && !asked.settled_at(&id("a")));
         let many: Vec<Identity> = (0..2 * MOST_IDS).map(|n| id(&n.to_string())).collect();
-        asked.ended_at(&many, Killed);
-        assert_eq!(asked.ids.len(), MOST_IDS, "bounded");
+        asked.ended_at(&many, Killed, Anything);
+        assert_eq!(asked.ids.len(), MOST_IDS + 1, "bounded");
+        assert_eq!((asked.ends_of(&id("b")), asked.ends_of(&id("c"))), (4, 0), "the suspect stays");
     }
 
     #[test]
     fn it_is_stored_as_it_is() {
         let mut asked = Asked::default();
-        asked.ended(INBOX, V, &uids("1:9"), Aborted);
-        asked.ended_at(&[Identity("a".into())], Killed);
+        asked.ended((INBOX, V), &uids("1:9"), Aborted, Anything);
+        asked.ended_at(&[Identity("a".into())], Killed, Anything);
         let text = serde_json::to_string(&asked).unwrap();
         assert_eq!(
             text,

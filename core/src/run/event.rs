@@ -43,6 +43,8 @@ pub struct AccountSnapshot {
     pub notes: Vec<Note>,
     /// What was on its way when processes ended.
     pub asked: Asked,
+    /// Open failures at which processes have ended: they are asked for as what is suspected of it.
+    pub fatal: BTreeMap<FolderId, UidSet>,
     /// How it stands, and why, as stored.
     pub stood: Option<(Standing, String)>,
     /// Messages of it are looked for.
@@ -63,6 +65,7 @@ impl AccountSnapshot {
             burst: BTreeMap::new(),
             notes: Vec::new(),
             asked: Asked::default(),
+            fatal: BTreeMap::new(),
             stood: None,
             limbo: false,
             feed: None,

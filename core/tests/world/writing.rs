@@ -7,7 +7,7 @@ use postrider_core::mail::id::{FolderId, UidValidity};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::Request;
 use postrider_core::provider::folders::FolderRequest;
-use postrider_core::recovery::asked::ProcessEnd;
+use postrider_core::recovery::asked::{Beside, ProcessEnd};
 use postrider_core::run::event::Event;
 use postrider_core::run::reads::QuietProof;
 
@@ -211,7 +211,8 @@ impl World {
             }
         }
         for (folder, uidvalidity, uids) in pages.iter().filter(|(.., uids)| !uids.is_empty()) {
-            self.store.asked.ended(*folder, *uidvalidity, uids, how);
+            let beside = if uids.len() == 1 { Beside::NoSuspect } else { Beside::Anything };
+            self.store.asked.ended((*folder, *uidvalidity), uids, how, beside);
         }
         let asked = self.store.asked.clone();
         self.note(|| format!("== ended ({how:?}): {asked:?}"));

@@ -10,7 +10,7 @@ use crate::store::transaction::{Sql, Transaction};
 use postrider_core::failure::Class;
 use postrider_core::mail::id::{AccountId, FolderId, Identity, UidValidity};
 use postrider_core::mail::page::{Again, Unfetched};
-use postrider_core::recovery::asked::{ProcessEnd, ends_processes};
+use postrider_core::recovery::asked::{Beside, ProcessEnd, ends_processes};
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) async fn ended(
     db: &Transaction,
     account: AccountId,
     how: ProcessEnd,
-    mail: &[WhichMail],
+    mail: &[(WhichMail, Beside)],
     at: Micros,
 ) -> Result<(), Trouble> {
     let before = db.ask_one(AskedOf { account }).await?.and_then(|row| row.asked);
@@ -34,24 +34,28 @@ pub(super) async fn ended(
         folders.map(|row| (row.remote_id, (row.id, row.uidvalidity))).collect();
     let failed = db.ask(OurFailures { account, class: Class::Bug }).await?.into_iter();
     let failed: BTreeSet<(FolderId, u32)> = failed.map(|row| (row.folder, row.uid)).collect();
-    for mail in mail {
+    for (mail, beside) in mail {
+        let is_known = how == ProcessEnd::Aborted && *beside != Beside::Anything;
         match mail {
             WhichMail::Uids { uidvalidity, uids, .. } => {
                 let folder = mail.folder().and_then(|name| folders.get(&name));
                 let Some((folder, _)) = folder.filter(|(_, known)| known == uidvalidity) else {
                     continue;
                 };
-                let row =
-                    uids.first().filter(|uid| uids.len() == 1 && failed.contains(&(*folder, *uid)));
-                match row.filter(|_| how == ProcessEnd::Aborted) {
+                let row = uids.first().filter(|uid| is_known && failed.contains(&(*folder, *uid)));
+                match row {
                     Some(uid) => fail_again(db, account, *folder, uid, at).await?,
-                    None => asked.ended(*folder, *uidvalidity, uids, how),
+                    None => asked.ended((*folder, *uidvalidity), uids, how, *beside),
                 }
             }
             WhichMail::Ids(ids) => {
                 let ids: Vec<Identity> = ids.iter().cloned().collect();
-                if !owed_fails_again(db, account, how, &ids, at).await? {
-                    asked.ended_at(&ids, how);
+                let fails = match ids.first().filter(|_| is_known) {
+                    Some(id) => owed_fails_again(db, account, id, at).await?,
+                    None => false,
+                };
+                if !fails {
+                    asked.ended_at(&ids, how, *beside);
                 }
             }
         }
@@ -76,11 +80,9 @@ async fn fail_again(
 async fn owed_fails_again(
     db: &Transaction,
     account: AccountId,
-    how: ProcessEnd,
-    ids: &[Identity],
+    id: &Identity,
     at: Micros,
 ) -> Result<bool, Trouble> {
-    let ([id], ProcessEnd::Aborted) = (ids, how) else { return Ok(false) };
     let (soon, late) = (at.plus(SOON), at.plus(LATE));
     let again = OwedFailsAgain { account, identity: id.0.clone(), class: Class::Bug, soon, late };
     Ok(db.put_now(again).await? > 0)

@@ -183,12 +183,15 @@ async fn notes(db: &impl Sql, account: AccountId) -> Result<Vec<Note>, Trouble> 
 async fn retries(db: &impl Sql, snapshot: &mut AccountSnapshot, at: Micros) -> Result<(), Trouble> {
     let version = env!("CARGO_PKG_VERSION");
     let failures = FailuresToRetry { account: snapshot.account.id, at, version };
-    for RetryColumns { folder, uid, is_due, is_lone, burst } in db.ask(failures).await? {
+    for RetryColumns { folder, uid, is_due, is_lone, burst, is_fatal } in db.ask(failures).await? {
         let into =
             |rows: &mut BTreeMap<FolderId, UidSet>| rows.entry(folder).or_default().insert(uid);
         let is_due = is_due.unwrap_or(false);
         if is_due {
             into(&mut snapshot.due);
+        }
+        if is_fatal {
+            into(&mut snapshot.fatal);
         }
         if is_lone {
             into(&mut snapshot.lone);

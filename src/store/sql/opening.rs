@@ -33,6 +33,8 @@ rows! {
         pub(in crate::store) is_due: Option<bool>,
         pub(in crate::store) is_lone: bool,
         pub(in crate::store) burst: bool,
+        /// Of class bug.
+        pub(in crate::store) is_fatal: bool,
     }
 
     pub(in crate::store) struct NoteColumns {

@@ -58,7 +58,7 @@ impl FeedWork {
             let Some((lane, rows)) = self.gets.take(session, defers, most) else { continue };
             match rows.as_slice() {
                 [row] if self.gets.ends.is_left_out(&row.id) => {
-                    self.fail(row.id.clone(), &ends_processes(), session, cx);
+                    self.leave_out(row.id.clone(), lane, session, cx);
                 }
                 _ => self.ask_page(lane, rows, cx),
             }
@@ -193,6 +193,19 @@ impl FeedWork {
             self.fail(id.clone(), failure, session, cx);
         }
         if self.gets.cuts >= CUTS { Cut::Enough { worked: true } } else { Cut::AtOneThing }
+    }
+
+    /// A message is not asked for, since processes end at it. Until that is stored it is on its way, as it were: the
+    /// rows still say that it is due.
+    fn leave_out(&mut self, id: Identity, lane: Lane, session: SessionId, cx: &mut Cx<'_>) {
+        let (token, asked, failure) = (cx.token(), cx.stamp(), ends_processes());
+        let (ids, open) = (BTreeSet::from([id.clone()]), BTreeSet::new());
+        let page = GetPage { lane, asked, ids, open, asking: false, unacked: 1 };
+        self.gets.pages.insert(token, page);
+        self.gets.ends.settled(&id);
+        cx.counts().failed += 1;
+        let found = vec![(id, Got::Failed { class: failure.class, text: failure.text })];
+        self.send(FeedOwner::Get(token), FeedStep::Got { asked, session, found }, cx);
     }
 
     /// A message will not come: it is one that fails.

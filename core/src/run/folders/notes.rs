@@ -44,6 +44,8 @@ pub(super) struct Notes {
     notes: BTreeMap<Poison, CutNote>,
     /// What was on its way when processes ended.
     asked: Asked,
+    /// Failures at which they have ended.
+    fatal: BTreeMap<FolderId, UidSet>,
     /// Less of it than is stored.
     is_less_asked: bool,
     /// Sessions that ended so in this run.
@@ -78,13 +80,14 @@ impl Notes {
         before: Option<Self>,
         shut: impl Iterator<Item = &'a WireName>,
         stored: Vec<Note>,
-        asked: Asked,
+        (asked, fatal): (Asked, BTreeMap<FolderId, UidSet>),
     ) -> Self {
         let mut notes = Self {
             opened: BTreeSet::new(),
             indexed: BTreeSet::new(),
             ..before.unwrap_or(Self { asked, ..Self::default() })
         };
+        notes.fatal = fatal;
         // What is shut is asked last: should a session end at it again, that alone is the third
         // time, and no try of the run.
         for name in shut.filter(|name| !name.is_empty()) {
@@ -127,7 +130,8 @@ impl Notes {
 
     /// Whether a mail was on its way when processes ended, so that it is asked for alone.
     pub(super) fn is_suspect(&self, id: FolderId, uid: u32) -> bool {
-        self.asked.of(id, ALONE).contains(uid)
+        let has_failed = self.fatal.get(&id).is_some_and(|uids| uids.contains(uid));
+        has_failed || self.asked.of(id, ALONE).contains(uid)
     }
 
     /// Of these, which is asked for next: those at which fewer processes have ended.

@@ -58,7 +58,12 @@ impl FolderWork {
                 refusals: Refusals::default(),
             },
             folders: Folders::default(),
-            notes: Notes::new(notes, run.account().shut.keys(), snapshot.notes, snapshot.asked),
+            notes: Notes::new(
+                notes,
+                run.account().shut.keys(),
+                snapshot.notes,
+                (snapshot.asked, snapshot.fatal),
+            ),
             known: FolderFacts {
                 proof: known.as_ref().map_or_else(Proof::default, |before| before.proof),
                 names: known.map_or(IdentityKind::Hash, |before| before.names),

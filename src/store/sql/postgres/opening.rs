@@ -41,7 +41,7 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
         }
         OpeningText::FailuresToRetry => {
             "SELECT folder, uid, next_try_at <= $2 OR version <> $3 AS is_due, class <> 'invalid_data' OR attempts = \
-             0 AS is_lone, burst FROM failure WHERE account = $1 AND closed_at IS NULL AND uid IS NOT NULL ORDER BY \
+             0 AS is_lone, burst, class = 'bug' AS is_fatal FROM failure WHERE account = $1 AND closed_at IS NULL AND uid IS NOT NULL ORDER BY \
              uid"
         }
         OpeningText::Notes => {

@@ -46,7 +46,7 @@ fn stored(notes: &[(Poison, u32)]) -> Notes {
         count: *count,
         text: "the line was cut".into(),
     };
-    Notes::new(None, std::iter::empty(), notes.iter().map(note).collect(), Asked::default())
+    Notes::new(None, std::iter::empty(), notes.iter().map(note).collect(), Default::default())
 }
 
 /// What a run commits of them.
