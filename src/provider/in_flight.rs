@@ -376,7 +376,8 @@ impl MailInFlight {
     /// Takes another one in, if some of it is the same mail.
     fn joins(&mut self, other: &Self) -> bool {
         let joined = self.account == other.account && self.mail.joins(&other.mail);
-        self.lone |= joined && other.lone;
+        // What was in a page, too, was not alone.
+        self.lone &= !joined || other.lone;
         joined
     }
 }

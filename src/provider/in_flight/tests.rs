@@ -129,3 +129,19 @@ async fn a_suspect_waits_for_the_one_before_until_that_is_stored() {
     drop(part);
     assert!(in_flight.alone().await.is_some());
 }
+
+#[test]
+fn what_was_in_a_page_too_was_not_alone() {
+    let marked = |uids: &str, lone| {
+        let (folder, uidvalidity) = (b"A".to_vec(), UidValidity(3));
+        let mail = WhichMail::Uids { folder, uidvalidity, uids: UidSet::parse(uids).unwrap() };
+        MailInFlight { account: "a".into(), mail, lone }
+    };
+    for (first, second, want) in [(true, true, true), (true, false, false), (false, true, false)] {
+        let mut mail = marked("4", first);
+        assert!(mail.joins(&marked("4", second)));
+        assert_eq!(mail.lone, want);
+    }
+    let mut other = marked("4", true);
+    assert!(!other.joins(&marked("5:9", false)) && other.lone);
+}
