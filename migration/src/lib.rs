@@ -7,6 +7,7 @@
 
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 
+mod columns;
 mod fresh;
 mod later;
 mod m0001_mirror;

@@ -1,25 +1,21 @@
 //! Whose an account is, as the config has it.
 
+use crate::columns::{self, Column};
 use sea_orm_migration::prelude::*;
 
 /// Adds a column; the next run of each account fills it.
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
+const COLUMNS: &[Column] = &[("account", "owner", "TEXT")];
+
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // SQLite has no transaction around a migration: a step that was cut off is taken again.
-        if !manager.has_column("account", "owner").await? {
-            let sql = "ALTER TABLE account ADD COLUMN owner TEXT";
-            manager.get_connection().execute_unprepared(sql).await?;
-        }
-        Ok(())
+        columns::add(manager, COLUMNS).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let sql = "ALTER TABLE account DROP COLUMN owner";
-        manager.get_connection().execute_unprepared(sql).await?;
-        Ok(())
+        columns::drop(manager, COLUMNS).await
     }
 }

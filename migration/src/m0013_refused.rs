@@ -1,25 +1,21 @@
 //! A folder's first refusal: it is shut at the second, which may be another process's.
 
+use crate::columns::{self, Column};
 use sea_orm_migration::prelude::*;
 
 /// Adds a column.
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
+const COLUMNS: &[Column] = &[("folder", "refused", "TEXT")];
+
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // SQLite has no transaction around a migration: a step that was cut off is taken again.
-        if !manager.has_column("folder", "refused").await? {
-            let sql = "ALTER TABLE folder ADD COLUMN refused TEXT";
-            manager.get_connection().execute_unprepared(sql).await?;
-        }
-        Ok(())
+        columns::add(manager, COLUMNS).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let sql = "ALTER TABLE folder DROP COLUMN refused";
-        manager.get_connection().execute_unprepared(sql).await?;
-        Ok(())
+        columns::drop(manager, COLUMNS).await
     }
 }

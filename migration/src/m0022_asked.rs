@@ -1,25 +1,21 @@
 //! What was on its way when processes ended: what ends them again is asked for alone, then left out.
 
+use crate::columns::{self, Column};
 use sea_orm_migration::prelude::*;
 
 /// Adds a column.
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
+const COLUMNS: &[Column] = &[("account", "asked", "TEXT")];
+
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // SQLite has no transaction around a migration: a step that was cut off is taken again.
-        if !manager.has_column("account", "asked").await? {
-            let sql = "ALTER TABLE account ADD COLUMN asked TEXT";
-            manager.get_connection().execute_unprepared(sql).await?;
-        }
-        Ok(())
+        columns::add(manager, COLUMNS).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let sql = "ALTER TABLE account DROP COLUMN asked";
-        manager.get_connection().execute_unprepared(sql).await?;
-        Ok(())
+        columns::drop(manager, COLUMNS).await
     }
 }
