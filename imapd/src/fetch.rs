@@ -50,44 +50,49 @@ pub(crate) fn lines(
             out.extend_from_slice(format!("{name} {{{}}}\r\n", fields.len()).as_bytes());
             out.extend_from_slice(&fields);
         }
-        if let Some((from, length)) = range(&upper) {
-            let piece = mail.raw.get(from.min(mail.raw.len())..).unwrap_or_default();
-            let piece = piece.get(..length.min(piece.len())).unwrap_or_default();
-            if let Some(Misbehaviour::CutAt(text)) = misbehaviour
-                && piece.windows(text.len()).any(|w| w == text.as_bytes())
-            {
-                return false;
-            }
-            out.extend_from_slice(format!(" BODY[]<{from}> {{{}}}\r\n", piece.len()).as_bytes());
-            out.extend_from_slice(piece);
-        } else if wants("BODY.PEEK[]") {
-            match misbehaviour {
-                Some(Misbehaviour::Hollow(uids)) if uids.contains(uid) => {
-                    out.extend_from_slice(b" BODY[] NIL")
-                }
-                Some(Misbehaviour::CutAt(text))
-                    if mail.raw.windows(text.len()).any(|w| w == text.as_bytes()) =>
-                {
-                    out.extend_from_slice(format!(" BODY[] {{{}}}\r\n", mail.raw.len()).as_bytes());
-                    out.extend_from_slice(mail.raw.get(..mail.raw.len() / 2).unwrap_or_default());
-                    return false;
-                }
-                _ => {
-                    let more = if let Some(Misbehaviour::TooLong(more)) = misbehaviour {
-                        *more
-                    } else {
-                        0
-                    };
-                    out.extend_from_slice(
-                        format!(" BODY[] {{{}}}\r\n", mail.raw.len() + more).as_bytes(),
-                    );
-                    out.extend_from_slice(&mail.raw);
-                }
-            }
+        if !octets(*uid, mail, &upper, misbehaviour, out) {
+            return false;
         }
         out.extend_from_slice(b")\r\n");
     }
     true
+}
+
+/// Writes the octets of a message, if they are asked for; false when they are half, and the connection is to end.
+fn octets(
+    uid: u32,
+    mail: &Mail,
+    asked: &str,
+    misbehaviour: Option<&Misbehaviour>,
+    out: &mut Vec<u8>,
+) -> bool {
+    let range = range(asked);
+    if range.is_none() && !asked.contains("BODY.PEEK[]") {
+        return true;
+    }
+    let piece = range.map_or(mail.raw.as_slice(), |(from, length)| {
+        let rest = mail.raw.get(from.min(mail.raw.len())..).unwrap_or_default();
+        rest.get(..length.min(rest.len())).unwrap_or_default()
+    });
+    let is_cut = |text: &str| piece.windows(text.len()).any(|w| w == text.as_bytes());
+    // A piece with the text in it does not come at all.
+    if range.is_some() && matches!(misbehaviour, Some(Misbehaviour::CutAt(text)) if is_cut(text)) {
+        return false;
+    }
+    let label = range.map_or_else(|| " BODY[]".to_owned(), |(from, _)| format!(" BODY[]<{from}>"));
+    out.extend_from_slice(label.as_bytes());
+    if matches!(misbehaviour, Some(Misbehaviour::Hollow(uids)) if uids.contains(&uid)) {
+        out.extend_from_slice(b" NIL");
+        return true;
+    }
+    let (more, kept) = match misbehaviour {
+        Some(Misbehaviour::CutAt(text)) if is_cut(text) => (0, piece.len() / 2),
+        Some(Misbehaviour::TooLong(more)) if range.is_none() => (*more, piece.len()),
+        _ => (0, piece.len()),
+    };
+    out.extend_from_slice(format!(" {{{}}}\r\n", piece.len() + more).as_bytes());
+    out.extend_from_slice(piece.get(..kept).unwrap_or_default());
+    kept == piece.len()
 }
 
 /// The range that is asked for (`BODY.PEEK[]<5.100>`): from which octet, and how many.
