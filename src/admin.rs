@@ -8,6 +8,7 @@ mod commands;
 pub(crate) mod derived_view;
 mod document;
 mod events;
+pub(crate) mod failures;
 mod feed_view;
 pub(crate) mod grant;
 mod guard;
@@ -29,7 +30,7 @@ pub mod view;
 
 use crate::account::message::Obeyed;
 use crate::connection::message::LimitsView;
-use crate::store::Reader;
+use crate::store::{Done, FailureWork, Reader};
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postrider_core::account::follow::Command;
@@ -60,6 +61,10 @@ pub enum NotPurged {
 pub trait Operator: Send + Sync {
     /// Gives an account a command.
     fn command(&self, account: &str, command: Command) -> Soon<Obeyed>;
+    /// The same, for who needs no answer.
+    fn tell(&self, account: &str, command: Command);
+    /// Works rows of the ledger; answered when that is durable.
+    fn failures(&self, work: FailureWork) -> Soon<Result<Done, Failure>>;
     /// Deletes every row of an account that the config does not name; answers with the octets that
     /// were freed.
     fn purge(&self, account: &str) -> Soon<Result<u64, NotPurged>>;

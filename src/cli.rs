@@ -7,6 +7,7 @@ pub(crate) mod client;
 mod events;
 pub(crate) mod exit;
 mod export;
+mod failures;
 mod looking;
 pub(crate) mod names;
 mod offline;
@@ -45,7 +46,7 @@ pub async fn run(demo: impl AsyncFnOnce(args::DemoArgs) -> Exit) -> Exit {
             Verb::Search(args) => search::run(args).await,
             Verb::Show(args) => show::run(args).await,
             Verb::Reindex(args) => reindex::run(args).await,
-            Verb::Failures(args) => verbs::failures(args).await,
+            Verb::Failures(args) => failures::run(args).await,
             Verb::Events(args) => events::run(args).await,
             Verb::Account(args) => purge::run(args).await,
             Verb::Auth(args) => auth::run(args).await,

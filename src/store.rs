@@ -9,6 +9,7 @@ pub mod derive;
 mod disagreement;
 mod driver_error;
 mod failure;
+mod failures;
 mod feed;
 mod held;
 mod in_hand;
@@ -34,6 +35,7 @@ mod waiting;
 pub use apply::Done;
 pub use connect::{Database, Fitness, look, open, open_as, open_for_reading, open_to_look};
 pub use disagreement::Disagreement;
+pub use failures::{FailureReader, FailureWork, WhichFailures};
 pub use feed::FeedStanding;
 pub use instance::{
     StartCount, adopt, agree, belongs, excuse_bodies, mark_bodies, note_place, note_stop,
@@ -43,7 +45,6 @@ pub use open_error::OpenError;
 pub use read::{Chosen, ManifestRow, Reader};
 pub use shown::{OfAccounts, Thing};
 pub use sql::counts::Miscount;
+pub use sql::failures::{LeftOut, StoredFailure};
 pub use sql::reading::{AccountInfo, ManifestFolder};
-pub use sql::shown::{
-    EventNumbers, StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun,
-};
+pub use sql::shown::{EventNumbers, StoredAccount, StoredEvent, StoredFolder, StoredRun};

@@ -245,7 +245,10 @@ impl Roster {
                 "the account cannot be followed before its config or secret changes"
             }
             Some(account)
-                if matches!(command, Command::ResetErrors | Command::SyncNow | Command::Woken) =>
+                if matches!(
+                    command,
+                    Command::ResetErrors | Command::SyncNow | Command::Retry | Command::Woken
+                ) =>
             {
                 // It had failed for good, or waits to be started (again).
                 let has_logged_in = account.past.history.has_logged_in;

@@ -39,6 +39,10 @@ pub struct Model {
     pub path: Option<String>,
     /// It came in a burst: as soon as another of them comes, it is tried again.
     pub burst: bool,
+    /// Why a human leaves it out: it is not tried again.
+    pub note: Option<String>,
+    /// The beginning of what came of it.
+    pub came: Option<Vec<u8>>,
 }
 
 /// Tables are joined by hand where they are read.

@@ -35,6 +35,12 @@ pub struct Model {
     pub class: Option<String>,
     /// The raw words.
     pub text: Option<String>,
+    /// When it was tried last.
+    pub failed_at: Option<i64>,
+    /// Why a human leaves it out: it is not asked for again.
+    pub note: Option<String>,
+    /// The beginning of what came of it.
+    pub came: Option<Vec<u8>>,
 }
 
 /// Tables are joined by hand where they are read.

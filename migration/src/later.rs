@@ -142,6 +142,13 @@ pub const LATER: &[Later] = &[
         up: "ALTER TABLE account ADD COLUMN asked text",
         down: "ALTER TABLE account DROP COLUMN asked",
     },
+    Later {
+        name: "m0023_left_out",
+        up: "ALTER TABLE failure ADD COLUMN note text, ADD COLUMN came bytea; ALTER TABLE owed ADD COLUMN failed_at bigint, \
+             ADD COLUMN note text, ADD COLUMN came bytea",
+        down: "ALTER TABLE failure DROP COLUMN note, DROP COLUMN came; ALTER TABLE owed DROP COLUMN failed_at, DROP COLUMN note, \
+               DROP COLUMN came",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

@@ -32,6 +32,7 @@ mod m0019_vocabulary;
 mod m0020_newest_words;
 mod m0021_waits;
 mod m0022_asked;
+mod m0023_left_out;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -65,6 +66,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_newest_words::Migration),
             Box::new(m0021_waits::Migration),
             Box::new(m0022_asked::Migration),
+            Box::new(m0023_left_out::Migration),
         ]
     }
 }

@@ -49,7 +49,7 @@ CREATE TABLE failure (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, account int
     folder integer, uid integer, reach text NOT NULL, class text NOT NULL, attempts integer NOT NULL,
     next_try_at integer, version text NOT NULL, text text NOT NULL, first_at integer NOT NULL,
     last_at integer NOT NULL, closed_at integer, remote_id BLOB, path TEXT,
-    burst BOOLEAN NOT NULL DEFAULT FALSE);
+    burst BOOLEAN NOT NULL DEFAULT FALSE, note TEXT, came BLOB);
 CREATE UNIQUE INDEX failure_open ON failure (folder, uid) WHERE closed_at IS NULL AND uid IS NOT NULL;
 CREATE INDEX failure_account ON failure (account, closed_at);
 CREATE UNIQUE INDEX failure_shut ON failure (account,
@@ -89,7 +89,7 @@ CREATE TABLE feed (account BIGINT NOT NULL, place BIGINT NOT NULL, state TEXT NO
 CREATE TABLE owed (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, account BIGINT NOT NULL,
     identity TEXT NOT NULL, told_at BIGINT NOT NULL, version TEXT, left_place TEXT, due_at BIGINT,
     missing_at BIGINT, missing_session BIGINT, rank BIGINT NOT NULL, bytes BOOLEAN NOT NULL,
-    attempts BIGINT NOT NULL, class TEXT, text TEXT);
+    attempts BIGINT NOT NULL, class TEXT, text TEXT, failed_at BIGINT, note TEXT, came BLOB);
 CREATE UNIQUE INDEX owed_identity ON owed (account, identity);
 CREATE INDEX owed_order ON owed (account, rank, id) WHERE due_at IS NOT NULL;
 CREATE INDEX owed_failed ON owed (account) WHERE attempts > 0;

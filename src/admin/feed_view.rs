@@ -16,6 +16,8 @@ pub(crate) struct OwedView {
     missing: u64,
     /// Could not be read: `/v1/failures` names them.
     failed: u64,
+    /// Of what could not be read, what a human leaves out.
+    left_out: u64,
     /// Known to lie where the config leaves out: nothing is asked about them.
     away: u64,
 }
@@ -54,6 +56,7 @@ impl From<&FeedStanding> for FeedView {
                 settling: row.settling,
                 missing: row.missing,
                 failed: row.failed,
+                left_out: row.left_out,
                 away: row.away,
             },
             placed_at: row.state.placed_at.map(instant),

@@ -1,13 +1,11 @@
-//! Looking: accounts, folders, cursors, runs, failures, actors.
+//! Looking: accounts, folders, cursors, runs, actors.
 
 use crate::admin::Shared;
 use crate::admin::derived_view::derived;
 use crate::admin::feed_view::FeedView;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
-use crate::admin::view::{
-    AccountView, ActorView, CursorView, FailureView, FolderView, Page, RunView,
-};
+use crate::admin::view::{AccountView, ActorView, CursorView, FolderView, Page, RunView};
 use crate::store::{OfAccounts, StoredAccount};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -57,7 +55,7 @@ pub(super) fn limited(limit: Option<u32>) -> Result<u32, Problem> {
     }
 }
 
-fn number(cursor: Option<&String>) -> Result<Option<i64>, Problem> {
+pub(super) fn number(cursor: Option<&String>) -> Result<Option<i64>, Problem> {
     let read = |text: &String| {
         text.parse::<i64>().map_err(|_| Problem::bad("cursor: write the `next` of a page before"))
     };
@@ -208,41 +206,6 @@ pub(super) async fn runs(
     Asked(part): Asked<ListQuery>,
 ) -> Result<Json<Page<RunView>>, Problem> {
     run_page(&shared, OfAccounts { account: None, owner: sight.owner() }, part).await
-}
-
-/// Which failures.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Failures {
-    /// Only of this account.
-    account: Option<String>,
-    /// Items at most (100; at most 1000).
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-}
-
-/// The open rows of the ledger: what could not be done, why, and when it is tried again.
-#[utoipa::path(get, path = "/v1/failures", tag = "failures", params(Failures), responses(
-    (status = 200, body = Page<FailureView>), ProblemOf<404>, ProblemOf<401>, ProblemOf<503>))]
-pub(super) async fn failures(
-    State(shared): State<Shared>,
-    sight: Sight,
-    Asked(asked): Asked<Failures>,
-) -> Result<Json<Page<FailureView>>, Problem> {
-    let limit = limited(asked.limit)?;
-    let after = number(asked.cursor.as_ref())?.unwrap_or(0);
-    let of = OfAccounts { account: asked.account.as_deref(), owner: sight.owner() };
-    if let Some(id) = of.account {
-        sight.account(&shared, id).await?;
-    }
-    let rows = shared.reader.stored_failures(of, after, limit).await?;
-    let items: Vec<FailureView> = rows.iter().map(FailureView::from).collect();
-    let full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-    let next = items.last().filter(|_| full).map(|failure| failure.id.to_string());
-    Ok(Json(Page { items, next }))
 }
 
 /// The live tree: every actor with what it does, what waits for it, and what it met.

@@ -1,6 +1,7 @@
 //! Prometheus text. Gauges are computed when they are asked for; labels come from closed sets.
 
 use crate::admin::Shared;
+use crate::store::FailureReader;
 use crate::store::derive::OwedReader;
 use crate::telemetry::names;
 use axum::extract::State;
@@ -81,7 +82,8 @@ async fn measure(shared: &Shared) -> String {
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
 async fn count_rows(shared: &Shared) {
     let owed = OwedReader::new(shared.reader.clone());
-    let both = async { tokio::join!(shared.reader.ledger_counts(), owed.standings(None)) };
+    let ledger = FailureReader::new(&shared.reader);
+    let both = async { tokio::join!(ledger.counts(), owed.standings(None)) };
     // Whoever asks for numbers waits no longer than for that.
     let counted = tokio::time::timeout(COUNTING, both).await;
     let (ledger, derived) = counted.unwrap_or_else(|_| (Err(late()), Err(late())));

@@ -4,8 +4,8 @@ use crate::admin::answer::{self, Queried};
 use crate::admin::document::finished;
 use crate::admin::view::StateView;
 use crate::admin::{
-    Shared, commands, derived_view, events, grant, guard, health, limits, lists, mail, metrics,
-    problem::Problem,
+    Shared, commands, derived_view, events, failures, grant, guard, health, limits, lists, mail,
+    metrics, problem::Problem,
 };
 use crate::feed::{EventDataView, PlaceView};
 use axum::http::StatusCode;
@@ -61,11 +61,11 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .routes(routes!(lists::account_runs))
         .routes(routes!(lists::actors))
         .routes(routes!(lists::runs))
-        .routes(routes!(lists::failures))
         .routes(routes!(events::events))
         .routes(routes!(limits::limits))
         .routes(routes!(health::health))
         .merge(commands::routes())
+        .merge(failures::routes())
         .merge(mail::routes())
         .routes(routes!(commands::purge))
         .routes(routes!(derived_view::reindex))

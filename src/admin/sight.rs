@@ -4,7 +4,7 @@ use crate::admin::Shared;
 use crate::admin::problem::Problem;
 use crate::admin::table::About;
 use crate::admin::token::Holder;
-use crate::store::Thing;
+use crate::store::{FailureReader, Thing};
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -61,6 +61,7 @@ impl Sight {
                 return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text));
             }
             About::Account => return self.account(shared, id).await,
+            About::Failure => return self.failure(shared, id).await,
             About::Message => "message",
             About::Thread => "thread",
             About::Contact => "contact",
@@ -74,6 +75,17 @@ impl Sight {
         };
         let owner = shared.reader.owner_of(thing).await?.ok_or_else(missing)?;
         if self.sees(owner.as_deref()) { Ok(()) } else { Err(missing()) }
+    }
+
+    /// Whether there is this row of the ledger, and its account is seen.
+    async fn failure(&self, shared: &Shared, id: &str) -> Result<(), Problem> {
+        let missing = || Problem::missing("failure");
+        let number = id.parse().map_err(|_| missing())?;
+        let row = FailureReader::new(&shared.reader).row(number).await?.ok_or_else(missing)?;
+        let unseen = |problem: Problem| {
+            if problem.status == StatusCode::NOT_FOUND { missing() } else { problem }
+        };
+        self.account(shared, &row.account).await.map_err(unseen)
     }
 
     /// Whether there is this account, and it is seen. What the config says of it now is asked first.

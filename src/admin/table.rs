@@ -18,6 +18,8 @@ pub enum About {
     Thread,
     /// The contact.
     Contact,
+    /// The row of the ledger.
+    Failure,
     /// A list, of what its reader may see.
     List,
     /// The whole process: nothing for an owner.
@@ -83,6 +85,7 @@ const ROUTES: &[Route] = &[
     read("/v1/actors", About::Process),
     read("/v1/runs", About::List),
     read("/v1/failures", About::List),
+    read("/v1/failures/{id}", About::Failure),
     read("/v1/events", About::List),
     read("/v1/limits", About::Process),
     read("/v1/health", About::Process),
@@ -100,6 +103,10 @@ const ROUTES: &[Route] = &[
     of_mail("/v1/contacts", About::List),
     of_mail("/v1/contacts/{id}", About::Contact),
     of_mail("/v1/attachments", About::List),
+    of_mail("/v1/failures/{id}/raw", About::Failure),
+    row(("POST", "/v1/failures/retry"), (Access::Operate, false), About::List),
+    row(("POST", "/v1/failures/{id}/retry"), (Access::Operate, false), About::Failure),
+    row(("POST", "/v1/failures/{id}/discard"), (Access::Operate, false), About::Failure),
     told("/v1/accounts/{id}/purge", Access::Admin),
     told("/v1/accounts/{id}/reindex", Access::Operate),
     told("/v1/accounts/{id}/credential", Access::Admin),
@@ -133,6 +140,7 @@ mod tests {
                 ("/v1/messages/{id}", About::Message),
                 ("/v1/threads/{id}", About::Thread),
                 ("/v1/contacts/{id}", About::Contact),
+                ("/v1/failures/{id}", About::Failure),
             ];
             let named = named.into_iter().find(|(path, _)| route.path.starts_with(path));
             let is_fit = match named {
@@ -150,7 +158,7 @@ mod tests {
         let of_mail = ["messages", "threads", "contacts", "attachments"];
         let is_content = |route: &Route| {
             let list = route.path.strip_prefix("/v1/").unwrap_or_default();
-            of_mail.iter().any(|of| list.starts_with(of))
+            of_mail.iter().any(|of| list.starts_with(of)) || list == "failures/{id}/raw"
         };
         let all = routes();
         assert!(all.iter().filter(|route| is_content(route)).count() >= 13);

@@ -5,7 +5,7 @@ use crate::admin::feed_view::FeedView;
 use crate::admin::progress::{EndedRunView, ProgressView};
 use crate::clock::Clock;
 pub(crate) use crate::instant::instant;
-use crate::store::{Reader, StoredAccount, StoredFailure, StoredFolder, StoredRun};
+use crate::store::{Reader, StoredAccount, StoredFolder, StoredRun};
 use crate::telemetry::registry::{AccountLine, ActorLine, ShownFailure};
 use postrider_core::account::advice::advice;
 use postrider_core::account::schedule::{Mode, Tier};
@@ -129,6 +129,8 @@ pub(crate) struct AccountView {
     octets: Option<i64>,
     /// Folders and mails that stand still: open rows of the ledger.
     failures: Option<i64>,
+    /// Mails that cannot be read and are left out.
+    left_out: Option<i64>,
     /// Messages stored since this process started.
     stored: u64,
     /// Failures handled since this process started, by class.
@@ -163,6 +165,7 @@ impl AccountView {
             what_next: advice.next,
             to_do: advice.to_do,
             failures: Some(row.failures),
+            left_out: Some(row.left_out),
             since: instant(row.troubled_since()),
             next_attempt_at: None,
             lag_seconds: None,
@@ -212,6 +215,7 @@ impl AccountView {
             octets: 0,
             class: None,
             failures: 0,
+            left_out: 0,
             looked_at: None,
             proved_at: None,
             owner: None,
@@ -222,7 +226,7 @@ impl AccountView {
     /// An account of which the database tells nothing now.
     pub(crate) fn unread(id: &str, line: &AccountLine, mode: Mode, now: Now) -> Self {
         let view = Self::unborn(id, line, mode, now);
-        Self { messages: None, octets: None, failures: None, ..view }
+        Self { messages: None, octets: None, failures: None, left_out: None, ..view }
     }
 
     fn take(&mut self, row: &StoredAccount, line: &AccountLine, mode: Mode, now: Now) {
@@ -287,8 +291,10 @@ pub(crate) struct FolderView {
     exists: i64,
     /// What we hold.
     messages: i64,
-    /// Open failures.
+    /// Open failures; not those that are left out.
     failures: i64,
+    /// Mails that cannot be read and are left out.
+    left_out: i64,
     /// UIDs of its history that are still to be read, holes included.
     remaining: u64,
     /// Begin of the last complete pass that opened the folder or counted it anew.
@@ -313,6 +319,7 @@ impl From<&StoredFolder> for FolderView {
             exists: row.exists,
             messages: row.messages,
             failures: row.failures,
+            left_out: row.left_out,
             remaining,
             passed_at: row.passed_at.map(instant),
             proved_at: row.proved_at.map(instant),
@@ -377,43 +384,6 @@ impl From<&StoredRun> for RunView {
             octets: row.octets,
             changes: row.facts,
             failed: row.failed,
-        }
-    }
-}
-
-/// What could not be done, and when it is tried again.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct FailureView {
-    pub(crate) id: i64,
-    account: String,
-    folder: Option<String>,
-    uid: Option<i64>,
-    /// The message's identity, where it has no UID.
-    message: Option<String>,
-    reach: String,
-    class: String,
-    attempts: i64,
-    next_try_at: Option<String>,
-    text: String,
-    first_at: String,
-    last_at: String,
-}
-
-impl From<&StoredFailure> for FailureView {
-    fn from(row: &StoredFailure) -> Self {
-        Self {
-            id: row.id,
-            account: row.account.clone(),
-            folder: row.folder.clone(),
-            uid: row.uid,
-            message: row.message.clone(),
-            reach: row.reach.clone(),
-            class: row.class.clone(),
-            attempts: row.attempts,
-            next_try_at: row.next_try_at.map(instant),
-            text: row.text.clone(),
-            first_at: instant(row.first_at),
-            last_at: instant(row.last_at),
         }
     }
 }

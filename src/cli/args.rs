@@ -1,8 +1,10 @@
 //! What can be written behind `postrider`.
 
+mod failures;
 mod mail;
 mod server;
 
+pub use failures::{DiscardArgs, FailureArgs, FailureKind, FailureVerb, FailuresArgs, RetryArgs};
 pub use mail::{SearchArgs, ShowArgs};
 pub use server::ClientArgs;
 
@@ -50,7 +52,7 @@ pub enum Verb {
     Show(ShowArgs),
     /// Read stored mail anew into tables: snippets, attachments, threads
     Reindex(ReindexArgs),
-    /// Show what could not be done, why, and when it is tried again.
+    /// Show what could not be done, why, and when it is tried again; try it now, or leave it out.
     Failures(FailuresArgs),
     /// Print events, a JSON object a line.
     Events(EventsArgs),
@@ -190,16 +192,6 @@ pub struct ReindexArgs {
     /// Seconds that it is waited for at most.
     #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 3600)]
     pub timeout: u64,
-    /// Which server.
-    #[command(flatten)]
-    pub client: ClientArgs,
-}
-
-/// `failures`
-#[derive(Clone, Debug, Args)]
-pub struct FailuresArgs {
-    /// Only of this account.
-    pub account: Option<String>,
     /// Which server.
     #[command(flatten)]
     pub client: ClientArgs,

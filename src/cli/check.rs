@@ -278,7 +278,7 @@ async fn labels(mut session: OpenSession, account: &Account) -> Result<String, F
         else {
             return Err(odd());
         };
-        if let Some((_, Got::Failed { class, text })) = found.into_iter().next() {
+        if let Some((_, Got::Failed { class, text, .. })) = found.into_iter().next() {
             return Err(Failure::new(class, Reach::Message, Provenance::Server, text));
         }
     }

@@ -1,13 +1,14 @@
 //! What the database says while no server runs: the same shapes as the API's, from the same views.
 
 use crate::admin::derived_view::derived;
-use crate::admin::view::{AccountView, DatabaseView, FailureView};
+use crate::admin::failures::FailureView;
+use crate::admin::view::{AccountView, DatabaseView};
 use crate::cli::exit::Exit;
 use crate::cli::patience::opened;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::feed;
-use crate::store::{Database, OfAccounts, Reader};
+use crate::store::{Database, FailureReader, Reader, WhichFailures};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Standing;
@@ -83,11 +84,11 @@ impl StoredMirror {
     }
 
     /// What could not be done.
-    pub(super) async fn failures(&self, account: Option<&str>) -> Result<Vec<Value>, Exit> {
+    pub(super) async fn failures(&self, which: &WhichFailures) -> Result<Vec<Value>, Exit> {
         let (mut items, mut after) = (Vec::new(), 0);
-        let of = OfAccounts { account, owner: None };
+        let reader = FailureReader::new(&self.reader);
         loop {
-            let rows = self.reader.stored_failures(of, after, PAGE).await.map_err(|e| said(&e))?;
+            let rows = reader.rows(which, after, PAGE).await.map_err(|e| said(&e))?;
             let Some(last) = rows.last() else { return Ok(items) };
             after = last.id;
             items.extend(values(rows.iter().map(FailureView::from))?);

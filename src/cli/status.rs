@@ -5,6 +5,7 @@
 use crate::cli::args::{ClientArgs, StatusArgs};
 use crate::cli::client::{CallError, Client, exit_of, in_path, near_or_none, seen_by};
 use crate::cli::exit::Exit;
+use crate::cli::failures::is_left_out;
 use crate::cli::offline::StoredMirror;
 use crate::cli::out::{clean, is_read, say, say_line};
 use crate::cli::sync::interrupted;
@@ -12,6 +13,7 @@ use crate::cli::table::{lay_out, named, octets, screen};
 use crate::cli::verbs::text;
 use crate::cli::when::{self, relative};
 use crate::config::Config;
+use crate::store::WhichFailures;
 use postrider_core::standing::Standing;
 use reqwest::Method;
 use serde_json::Value;
@@ -53,7 +55,12 @@ pub(super) async fn run(args: StatusArgs) -> Exit {
                 let stored = StoredMirror::open(&config).await?;
                 let items = stored.accounts(args.account.as_deref()).await?;
                 let failures = match &args.account {
-                    Some(account) => stored.failures(Some(account)).await?,
+                    Some(account) => {
+                        let account = Some(account.clone());
+                        stored
+                            .failures(&WhichFailures { account, ..WhichFailures::default() })
+                            .await?
+                    }
                     None => Vec::new(),
                 };
                 let database = stored.database().await;
@@ -353,6 +360,14 @@ fn in_full(item: &Value, failures: &[Value]) -> String {
     let mut out = String::new();
     for (name, value) in &lines {
         out.push_str(&format!("{name:<12}  {}\n", value.replace('\n', " ")));
+    }
+    let (left_out, failures): (Vec<&Value>, Vec<&Value>) =
+        failures.iter().partition(|failure| is_left_out(failure));
+    if !left_out.is_empty() {
+        out.push_str(&format!(
+            "\nleft out by hand: {} mail(s), which `postrider failures` names\n",
+            left_out.len()
+        ));
     }
     if !failures.is_empty() {
         out.push_str(&format!("\nleft undone: {}\n", failures.len()));

@@ -1,16 +1,13 @@
-//! Verbs: pause, resume, cancel, reset errors, sync now; and the ledger. Thin clients of the admin
-//! API.
+//! Verbs: pause, resume, cancel, reset errors, sync now. Thin clients of the admin API.
 #![expect(
     clippy::disallowed_methods,
     reason = "a command waits for what it asked for, and says so"
 )]
 
-use crate::cli::args::{ClientArgs, FailuresArgs, SyncNowArgs, VerbArgs};
-use crate::cli::client::{CallError, Client, config_of, exit_of, in_path, near_or_none, seen_by};
+use crate::cli::args::{ClientArgs, SyncNowArgs, VerbArgs};
+use crate::cli::client::{CallError, Client, config_of, exit_of, in_path};
 use crate::cli::exit::Exit;
-use crate::cli::offline::StoredMirror;
-use crate::cli::out::{say, say_line};
-use crate::cli::table::{lay_out, named};
+use crate::cli::out::say_line;
 use postrider_core::failure::Class;
 use postrider_core::standing::{Outcome, Standing};
 use reqwest::Method;
@@ -62,7 +59,7 @@ pub(super) async fn run(verb: &str, args: VerbArgs) -> Exit {
 
 /// How an account of an answer stands; a newer server may have words that this client does not
 /// know.
-fn standing(account: &Value) -> Option<Standing> {
+pub(super) fn standing(account: &Value) -> Option<Standing> {
     Standing::from_word(&text(account, "state"))
 }
 
@@ -130,67 +127,6 @@ fn ended(account: &Value, run: u64, late: bool) -> Exit {
         _ if is_left || its_end == Some(Outcome::Partial) => Exit::Partial,
         _ => Exit::Success,
     }
-}
-
-/// The open rows of the ledger, and the accounts that are in trouble as a whole.
-async fn ledger(args: &FailuresArgs) -> Result<(Vec<Value>, Vec<String>), Exit> {
-    let config = seen_by(&args.client)?;
-    let account = args.account.as_deref();
-    let (items, accounts) = match near_or_none(&config)? {
-        Some(client) => {
-            let said = |trouble| exit_of(trouble, &config);
-            let query: Vec<(&str, String)> =
-                account.iter().map(|account| ("account", (*account).to_owned())).collect();
-            let accounts = match account {
-                Some(id) => {
-                    let path = format!("/v1/accounts/{}", in_path(id));
-                    vec![client.call(Method::GET, &path, &[]).await.map_err(said)?]
-                }
-                None => {
-                    client.all("/v1/accounts", &[("limit", "1000".into())]).await.map_err(said)?
-                }
-            };
-            (client.all("/v1/failures", &query).await.map_err(said)?, accounts)
-        }
-        None => {
-            let stored = StoredMirror::open(&config).await?;
-            let accounts = stored.accounts(account).await?;
-            let items = stored.failures(account).await?;
-            stored.close().await;
-            (items, accounts)
-        }
-    };
-    let is_troubled = |item: &&Value| standing(item).is_some_and(Standing::is_troubled);
-    Ok((items, accounts.iter().filter(is_troubled).map(|item| text(item, "id")).collect()))
-}
-
-/// Runs `failures`.
-pub(super) async fn failures(args: FailuresArgs) -> Exit {
-    let (items, troubled) = match ledger(&args).await {
-        Ok(found) => found,
-        Err(exit) => return exit,
-    };
-    if args.client.json {
-        say_line(&Value::Array(items).to_string());
-        return Exit::Success;
-    }
-    if items.is_empty() {
-        let others =
-            "no folder and no mail is left undone; but see `postrider status`, in trouble: ";
-        match troubled.is_empty() {
-            true => say_line("nothing is left undone"),
-            false => say_line(&format!("{others}{}", troubled.join(", "))),
-        }
-        return Exit::Success;
-    }
-    let head = ["account", "folder", "mail", "class", "attempts", "next try", "text"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for item in &items {
-        let cells = ["account", "folder", "uid", "class", "attempts", "next_try_at", "text"];
-        rows.push(cells.map(|key| text(item, named(item, key))).to_vec());
-    }
-    say(&lay_out(&rows));
-    Exit::Success
 }
 
 #[cfg(test)]

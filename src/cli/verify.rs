@@ -17,7 +17,7 @@ use crate::cli::verify::report::{Report, Reports};
 use crate::clock::Clock;
 use crate::derive::check::{Checked, Checker};
 use crate::provider::{self, OpenSession, Opening};
-use crate::store::{Chosen, FeedStanding, ManifestRow, Miscount};
+use crate::store::{Chosen, FailureReader, FeedStanding, ManifestRow, Miscount};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyHash;
@@ -129,7 +129,12 @@ async fn local(opened: &OpenMirror, folders: &[FolderRow]) -> Result<Reports, Ex
     let mut reports = Reports::new();
     for folder in folders {
         let remaining = folder.lanes.as_ref().map_or(0, |lanes| lanes.backfill.remaining.len());
-        let mut report = Report { failures: folder.failures.len(), remaining, ..Report::default() };
+        let failures = folder.tried_again().len();
+        let mut report = Report { failures, remaining, ..Report::default() };
+        if !folder.left_out.is_empty() {
+            let ledger = FailureReader::new(&opened.reader);
+            report.left_out = ledger.left_out_of(folder.id).await.map_err(|e| told(&e))?;
+        }
         report.path.clone_from(&folder.path);
         if remaining > 0 {
             report.unproved.push(format!("{remaining} UIDs are still to be read"));
@@ -325,6 +330,12 @@ fn text(reports: &Reports, offline: bool) -> String {
             "{path}: {verdict}; {} messages, {} failures in the ledger\n",
             r.messages, r.failures
         ));
+        for mail in r.left_out.iter().take(SHOWN) {
+            out.push_str(&format!("  left out: UID {} ({})\n", mail.uid, mail.note));
+        }
+        if r.left_out.len() > SHOWN {
+            out.push_str(&format!("  and {} more are left out\n", r.left_out.len() - SHOWN));
+        }
         let unproved = r.unproved.iter().filter(|line| !common.contains(line));
         for line in unproved.chain(r.differences.iter().take(SHOWN)) {
             out.push_str(&format!("  {line}\n"));
@@ -364,6 +375,7 @@ fn json(args: &VerifyArgs, reports: &Reports, derived: Option<&Checked>) -> Stri
                 "folder": r.path,
                 "messages": r.messages,
                 "failures": r.failures,
+                "left_out": r.left_out.iter().map(|mail| serde_json::json!({ "uid": mail.uid, "note": mail.note })).collect::<Vec<_>>(),
                 "remaining": r.remaining,
                 "proved": r.is_proved(),
                 "unproved": r.unproved,

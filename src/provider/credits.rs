@@ -174,7 +174,8 @@ mod tests {
 
     fn answer(octets: usize) -> Answer {
         let text = "x".repeat(octets).as_str().into();
-        let failed = Unfetched { uid: 1, class: Class::Provider, text, again: Again::default() };
+        let failed =
+            Unfetched { uid: 1, class: Class::Provider, text, again: Again::default(), came: None };
         Answer::Folders(FolderAnswer::Fetched {
             page: Page { failed: vec![failed], ..Page::default() },
             last: true,

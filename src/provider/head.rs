@@ -54,6 +54,11 @@ impl Head {
         memchr_iter(b'\n', piece).find(|at| before(*at)).map(|at| at + 1)
     }
 
+    /// What is collected so far.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// What was collected.
     #[must_use]
     pub(super) fn into_bytes(self) -> Vec<u8> {

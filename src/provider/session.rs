@@ -267,7 +267,8 @@ mod tests {
         question(FolderRequest::examine(Vec::new().into()).into());
         let mut first = asks.recv().await.unwrap();
         let text = "x".repeat(500).as_str().into();
-        let failed = Unfetched { uid: 1, class: Class::Provider, text, again: Again::default() };
+        let failed =
+            Unfetched { uid: 1, class: Class::Provider, text, again: Again::default(), came: None };
         let page = Page { failed: vec![failed], ..Page::default() };
         (first.answer)(Ok(Answer::Folders(FolderAnswer::Fetched { page, last: true })));
         let unstored = hears.recv().unwrap();

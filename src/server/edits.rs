@@ -183,6 +183,7 @@ mod tests {
             octets: 0,
             class: None,
             failures: 0,
+            left_out: 0,
             looked_at: None,
             proved_at: None,
             owner: None,

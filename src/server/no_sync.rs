@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::connection::message::LimitsView;
 use crate::server::face::{open_door, url_of};
 use crate::server::serve_error::ServeError;
-use crate::store::{Reader, open_for_reading};
+use crate::store::{Done, FailureWork, Reader, open_for_reading};
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postrider_core::account::follow::{Command, Conflict};
@@ -31,6 +31,13 @@ const NOTHING: &str = "this server only looks (serve --no-sync)";
 impl Operator for Nobody {
     fn command(&self, _account: &str, _command: Command) -> Soon<Obeyed> {
         Box::pin(async { Err(Conflict(NOTHING).into()) })
+    }
+
+    fn tell(&self, _account: &str, _command: Command) {}
+
+    fn failures(&self, _work: FailureWork) -> Soon<Result<Done, Failure>> {
+        let refused = Failure::new(Class::Config, Reach::Account, Provenance::Local, NOTHING);
+        Box::pin(async { Err(refused) })
     }
 
     fn purge(&self, _account: &str) -> Soon<Result<u64, NotPurged>> {

@@ -12,7 +12,7 @@ use crate::boot::wiring::Engine;
 use crate::connection::message::LimitsView;
 use crate::reply::ReplyTo;
 use crate::store::orders::Control;
-use crate::store::{Done, Reader};
+use crate::store::{Done, FailureWork, Reader};
 use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
@@ -25,6 +25,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Longest time of a purge.
 const PURGE: Duration = Duration::from_secs(50);
+/// Longest time until what is done with rows of the ledger is durable.
+const WORK: Duration = Duration::from_secs(40);
 /// Longest time until a grant is durable.
 const GRANT: Duration = Duration::from_secs(40);
 
@@ -55,6 +57,15 @@ impl Operator for Switch {
     fn command(&self, account: &str, command: Command) -> Soon<Obeyed> {
         let (switchboard, account) = (self.switchboard.clone(), account.to_owned());
         Box::pin(async move { switchboard.command(&account, command).await })
+    }
+
+    fn tell(&self, account: &str, command: Command) {
+        self.switchboard.tell(account, command);
+    }
+
+    fn failures(&self, work: FailureWork) -> Soon<Result<Done, Failure>> {
+        let switchboard = self.switchboard.clone();
+        Box::pin(async move { switchboard.control(Control::Failures(work), WORK).await })
     }
 
     fn purge(&self, account: &str) -> Soon<Result<u64, NotPurged>> {

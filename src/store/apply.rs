@@ -8,6 +8,7 @@ mod contacts;
 mod control;
 mod derive;
 mod ended;
+mod failures;
 mod feed;
 mod guards;
 mod indexed;
@@ -205,6 +206,7 @@ impl Writer<'_> {
                     if let Some(row) = &mut admitted.folder {
                         // What the database refused stays open, and counts its tries.
                         row.failures = row.failures.union(&refused);
+                        row.left_out = folder.left_out.intersect(&row.failures);
                         close_failures(db, row.id, &folder.failures.minus(&row.failures), at)
                             .await?;
                     }
@@ -282,7 +284,8 @@ impl Writer<'_> {
                             let (uid, class, text) =
                                 (poison.uid, Class::InvalidData, e.to_string());
                             let text = text.into();
-                            let failed = Unfetched { uid, class, text, again: Again::Spaced };
+                            let failed =
+                                Unfetched { uid, class, text, again: Again::Spaced, came: None };
                             open_failures(db, account, folder.id, &[failed], at).await?;
                             refused.insert(poison.uid);
                         }

@@ -72,8 +72,8 @@ impl Reader {
             FeedQuery::Tally => {
                 let tally = self.ask_one(TallyOfFeed { account }).await?;
                 FeedFound::Tally(tally.map_or_else(FeedTally::default, |tally| {
-                    let TallyColumns { held, unheld, away, owed } = tally;
-                    FeedTally { held, unheld, away, owed }
+                    let TallyColumns { held, unheld, away, owed, left_out } = tally;
+                    FeedTally { held, unheld, away, owed, left_out }
                 }))
             }
         })
@@ -99,6 +99,8 @@ pub struct FeedStanding {
     pub missing: u64,
     /// Ids that could not be read.
     pub failed: u64,
+    /// A human leaves it out.
+    pub left_out: u64,
     /// Ids in no place of ours.
     pub away: u64,
 }
@@ -142,6 +144,7 @@ impl Reader {
                 settling: row.settling,
                 missing: row.missing,
                 failed: row.failed,
+                left_out: row.left_out,
                 away: row.away,
             })
         };

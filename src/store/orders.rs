@@ -2,6 +2,7 @@
 //! config change.
 
 use crate::provider::in_flight::WhichMail;
+use crate::store::failures::FailureWork;
 use postrider_core::budget::Spending;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::recovery::asked::{Beside, ProcessEnd};
@@ -63,6 +64,8 @@ pub enum Control {
         /// What was asked for together, and not stored.
         mail: Vec<(WhichMail, Beside)>,
     },
+    /// What a human does with rows of the ledger.
+    Failures(FailureWork),
     /// Whose it is, as the config says now: who may see it.
     Own {
         /// Its id, as it is stored.

@@ -52,8 +52,7 @@ fn account_row(id: AccountId, row: AccountColumns) -> Result<AccountRow, Trouble
 }
 
 fn folder_row(row: FolderColumns) -> Result<FolderRow, Trouble> {
-    let uids = row.failures.unwrap_or_default();
-    let failures: UidSet = uids.split(',').filter_map(|uid| uid.parse::<u32>().ok()).collect();
+    let (failures, left_out) = failed(&row.failures.unwrap_or_default());
     Ok(FolderRow {
         id: row.folder,
         remote_id: row.remote_id,
@@ -73,7 +72,17 @@ fn folder_row(row: FolderColumns) -> Result<FolderRow, Trouble> {
         excluded: row.excluded,
         lanes: lanes(row.live, row.backfill)?,
         failures,
+        left_out,
     })
+}
+
+/// UIDs with an open failure, and those of them that a human leaves out: they have a sign before them.
+fn failed(uids: &str) -> (UidSet, UidSet) {
+    let uids = uids.split(',').filter_map(|uid| uid.parse::<i64>().ok());
+    let uids: Vec<(bool, u32)> =
+        uids.filter_map(|uid| Some((uid < 0, u32::try_from(uid.unsigned_abs()).ok()?))).collect();
+    let left_out = uids.iter().filter(|(is_left_out, _)| *is_left_out).map(|(_, uid)| *uid);
+    (uids.iter().map(|(_, uid)| *uid).collect(), left_out.collect())
 }
 
 /// Reads both lanes of a folder. One without the other is damage.
@@ -213,13 +222,14 @@ struct StoredOwed(
     i64,
     Option<String>,
     Option<String>,
+    Option<i64>,
 );
 
 /// Reads the document of `OwedOf` or `DueOwed`.
 pub(super) fn owed_rows(rows: &[Packed]) -> Result<Vec<Owed>, Trouble> {
     let owed = |row: StoredOwed| {
         let StoredOwed(id, told_at, version, left, due_at, at, session, rank, ..) = row;
-        let StoredOwed(.., bytes, attempts, class, words) = row;
+        let StoredOwed(.., bytes, attempts, class, words, failed_at) = row;
         let class = class.map(|class| Class::from_word(&class).unwrap_or(Class::Unknown));
         Owed {
             id: Identity(id),
@@ -234,6 +244,7 @@ pub(super) fn owed_rows(rows: &[Packed]) -> Result<Vec<Owed>, Trouble> {
             bytes: bytes != 0,
             attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
             failure: class.map(|class| (class, words.unwrap_or_default())),
+            failed_at: failed_at.map(Micros),
         }
     };
     Ok(packed(rows)?.into_iter().map(owed).collect())

@@ -3,18 +3,16 @@
 use crate::store::read::{Reader, failed};
 use crate::store::sql::list::{OwnerOfAccount, OwnerOfContact, OwnerOfMessage, OwnerOfThread};
 use crate::store::sql::shown::{
-    EventNumbers, EventSpan, FirstEvent, LedgerByClass, NamedPack, NamedPacks, StoredAccount,
-    StoredAccounts, StoredEvent, StoredEvents, StoredFailure, StoredFailures, StoredFolder,
-    StoredFolders, StoredRun, StoredRuns, UnprovedFolders,
+    EventNumbers, EventSpan, FirstEvent, NamedPack, NamedPacks, StoredAccount, StoredAccounts,
+    StoredEvent, StoredEvents, StoredFolder, StoredFolders, StoredRun, StoredRuns,
 };
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use postrider_core::recovery::waiting::Waiting;
-use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;
 
-/// Whose runs and failures are asked for.
+/// Whose runs are asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OfAccounts<'a> {
     /// Only this account's.
@@ -82,20 +80,6 @@ impl Reader {
         self.ask(StoredRuns { account, before, most: limit, owner }).await.map_err(failed)
     }
 
-    /// Open rows of the ledger after row `after`.
-    ///
-    /// # Errors
-    /// Class storage.
-    pub async fn stored_failures(
-        &self,
-        of: OfAccounts<'_>,
-        after: i64,
-        limit: u32,
-    ) -> Result<Vec<StoredFailure>, Failure> {
-        let (account, owner) = (of.account.map(str::to_owned), of.owner.map(str::to_owned));
-        self.ask(StoredFailures { account, after, most: limit, owner }).await.map_err(failed)
-    }
-
     /// Events behind one number, up to the other, in order; all, or those of an owner's accounts.
     ///
     /// # Errors
@@ -140,18 +124,6 @@ impl Reader {
     pub async fn event_span(&self) -> Result<EventNumbers, Failure> {
         let span = self.ask_one(EventSpan {}).await.map_err(failed)?;
         Ok(span.unwrap_or(EventNumbers { first: 1, last: 0 }))
-    }
-
-    /// Open rows of the ledger by class, and folders that are not proved.
-    ///
-    /// # Errors
-    /// Class storage.
-    pub async fn ledger_counts(&self) -> Result<(BTreeMap<String, i64>, i64), Failure> {
-        let by_class = self.ask(LedgerByClass {}).await.map_err(failed)?;
-        let unproved = UnprovedFolders { removed: Standing::Removed };
-        let unproved = self.ask_one(unproved).await.map_err(failed)?;
-        let by_class = by_class.into_iter().map(|row| (row.class, row.count));
-        Ok((by_class.collect(), unproved.map_or(0, |unproved| unproved.count)))
     }
 
     /// The packs that body rows name, and where the last body in each ends.

@@ -10,6 +10,7 @@ pub(super) mod control;
 pub(super) mod counts;
 pub(super) mod credential;
 pub(super) mod derive;
+pub(super) mod failures;
 pub(super) mod feeds;
 pub(super) mod held;
 pub(super) mod inserts;

@@ -22,6 +22,7 @@ mod dovecot;
 mod durable;
 mod edits;
 mod emulated;
+mod failures;
 mod faults;
 mod feeds;
 mod fuzz;

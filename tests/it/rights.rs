@@ -3,7 +3,7 @@
 use crate::derive::{stop, wait_until_derived};
 use crate::lists::mail;
 use crate::support::binary::{Postrider, account};
-use crate::support::database::change;
+use crate::support::database::{TestDatabase, change};
 use crate::support::mail::{Mail, Mailbox, blocking, note, serve};
 use crate::support::served::{Served, head, request, wait_until};
 use postrider::admin::table::{About, routes};
@@ -30,6 +30,11 @@ read    -    account GET /v1/accounts/{id}/runs
 read    -    process GET /v1/actors
 read    -    list    GET /v1/runs
 read    -    list    GET /v1/failures
+read    -    failure GET /v1/failures/{id}
+read    mail failure GET /v1/failures/{id}/raw
+operate -    list    POST /v1/failures/retry
+operate -    failure POST /v1/failures/{id}/retry
+operate -    failure POST /v1/failures/{id}/discard
 read    -    list    GET /v1/events
 read    -    process GET /v1/limits
 read    -    process GET /v1/health
@@ -135,6 +140,12 @@ async fn served() -> (postrider_imapd::Server, Postrider, Served, Vec<Asker>) {
         });
         wait_until_derived(&first, &postrider.database());
         stop(first);
+        // As if something had come of them.
+        let came = match postrider.database() {
+            TestDatabase::File(_) => "UPDATE failure SET came = CAST('A' AS BLOB)",
+            TestDatabase::Server(_) => "UPDATE failure SET came = CAST('A' AS BYTEA)",
+        };
+        change(&postrider.database(), came);
         fs::write(postrider.path("data/admin.token"), lines).unwrap();
         let mut served = postrider.serve(&[]);
         served.token = format!("{:x<40}", "admin");
@@ -151,6 +162,7 @@ struct Named {
     message: String,
     thread: String,
     contact: String,
+    failure: String,
     folder: String,
 }
 
@@ -164,6 +176,7 @@ fn named(served: &Served, account: &'static str) -> Named {
         message: message["id"].to_string(),
         thread: first("/v1/threads", "")["id"].to_string(),
         contact: first("/v1/contacts", "")["id"].to_string(),
+        failure: first("/v1/failures", "")["id"].to_string(),
         folder: message["folders"][0]["id"].to_string(),
     }
 }
@@ -175,6 +188,7 @@ impl Named {
             About::Message => &self.message,
             About::Thread => &self.thread,
             About::Contact => &self.contact,
+            About::Failure => &self.failure,
             About::Nobody | About::List | About::Process => "index.html",
         }
     }
@@ -235,6 +249,7 @@ async fn every_route_with_every_right_and_every_owner() {
                         _ if others && is_named => &[404],
                         // Who is let in and says nothing is told so; what the config names is not purged.
                         _ if route.path.ends_with("credential") => &[400],
+                        _ if route.path.ends_with("discard") => &[400],
                         _ if route.path.ends_with("purge") => &[409],
                         _ if route.method == "POST" => &[202, 409],
                         _ => &[200],
@@ -271,6 +286,7 @@ async fn every_route_with_every_right_and_every_owner() {
         let (ada, [_, (_, bobs)]) = (ada("read-mail"), &things);
         for path in [
             "/v1/failures?account=of-bob".to_owned(),
+            "/v1/failures?owner=bob".to_owned(),
             "/v1/messages?account=of-bob".to_owned(),
             "/v1/messages?owner=bob".to_owned(),
             "/v1/threads?owner=bob".to_owned(),

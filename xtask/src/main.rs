@@ -171,11 +171,12 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 25] = [
+const ON_BOTH: [&str; 26] = [
     "damaged",
     "shuffled",
     "verified",
     "rights",
+    "failures",
     "contacts",
     "sync",
     "serve",

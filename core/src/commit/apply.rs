@@ -73,7 +73,7 @@ pub fn begin(
 #[must_use]
 pub fn mistaken(uid: u32) -> Unfetched {
     let text = "it was taken for a message that has been found elsewhere since".into();
-    Unfetched { uid, class: Class::InvalidData, text, again: Again::Elsewhere }
+    Unfetched { uid, class: Class::InvalidData, text, again: Again::Elsewhere, came: None }
 }
 
 /// Does to messages and locations what the change means. `before` is the folder's row before the

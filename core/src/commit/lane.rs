@@ -52,12 +52,16 @@ pub fn admit(
     let mut account = account.clone();
     account.stamped_at = account.stamped_at.max(Some(at));
     let folder = folder.cloned();
-    let folder = match change {
+    let mut folder = match change {
         Change::Folder(change) => admit_folder(&mut account, folder, change, new_folder, at)?,
         Change::Account(change) => admit_account(&mut account, folder, change)?,
         // Its rules are its own: `commit::feed`.
         Change::Feed(_) => folder,
     };
+    // Nothing is left out of what is no failure any more.
+    if let Some(row) = folder.as_mut().filter(|row| !row.left_out.is_empty()) {
+        row.left_out = row.left_out.intersect(&row.failures);
+    }
     Ok(Admitted { account, folder, first_opening })
 }
 

@@ -155,6 +155,8 @@ pub struct FolderRow {
     pub grown_at: Option<Micros>,
     /// UIDs with an open failure.
     pub failures: UidSet,
+    /// Of those, what a human leaves out.
+    pub left_out: UidSet,
     /// Something was stored of it under this UIDVALIDITY: a location, or a failure.
     pub held: bool,
     /// When it was last refused, while it has an open ledger row of its own: it is shut, or stands
@@ -190,6 +192,7 @@ impl FolderRow {
             surplus: 0,
             grown_at: None,
             failures: UidSet::new(),
+            left_out: UidSet::new(),
             held: false,
             stalled_at: None,
             excluded: false,
@@ -200,6 +203,12 @@ impl FolderRow {
     #[must_use]
     pub fn uidvalidity(&self) -> UidValidity {
         self.lanes.as_ref().map_or(UidValidity(0), |lanes| lanes.live.uidvalidity)
+    }
+
+    /// UIDs with an open failure that are tried again.
+    #[must_use]
+    pub fn tried_again(&self) -> UidSet {
+        self.failures.minus(&self.left_out)
     }
 
     /// Nothing of its history is left to be read.

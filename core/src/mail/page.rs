@@ -5,6 +5,8 @@ use crate::mail::message::Fetched;
 use crate::mail::room::Room;
 use crate::mail::uid_set::UidSet;
 use crate::plain::PlainText;
+use std::fmt;
+use std::sync::Arc;
 
 /// A UID that the index shows and that could not be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,36 @@ pub struct Unfetched {
     pub text: PlainText,
     /// When it is tried again.
     pub again: Again,
+    /// What came of it, where something did.
+    pub came: Option<Fragment>,
+}
+
+/// The beginning of what came of a message that cannot be read. It is content: for who may read mail.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fragment(Arc<[u8]>);
+
+impl Fragment {
+    /// Octets that are kept: most headers are shorter.
+    pub const LIMIT: usize = 64 * 1024;
+
+    /// The beginning of these; nothing where there are none.
+    #[must_use]
+    pub fn of(octets: &[u8]) -> Option<Self> {
+        let kept = octets.get(..octets.len().min(Self::LIMIT)).unwrap_or_default();
+        (!kept.is_empty()).then(|| Self(kept.into()))
+    }
+
+    /// The octets.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Fragment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} octets", self.0.len())
+    }
 }
 
 /// When a failure row is tried again.
@@ -136,7 +168,8 @@ impl Page {
     #[must_use]
     pub fn row_octets(&self) -> u64 {
         let rows = self.rows.iter().chain(self.suspects.iter().map(|s| &s.fetched));
-        let failed = self.failed.iter().map(|failed| failed.text.len() as u64);
+        let came = |failed: &Unfetched| failed.came.as_ref().map_or(0, |came| came.0.len());
+        let failed = self.failed.iter().map(|failed| (failed.text.len() + came(failed)) as u64);
         rows.map(Fetched::row_octets).sum::<u64>() + failed.sum::<u64>()
     }
 

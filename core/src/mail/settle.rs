@@ -7,7 +7,7 @@
 
 use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::message::Fetched;
-use crate::mail::page::{Again, Page, PageRow, Suspect, Unfetched};
+use crate::mail::page::{Again, Fragment, Page, PageRow, Suspect, Unfetched};
 use crate::mail::uid_set::UidSet;
 use crate::plain::PlainText;
 
@@ -86,16 +86,22 @@ impl<R: PageRow> Settlement<R> {
     pub fn refused(&mut self, uid: u32, text: PlainText) {
         if self.wants(uid) {
             self.have.insert(uid);
-            self.failed.push(Unfetched { uid, class: Class::Storage, text, again: Again::Spaced });
+            self.failed.push(Unfetched {
+                uid,
+                class: Class::Storage,
+                text,
+                again: Again::Spaced,
+                came: None,
+            });
         }
     }
 
     /// A message came that cannot be read.
-    pub fn unreadable(&mut self, uid: u32, failure: Failure) {
+    pub fn unreadable(&mut self, uid: u32, failure: Failure, came: Option<Fragment>) {
         if self.wants(uid) {
             self.have.insert(uid);
             let Failure { class, text, .. } = failure;
-            self.failed.push(Unfetched { uid, class, text, again: Again::Spaced });
+            self.failed.push(Unfetched { uid, class, text, again: Again::Spaced, came });
         }
     }
 
@@ -116,7 +122,7 @@ impl<R: PageRow> Settlement<R> {
             Some(refusal) => (refusal.class, refusal.text),
             None => (Class::InvalidData, "the index shows it, but no bytes come".into()),
         };
-        self.failed.push(Unfetched { uid, class, text, again: Again::default() });
+        self.failed.push(Unfetched { uid, class, text, again: Again::default(), came: None });
     }
 
     fn settled(&self) -> UidSet {

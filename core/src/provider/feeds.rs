@@ -9,6 +9,7 @@ use crate::mail::feed::{FeedCursor, MailVersion, PageToken, PlaceId};
 use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
 use crate::mail::id::Identity;
+use crate::mail::page::Fragment;
 use crate::mail::room::Room;
 use crate::mime::HeaderFacts;
 use crate::plain::PlainText;
@@ -194,7 +195,9 @@ impl Got {
                 let state = found.state.flags.as_str().len() + places.sum::<usize>() + thread;
                 (size_of::<FoundMail>() + state) as u64 + header
             }
-            Self::Failed { text, .. } => text.len() as u64,
+            Self::Failed { text, came, .. } => {
+                (text.len() + came.as_ref().map_or(0, |came| came.octets().len())) as u64
+            }
             Self::Missing => 0,
         }
     }
@@ -213,6 +216,8 @@ pub enum Got {
         class: Class,
         /// The server's words.
         text: PlainText,
+        /// What came of it, where something did.
+        came: Option<Fragment>,
     },
 }
 

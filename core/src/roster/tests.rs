@@ -418,13 +418,10 @@ fn commands_end_a_wait_that_has_yet_to_begin() {
             refused: refused.map(str::to_owned),
         })
     };
-    for (command, refused, is_over) in [
-        (Command::SyncNow, None, true),
-        (Command::ResetErrors, None, true),
-        (Command::Woken, Some("m"), true),
-        (Command::Woken, None, false),
-        (Command::Resume, None, false),
-    ] {
+    let by_hand = [Command::SyncNow, Command::Retry, Command::ResetErrors].map(|c| (c, None, true));
+    let others = [Command::Woken, Command::Resume].map(|c| (c, None, false));
+    let secret = [(Command::Woken, Some("m"), true)];
+    for (command, refused, is_over) in by_hand.into_iter().chain(others).chain(secret) {
         let mut roster = Roster::new(Admission { at_a_time: 1, starts_per_second: 1000 }, false);
         let past = Past { begin: waiting(refused), ..Past::default() };
         roster.step(want(enrolled("a")), at(0));

@@ -196,12 +196,14 @@ pub struct HeldSample {
 pub struct FeedTally {
     /// Messages that are held and not deleted.
     pub held: u64,
-    /// Ids that are owed and not held.
+    /// Ids that are owed and not held; not those that a human leaves out.
     pub unheld: u64,
     /// Ids that are in no place of ours, and not held, or deleted.
     pub away: u64,
     /// Ids that are owed, and have not failed.
     pub owed: u64,
+    /// Ids that are owed and not held, and that a human leaves out.
+    pub left_out: u64,
 }
 
 /// What a run has proved without changing anything. Of two the later is true.

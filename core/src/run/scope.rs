@@ -36,6 +36,21 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The one that looks more closely; of two alike the other one.
+    #[must_use]
+    pub(crate) fn or(self, other: &Self) -> Self {
+        if self.rank() > other.rank() { self } else { other.clone() }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Some { .. } => 0,
+            Self::Everything => 1,
+            Self::Insist => 2,
+            Self::Doubt => 3,
+        }
+    }
+
     /// Whether a human asks.
     pub(crate) fn insists(&self) -> bool {
         matches!(self, Self::Insist | Self::Doubt)

@@ -167,6 +167,13 @@ fn as_file(response: &mut Response, media_type: &str, name: &str) {
     response.headers_mut().extend(told);
 }
 
+/// The beginning of a mail that could not be read, as a file.
+pub(in crate::admin) fn came(octets: Vec<u8>, name: &str) -> Response {
+    let mut response = octets.into_response();
+    as_file(&mut response, "message/rfc822", name);
+    response
+}
+
 /// A file, or the range of it that is asked for.
 async fn handed_out(
     shared: &Shared,

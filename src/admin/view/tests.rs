@@ -23,6 +23,7 @@ fn stored() -> StoredAccount {
         octets: 0,
         class: None,
         failures: 0,
+        left_out: 0,
         looked_at: None,
         proved_at: None,
         owner: None,

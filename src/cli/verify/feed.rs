@@ -3,7 +3,7 @@
 
 use crate::cli::verify::report::Reports;
 use crate::provider::OpenSession;
-use crate::store::{FeedStanding, Reader};
+use crate::store::{FailureReader, FeedStanding, Reader};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::feed::{FeedCursor, PlaceId};
@@ -108,7 +108,7 @@ async fn held(reader: &Reader, account: AccountId) -> Result<Vec<KnownMail>, Fai
     }
 }
 
-/// What of some ids is owed, or away.
+/// What of some ids is owed; or away, or left out by hand, and nothing is to be read.
 async fn owed(
     reader: &Reader,
     account: AccountId,
@@ -119,6 +119,9 @@ async fn owed(
         let query = FeedQuery::Known { ids: piece.to_vec(), whole: false };
         let FeedFound::Known(rows) = reader.feed(account, query).await? else { return Err(odd()) };
         found.extend(rows.into_iter().filter(|row| row.owed).map(|row| (row.id, row.away)));
+    }
+    for id in FailureReader::new(reader).left_out_of_feed(account).await? {
+        found.entry(id).and_modify(|is_none_to_read| *is_none_to_read = true);
     }
     Ok(found)
 }

@@ -1,5 +1,6 @@
 //! What `verify` finds, by folder.
 
+use crate::store::LeftOut;
 use postrider_core::mail::flags::Flags;
 use std::collections::BTreeMap;
 
@@ -8,6 +9,8 @@ use std::collections::BTreeMap;
 pub(super) struct Report {
     pub(super) messages: u64,
     pub(super) failures: u64,
+    /// What a human leaves out, and why.
+    pub(super) left_out: Vec<LeftOut>,
     pub(super) remaining: u64,
     pub(super) differences: Vec<String>,
     pub(super) unproved: Vec<String>,

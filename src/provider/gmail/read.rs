@@ -15,6 +15,7 @@ use crate::provider::sink::{Sink, Sinks};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyRef, BodySink};
 use postrider_core::mail::feed::MailVersion;
+use postrider_core::mail::page::Fragment;
 use postrider_core::mail::room::Room;
 use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::feeds::{FoundMail, Got, SeenState, WantedMail};
@@ -48,12 +49,12 @@ pub(super) enum ReadMail {
     /// It is too large for what is left of the disk.
     NoRoom(Failure),
     /// It cannot be read, this time.
-    Bad(Failure),
+    Bad(Failure, Option<Fragment>),
 }
 
-fn bad(text: &str) -> ReadMail {
+fn bad(text: &str, came: Option<Fragment>) -> ReadMail {
     let text = format!("the message cannot be read: {text}");
-    ReadMail::Bad(Failure::new(Class::InvalidData, Reach::Message, Provenance::Server, text))
+    ReadMail::Bad(Failure::new(Class::InvalidData, Reach::Message, Provenance::Server, text), came)
 }
 
 /// Why there is no room for one message, if that is what failed.
@@ -75,6 +76,14 @@ struct Arriving {
 }
 
 impl Arriving {
+    /// The beginning of what has come.
+    fn came(&self) -> Option<Fragment> {
+        match &self.long {
+            Some((_, head)) => Fragment::of(head.bytes()),
+            None => Fragment::of(&self.gathered),
+        }
+    }
+
     /// Takes bytes. Returns why there is no room for them, if so.
     async fn take(
         &mut self,
@@ -133,7 +142,7 @@ pub(super) async fn read(
 /// What is wrong with one message is no trouble of the others.
 fn refused(failure: Failure) -> Result<ReadMail, Failure> {
     match failure.class {
-        Class::Provider | Class::InvalidData => Ok(ReadMail::Bad(failure)),
+        Class::Provider | Class::InvalidData => Ok(ReadMail::Bad(failure, None)),
         _ => Err(failure),
     }
 }
@@ -173,7 +182,7 @@ async fn take(
     while let Some(piece) = client.piece(&mut answer).await? {
         out.clear();
         if let Err(what) = reader.feed(piece.as_ref(), &mut out) {
-            return between(reader.rest()).map_or_else(|| Ok(bad(what)), Err);
+            return between(reader.rest()).map_or_else(|| Ok(bad(what, coming.came())), Err);
         }
         if let Some(full) = coming.take(&out, announced, sinks).await? {
             return Ok(ReadMail::NoRoom(full));
@@ -188,13 +197,13 @@ async fn take(
     };
     let (told, has_bytes) = match read {
         Ok(read) => read,
-        Err(what) => return between(&rest).map_or_else(|| Ok(bad(&what)), Err),
+        Err(what) => return between(&rest).map_or_else(|| Ok(bad(&what, coming.came())), Err),
     };
     if told.id != id_of(&wanted.id) {
-        return Ok(bad("the answer is about another one"));
+        return Ok(bad("the answer is about another one", None));
     }
     if wanted.bytes && !has_bytes {
-        return Ok(bad("the answer has no bytes"));
+        return Ok(bad("the answer has no bytes", None));
     }
     let version = told.history_id.map(|id| MailVersion::new(&id.0));
     let told = ToldMail {
@@ -208,11 +217,11 @@ async fn take(
     }
     if coming.long.is_none() && coming.gathered.is_empty() && told.size.is_some_and(|size| size > 0)
     {
-        return Ok(bad("the server says that there is something, and brings nothing"));
+        return Ok(bad("the server says that there is something, and brings nothing", None));
     }
     let (length, size) = (coming.length, told.size.unwrap_or_default());
     if !alone && length < size / 2 {
-        return Ok(bad(&format!("{length} octets have come of {size}")));
+        return Ok(bad(&format!("{length} octets have come of {size}"), coming.came()));
     }
     arrived(coming, told, sinks).await
 }
@@ -226,12 +235,15 @@ async fn arrived(
     let Arriving { gathered, long, .. } = coming;
     let Some((mut loan, head)) = long else {
         let read = facts(&gathered);
-        let gathered = |header| ReadMail::Gathered(told, gathered, header);
-        return Ok(read.map_or_else(ReadMail::Bad, gathered));
+        return Ok(match read {
+            Ok(header) => ReadMail::Gathered(told, gathered, header),
+            Err(failure) => ReadMail::Bad(failure, Fragment::of(&gathered)),
+        });
     };
-    let header = match facts(&head.into_bytes()) {
+    let head = head.into_bytes();
+    let header = match facts(&head) {
         Ok(header) => header,
-        Err(failure) => return Ok(ReadMail::Bad(failure)),
+        Err(failure) => return Ok(ReadMail::Bad(failure, Fragment::of(&head))),
     };
     loan.sink.finish().await?;
     let sealed = loan.sink.seal().await?;
@@ -257,16 +269,19 @@ pub(super) fn there(told: ToldMail, bytes: Option<(BodyRef, HeaderFacts)>) -> Go
 
 /// What became of a message whose bytes need not be written any more.
 pub(super) fn settled(read: ReadMail) -> Got {
-    let failed =
-        |failure: Failure| Got::Failed { class: failure.class, text: failure.chain().into() };
+    let failed = |failure: Failure, came| {
+        let (class, text) = (failure.class, failure.chain().into());
+        Got::Failed { class, text, came }
+    };
     match read {
         ReadMail::State(told) => there(told, None),
         ReadMail::Sealed(told, body, header) => there(told, Some((body, header))),
         ReadMail::Missing => Got::Missing,
-        ReadMail::NoRoom(failure) | ReadMail::Bad(failure) => failed(failure),
+        ReadMail::NoRoom(failure) => failed(failure, None),
+        ReadMail::Bad(failure, came) => failed(failure, came),
         ReadMail::Gathered(..) => {
             let class = Class::Bug;
-            Got::Failed { class, text: "its bytes were not written".into() }
+            Got::Failed { class, text: "its bytes were not written".into(), came: None }
         }
     }
 }

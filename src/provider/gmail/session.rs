@@ -333,7 +333,7 @@ impl Talk {
                 answered?;
                 self.bad = 0;
                 if wish.alone {
-                    self.note(&wish, ReadMail::Bad(failure));
+                    self.note(&wish, ReadMail::Bad(failure, None));
                 } else if let Some(page) = self.pages.get_mut(&wish.page) {
                     page.landed();
                     page.set_aside(wish.mail);
@@ -360,7 +360,7 @@ impl Talk {
 
     async fn on_mail(&mut self, wish: MailWish, read: ReadMail) -> Result<(), Failure> {
         match read {
-            ReadMail::Bad(failure) => {
+            ReadMail::Bad(failure, came) => {
                 let is_broken = failure.class == Class::Provider;
                 self.bad += u32::from(is_broken && !wish.alone);
                 if !wish.alone && (!is_broken || self.bad < IN_A_ROW) {
@@ -371,7 +371,7 @@ impl Talk {
                     return self.end_page(wish.page).await;
                 }
                 if !is_broken {
-                    self.note(&wish, ReadMail::Bad(failure));
+                    self.note(&wish, ReadMail::Bad(failure, came));
                     return self.end_page(wish.page).await;
                 }
                 // Is it the message, or the server?

@@ -22,8 +22,13 @@ fn fetch(uids: &str) -> Request {
 }
 
 fn page(uids: &str, last: bool) -> Answer {
-    let failed =
-        |uid| Unfetched { uid, class: Class::Provider, text: "".into(), again: Again::default() };
+    let failed = |uid| Unfetched {
+        uid,
+        class: Class::Provider,
+        text: "".into(),
+        again: Again::default(),
+        came: None,
+    };
     let failed = UidSet::parse(uids).unwrap().iter().map(failed).collect();
     Answer::Folders(FolderAnswer::Fetched { page: Page { failed, ..Page::default() }, last })
 }

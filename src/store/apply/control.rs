@@ -2,6 +2,7 @@
 //! transaction; purging is many.
 
 use super::ended::ended;
+use super::failures::work;
 use super::numbers::Numbers;
 use super::own::announce;
 use super::purge::{Purge, purge_name};
@@ -68,6 +69,10 @@ pub(in crate::store) async fn control(
             return db.put(setting).await.map(|()| over(Done::Changed));
         }
         Control::Spend { endpoint, rows } => return spend(db, endpoint, rows).await.map(over),
+        Control::Failures(asked) => {
+            let done = if work(db, asked, at).await? == 0 { Done::Missing } else { Done::Changed };
+            return Ok(over(done));
+        }
         Control::Own { account, owner } => {
             let own = OwnAccount { account: account.clone(), owner: owner.clone() };
             return Ok(over(changed(db.put_now(own).await?)));
@@ -133,6 +138,7 @@ pub(in crate::store) async fn control(
         | Control::Reseal { .. }
         | Control::NotRenewed { .. }
         | Control::RefusedProof { .. }
+        | Control::Failures(_)
         | Control::Own { .. }
         | Control::Spend { .. } => {}
     }

@@ -72,7 +72,7 @@ async fn fail_again(
     at: Micros,
 ) -> Result<(), Trouble> {
     let (class, text) = (Class::Bug, ends_processes().text);
-    let failed = Unfetched { uid, class, text, again: Again::Spaced };
+    let failed = Unfetched { uid, class, text, again: Again::Spaced, came: None };
     open_failures(db, account, folder, &[failed], at).await
 }
 
@@ -84,6 +84,7 @@ async fn owed_fails_again(
     at: Micros,
 ) -> Result<bool, Trouble> {
     let (soon, late) = (at.plus(SOON), at.plus(LATE));
-    let again = OwedFailsAgain { account, identity: id.0.clone(), class: Class::Bug, soon, late };
+    let again =
+        OwedFailsAgain { account, identity: id.0.clone(), class: Class::Bug, soon, late, at };
     Ok(db.put_now(again).await? > 0)
 }

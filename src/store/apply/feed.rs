@@ -11,6 +11,7 @@ use crate::store::sql::change::{
     AccountOpened, DropFolder, ExcludeFolders, FolderGrew, InsertFolder, ListLook, RenameFolder,
 };
 use crate::store::sql::commit::{Guard, Guarded, Stamped};
+use crate::store::sql::failures::OwedCame;
 use crate::store::sql::feeds::{
     DropFeed, FeedAccount, FeedColumns, Feeds, HeldCount, LocationsOf, MessagesNamed,
     MessagesThere, OwedOf, PayOwed, Places, PutFeedAccount, PutFeeds, PutOwed, RenewAway,
@@ -116,7 +117,10 @@ async fn in_parts(
                 match (&e, found.as_slice()) {
                     (Trouble::Refused(_), [(id, Got::Found(_))]) => {
                         let (class, text) = (Class::InvalidData, e.to_string());
-                        parts.push(part(&[(id.clone(), Got::Failed { class, text: text.into() })]));
+                        parts.push(part(&[(
+                            id.clone(),
+                            Got::Failed { class, text: text.into(), came: None },
+                        )]));
                     }
                     (Trouble::Refused(_), [_, _, ..]) => {
                         let (first, second) = found.split_at(found.len() / 2);
@@ -144,6 +148,7 @@ async fn once(
     apply_feed(&mut books, change, numbers.next_folder(), at);
     write_small(db, numbers, &before, &books.rows, at).await?;
     write_owed(db, account, &mut books).await?;
+    write_came(db, account, change).await?;
     save(db, numbers, account, &mut books.ledger, at).await?;
     Ok(books.rows)
 }
@@ -311,6 +316,22 @@ async fn write_owed(
     Ok(())
 }
 
+/// The beginning of what came of mails that cannot be read.
+async fn write_came(
+    db: &Transaction,
+    account: AccountId,
+    change: &FeedChange,
+) -> Result<(), Trouble> {
+    let FeedStep::Got { found, .. } = &change.step else { return Ok(()) };
+    for (identity, got) in found {
+        if let Got::Failed { came: Some(came), .. } = got {
+            let (identity, came) = (identity.clone(), came.octets().to_vec());
+            db.put(OwedCame { account, identity, came }).await?;
+        }
+    }
+    Ok(())
+}
+
 fn owed_row(row: &Owed) -> impl Serialize {
     let (class, words) = match &row.failure {
         Some((class, words)) => (Some(class.as_str()), Some(words.as_str())),
@@ -329,6 +350,7 @@ fn owed_row(row: &Owed) -> impl Serialize {
         row.attempts,
         class,
         words,
+        row.failed_at,
     )
 }
 

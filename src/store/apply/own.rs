@@ -12,6 +12,7 @@ use crate::store::sql::change::{
     ListLook, PutFailures, PutLanes, PutNote, PutShut, RenameFolder, ReopenFolder, SettleAccount,
     SettleFolder, SizesEstimated, Stand,
 };
+use crate::store::sql::failures::FailureCame;
 use crate::store::sql::query::Document;
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::commit::change::{AccountChange, FolderChange, Note, Poison, RunRecord};
@@ -335,7 +336,13 @@ pub(super) async fn open_failures(
     };
     let rows: Vec<Json> = failed.iter().map(row).collect();
     let version = env!("CARGO_PKG_VERSION");
-    db.put(PutFailures { account, folder, at, version, rows: Document::of(&rows)? }).await
+    db.put(PutFailures { account, folder, at, version, rows: Document::of(&rows)? }).await?;
+    for f in failed {
+        if let Some(came) = &f.came {
+            db.put(FailureCame { folder, uid: f.uid, came: came.octets().to_vec() }).await?;
+        }
+    }
+    Ok(())
 }
 
 /// A ledger row of reach folder or account; an open one of the same class counts up.

@@ -30,5 +30,5 @@ queries! {
     SaveAsked { account: AccountId, asked: Option<Document> };
     FoldersOf { account: AccountId } -> FolderOf;
     OurFailures { account: AccountId, class: Class } -> FailedMail;
-    OwedFailsAgain { account: AccountId, identity: String, class: Class, soon: Micros, late: Micros };
+    OwedFailsAgain { account: AccountId, identity: String, class: Class, soon: Micros, late: Micros, at: Micros };
 }

@@ -44,6 +44,7 @@ rows! {
         pub(in crate::store) settling: u64,
         pub(in crate::store) missing: u64,
         pub(in crate::store) failed: u64,
+        pub(in crate::store) left_out: u64,
         pub(in crate::store) away: u64,
     }
 
@@ -63,6 +64,7 @@ rows! {
         pub(in crate::store) unheld: u64,
         pub(in crate::store) away: u64,
         pub(in crate::store) owed: u64,
+        pub(in crate::store) left_out: u64,
     }
 }
 

@@ -8,7 +8,7 @@ macro_rules! account_and_folder {
      f.id AS folder, f.remote_id, f.path, f.role, f.opened_at, f.passed_at, f.proved_at, f.unproved, f.look, f.excluded, \
      (SELECT state FROM cursor WHERE folder = f.id AND lane = 'live') AS live, \
      (SELECT state FROM cursor WHERE folder = f.id AND lane = 'backfill') AS backfill, \
-     (SELECT string_agg(uid::text, ',') FROM failure WHERE folder = f.id AND uid IS NOT NULL AND closed_at IS NULL) AS failures, \
+     (SELECT string_agg((CASE WHEN note IS NULL THEN uid ELSE -uid END)::text, ',') FROM failure WHERE folder = f.id AND uid IS NOT NULL AND closed_at IS NULL) AS failures, \
      a.sizes_estimated, (SELECT COALESCE(json_agg(json_build_array(encode(remote_id, 'hex'), first_at, attempts, next_try_at)), '[]')::text \
      FROM failure WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL) AS shut, \
      f.misfit, f.surplus, f.grown_at, \
@@ -65,6 +65,7 @@ pub(super) mod control;
 pub(super) mod counts;
 pub(super) mod credential;
 pub(super) mod derive;
+pub(super) mod failures;
 pub(super) mod feeds;
 mod given;
 pub(super) mod held;

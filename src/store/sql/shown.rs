@@ -35,8 +35,10 @@ rows! {
         pub octets: i64,
         /// What kind of failure the account is in, if it is in one.
         pub class: Option<String>,
-        /// Open rows of the ledger about its folders and mails.
+        /// Open rows of the ledger about its folders and mails; not those that are left out.
         pub failures: i64,
+        /// Mails that a human leaves out.
+        pub left_out: i64,
         /// When INBOX was last passed, as far as that is stored: of one that was open still, where that proved
         /// it whole.
         pub looked_at: Option<Micros>,
@@ -60,8 +62,10 @@ rows! {
         pub exists: i64,
         /// Living locations.
         pub messages: i64,
-        /// Open failures.
+        /// Open failures; not those that are left out.
         pub failures: i64,
+        /// Mails that a human leaves out.
+        pub left_out: i64,
         /// Start of the last complete pass that opened the folder or counted it anew.
         pub passed_at: Option<Micros>,
         /// Start of the last pass that proved it whole.
@@ -100,34 +104,6 @@ rows! {
         pub failed: i64,
     }
 
-    /// A row of the ledger.
-    pub struct StoredFailure {
-        /// Row number.
-        pub id: i64,
-        /// Its account.
-        pub account: String,
-        /// The folder's path.
-        pub folder: Option<String>,
-        /// The UID.
-        pub uid: Option<i64>,
-        /// How far.
-        pub reach: String,
-        /// What kind.
-        pub class: String,
-        /// How often.
-        pub attempts: i64,
-        /// When it is tried again.
-        pub next_try_at: Option<Micros>,
-        /// The raw words.
-        pub text: String,
-        /// The first time.
-        pub first_at: Micros,
-        /// The last time.
-        pub last_at: Micros,
-        /// The message's identity, where it has no UID.
-        pub message: Option<String>,
-    }
-
     /// An event of the feed.
     pub struct StoredEvent {
         /// Number.
@@ -162,11 +138,6 @@ rows! {
         pub(in crate::store) seq: Option<i64>,
     }
 
-    pub(in crate::store) struct ClassCount {
-        pub(in crate::store) class: String,
-        pub(in crate::store) count: i64,
-    }
-
     pub(in crate::store) struct NamedPack {
         pub(in crate::store) pack: i64,
         pub(in crate::store) end: i64,
@@ -180,11 +151,9 @@ queries! {
     StoredAccounts { name: Option<String> } -> StoredAccount;
     StoredFolders { account: AccountId } -> StoredFolder;
     StoredRuns { account: Option<String>, before: Option<i64>, most: u32, owner: Option<String> } -> StoredRun;
-    StoredFailures { account: Option<String>, after: i64, most: u32, owner: Option<String> } -> StoredFailure;
     StoredEvents { after: i64, upto: i64, owner: Option<String>, most: u32 } -> StoredEvent;
     EventSpan {} -> EventNumbers;
     FirstEvent { after: i64 } -> EventNumber;
-    LedgerByClass {} -> ClassCount;
     UnprovedFolders { removed: Standing } -> Counted;
     NamedPacks {} -> NamedPack;
 }

@@ -8,7 +8,7 @@ macro_rules! account_and_folder {
      f.id AS folder, f.remote_id, f.path, f.role, f.opened_at, f.passed_at, f.proved_at, f.unproved, f.look, f.excluded, \
      (SELECT state FROM cursor WHERE folder = f.id AND lane = 'live') AS live, \
      (SELECT state FROM cursor WHERE folder = f.id AND lane = 'backfill') AS backfill, \
-     (SELECT group_concat(uid) FROM failure WHERE folder = f.id AND uid IS NOT NULL AND closed_at IS NULL) AS failures, \
+     (SELECT group_concat(CASE WHEN note IS NULL THEN uid ELSE -uid END) FROM failure WHERE folder = f.id AND uid IS NOT NULL AND closed_at IS NULL) AS failures, \
      a.sizes_estimated, (SELECT json_group_array(json_array(hex(remote_id), first_at, attempts, next_try_at)) FROM failure \
      WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL) AS shut, \
      f.misfit, f.surplus, f.grown_at, \
@@ -50,6 +50,7 @@ pub(super) mod control;
 pub(super) mod counts;
 pub(super) mod credential;
 pub(super) mod derive;
+pub(super) mod failures;
 pub(super) mod feeds;
 pub(in crate::store) mod file;
 pub(in crate::store) mod fold;

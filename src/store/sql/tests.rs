@@ -31,6 +31,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         counts::shapes(),
         credential::shapes(),
         derive::shapes(),
+        failures::shapes(),
         feeds::shapes(),
         held::shapes(),
         inserts::shapes(),

@@ -371,7 +371,7 @@ impl Playing {
             };
             if *bytes && spoilt(id) {
                 let (class, text) = (Class::InvalidData, "it is spoilt".to_owned());
-                found.push((id.clone(), Got::Failed { class, text: text.into() }));
+                found.push((id.clone(), Got::Failed { class, text: text.into(), came: None }));
                 continue;
             }
             let bytes = if *bytes { bodies.next() } else { None };

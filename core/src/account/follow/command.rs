@@ -22,7 +22,7 @@ impl Follower {
         match (command, &self.stage) {
             (Command::Stop, _) => Ok(()),
             (_, Stage::Ended) => Err(Conflict("the account has been stopped")),
-            (Command::SyncNow | Command::ResetErrors, Stage::Paused) => {
+            (Command::SyncNow | Command::Retry | Command::ResetErrors, Stage::Paused) => {
                 Err(Conflict("the account is paused: resume it first"))
             }
             (
@@ -56,6 +56,7 @@ impl Follower {
             },
             Command::Resume => self.resume(out),
             Command::SyncNow => self.run_now(Scope::Insist, now, out),
+            Command::Retry => self.run_now(Scope::Everything, now, out),
             Command::ResetErrors => {
                 match &mut self.stage {
                     Stage::Ended | Stage::Paused => return,
@@ -192,24 +193,23 @@ impl Follower {
     /// A run of everything, now or right after the one that is under way; a wait inside that one is
     /// cut short.
     fn run_now(&mut self, scope: Scope, now: Now, out: &mut Vec<Output>) {
-        // Who doubts is not served by less.
-        let or =
-            |known: Option<&Scope>| if known == Some(&Scope::Doubt) { Scope::Doubt } else { scope };
         match &mut self.stage {
             Stage::Ended | Stage::Paused => {}
             Stage::Asking(wanted) => {
-                wanted.scope = or(Some(&wanted.scope));
-                let scope = wanted.scope.clone();
+                // Who doubts is not served by less.
+                let scope = scope.or(&wanted.scope);
+                wanted.scope = scope.clone();
                 self.look_again(&scope, out);
             }
             Stage::Working(working) => {
-                working.again = Some(or(working.again.as_ref()));
+                let known = working.again.take();
+                working.again = Some(known.map_or(scope.clone(), |known| scope.or(&known)));
                 if matches!(working.machine.phase(), Phase::Waiting | Phase::Reopening) {
                     self.drive(Event::Woke, now, out);
                 }
             }
             Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) => {
-                self.ask(or(None), Cause::Plan, out)
+                self.ask(scope, Cause::Plan, out)
             }
         }
     }

@@ -61,6 +61,8 @@ pub enum Command {
     SyncNow,
     /// Forget failures, and try.
     ResetErrors,
+    /// Rows of the ledger are due: look at them now.
+    Retry,
     /// The secret has changed: who waited for one tries again.
     Woken,
     /// End for good.

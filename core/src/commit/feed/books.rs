@@ -130,6 +130,7 @@ impl FeedBooks {
                 bytes,
                 attempts: 0,
                 failure: None,
+                failed_at: None,
             };
             self.owed.insert(id.clone(), row);
             return;
@@ -145,7 +146,8 @@ impl FeedBooks {
     pub(super) fn put_away(&mut self, id: &Identity, version: Option<MailVersion>, at: Micros) {
         self.owe(id, at, Why::told(version));
         self.change(id, |row| {
-            (row.due_at, row.missing, row.failure, row.attempts) = (None, None, None, 0)
+            (row.due_at, row.missing) = (None, None);
+            row.forget_failure();
         });
     }
 

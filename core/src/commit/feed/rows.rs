@@ -83,6 +83,8 @@ pub struct Owed {
     pub attempts: u32,
     /// What went wrong last, and the raw words.
     pub failure: Option<(Class, String)>,
+    /// When that was.
+    pub failed_at: Option<Micros>,
 }
 
 impl Owed {
@@ -90,6 +92,11 @@ impl Owed {
     #[must_use]
     pub fn is_away(&self) -> bool {
         self.due_at.is_none()
+    }
+
+    /// It is no failure row any more.
+    pub(super) fn forget_failure(&mut self) {
+        (self.attempts, self.failure, self.failed_at) = (0, None, None);
     }
 
     /// The provider no longer knows what came after the cursor: what was asked before the new one

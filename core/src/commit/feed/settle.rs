@@ -42,7 +42,7 @@ pub(super) fn settle(books: &mut FeedBooks, id: &Identity, got: &Got, asked: Hea
     // Told gone, or settled meanwhile.
     let Some(owed) = books.owed(id).filter(|owed| !owed.is_away()).cloned() else { return };
     match got {
-        Got::Failed { class, text } => fail(books, &owed, *class, text, asked.at),
+        Got::Failed { class, text, .. } => fail(books, &owed, *class, text, asked.at),
         Got::Missing => miss(books, &owed, asked),
         Got::Found(found) => find(books, &owed, found, asked),
     }
@@ -57,6 +57,7 @@ fn fail(books: &mut FeedBooks, owed: &Owed, class: Class, text: &str, at: Micros
     books.change(&owed.id, |row| {
         row.attempts = row.attempts.saturating_add(1);
         row.failure = Some((class, text.to_owned()));
+        row.failed_at = Some(at);
         row.due_at = Some(at.plus(wait));
     });
 }
@@ -194,6 +195,6 @@ fn wait(books: &mut FeedBooks, owed: &Owed, found: &FoundMail, asked: Hearing, b
     books.change(&owed.id, |row| {
         row.bytes = bytes;
         row.due_at = Some(due);
-        (row.attempts, row.failure) = (0, None);
+        row.forget_failure();
     });
 }

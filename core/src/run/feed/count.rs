@@ -41,7 +41,7 @@ impl FeedWork {
         // A compare that is under way looks at all of it anyway.
         // What waits for its time, and what came since, are no misfit.
         let calm = self.gets.is_idle() && tally.owed == 0;
-        let ours = tally.held + tally.unheld + tally.away;
+        let ours = tally.held + tally.unheld + tally.left_out + tally.away;
         let more = i64::try_from(i128::from(count) - i128::from(ours)).unwrap_or(i64::MAX);
         // So many were never listed, when all lists were compared: it is not asked again why.
         let known = self.rows.state.misfit.unwrap_or(0);

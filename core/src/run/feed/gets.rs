@@ -312,6 +312,7 @@ mod tests {
             bytes: true,
             attempts: 0,
             failure: None,
+            failed_at: None,
         }
     }
 

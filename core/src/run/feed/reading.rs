@@ -204,14 +204,15 @@ impl FeedWork {
         self.gets.pages.insert(token, page);
         self.gets.ends.settled(&id);
         cx.counts().failed += 1;
-        let found = vec![(id, Got::Failed { class: failure.class, text: failure.text })];
+        let found =
+            vec![(id, Got::Failed { class: failure.class, text: failure.text, came: None })];
         self.send(FeedOwner::Get(token), FeedStep::Got { asked, session, found }, cx);
     }
 
     /// A message will not come: it is one that fails.
     fn fail(&mut self, id: Identity, failure: &Failure, session: SessionId, cx: &mut Cx<'_>) {
         self.gets.ends.settled(&id);
-        let got = Got::Failed { class: failure.class, text: failure.chain().into() };
+        let got = Got::Failed { class: failure.class, text: failure.chain().into(), came: None };
         let asked = cx.stamp();
         cx.counts().failed += 1;
         self.send(FeedOwner::Nobody, FeedStep::Got { asked, session, found: vec![(id, got)] }, cx);

@@ -221,7 +221,7 @@ fn it_brings_mail_and_says_nothing_else() {
         |page| page.gone = UidSet::one(31),
         |page| {
             let (class, again) = (Class::InvalidData, Again::Spaced);
-            page.failed.push(Unfetched { uid: 31, class, text: "NO".into(), again });
+            page.failed.push(Unfetched { uid: 31, class, text: "NO".into(), again, came: None });
         },
         |page| {
             let fetched = came(&[31]).rows.remove(0);

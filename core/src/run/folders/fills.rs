@@ -300,7 +300,8 @@ impl Fills {
         let Some(Folder { fill: part, lanes, .. }) = cx.folders.get_mut(&id) else { return };
         let uidvalidity = lanes.live.uidvalidity;
         let text = failure.chain().into();
-        let failed = Unfetched { uid, class: failure.class, text, again: Again::Spaced };
+        let failed =
+            Unfetched { uid, class: failure.class, text, again: Again::Spaced, came: None };
         let page = Page { failed: vec![failed], ..Page::default() };
         let uids = UidSet::one(uid);
         let change = match kind {

@@ -47,11 +47,13 @@ fn compared(live: &Live) -> Mark {
 /// Says what the run leaves undone.
 pub(super) fn leave_undone(folders: &Folders, run: &mut Cx<'_>) {
     let failing = || folders.values().filter(|f| !f.row.excluded);
-    let open: u64 = failing().map(|f| f.row.failures.len()).sum();
+    let open: u64 = failing().map(|f| f.row.tried_again().len()).sum();
     if open > 0 {
-        let named = failing().flat_map(|f| f.row.failures.iter().map(move |uid| (f, uid)));
-        let named: Vec<String> =
-            named.take(NAMED).map(|(f, uid)| format!("{} UID {uid}", f.row.path)).collect();
+        let of = |f: &Folder| -> Vec<String> {
+            let failed = f.row.tried_again();
+            failed.iter().take(NAMED).map(|uid| format!("{} UID {uid}", f.row.path)).collect()
+        };
+        let named: Vec<String> = failing().flat_map(of).take(NAMED).collect();
         let more = if open > NAMED as u64 { ", …" } else { "" };
         run.leave(format!(
             "{open} message(s) could not be fetched ({}{more}); they are in the ledger and are tried again",

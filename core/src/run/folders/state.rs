@@ -77,7 +77,7 @@ impl FolderWork {
         for row in snapshot.folders {
             let id = row.id;
             let due = of(&mut due, id);
-            let due = if run.insists() { row.failures.clone() } else { due };
+            let due = if run.insists() { row.tried_again() } else { due };
             let retries = FillPart::of_retries(due, &of(&mut lone, id), &of(&mut burst, id));
             work.take_in(row, retries, run);
         }

@@ -252,6 +252,7 @@ impl FeedStore {
                         row.is_away() && self.books.ledger.message(&row.id).is_none_or(deleted)
                     }),
                     owed: count(&|row| row.attempts == 0 && !row.is_away()),
+                    left_out: 0,
                 })
             }
         }

@@ -151,7 +151,7 @@ impl FeedWorld {
             };
             if poison && *bytes {
                 let (class, text) = (Class::InvalidData, "scripted".to_owned());
-                found.push((id.clone(), Got::Failed { class, text: text.into() }));
+                found.push((id.clone(), Got::Failed { class, text: text.into(), came: None }));
                 continue;
             }
             if *bytes {

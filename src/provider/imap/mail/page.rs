@@ -11,6 +11,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::Beginning;
 use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::UidValidity;
+use postrider_core::mail::page::Fragment;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
@@ -230,7 +231,7 @@ pub(in crate::provider::imap) fn read_header(
 ) -> Option<HeaderFacts> {
     let read = facts(head);
     if let (Err(failure), Some(page)) = (&read, pages.iter_mut().find(|p| p.page.wants(uid))) {
-        page.page.unreadable(uid, failure.clone());
+        page.page.unreadable(uid, failure.clone(), Fragment::of(head));
     }
     read.ok()
 }

@@ -13,6 +13,7 @@ use crate::provider::imap::wire::response::{BodySeen, Condition, FetchLine, Resp
 use postrider_core::failure::{Failure, Reach};
 use postrider_core::haste::Haste;
 use postrider_core::mail::body::{Beginning, BodySink, Sealing};
+use postrider_core::mail::page::Fragment;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
@@ -38,7 +39,7 @@ enum Pieced {
     /// The disk has no room for it.
     Refused(String),
     /// What has come of it cannot be read.
-    Unreadable(Failure),
+    Unreadable(Failure, Option<Fragment>),
     /// It cannot be had by ranges here.
     Unable,
 }
@@ -137,7 +138,7 @@ impl ImapSession {
                 front.page.missed(uid, refusal);
             }
             Pieced::Refused(why) => front.page.refused(uid, why.into()),
-            Pieced::Unreadable(failure) => front.page.unreadable(uid, failure),
+            Pieced::Unreadable(failure, came) => front.page.unreadable(uid, failure, came),
             // It is asked for as a whole.
             Pieced::Unable => {}
         }
@@ -193,12 +194,13 @@ impl ImapSession {
             match stop {
                 // Nothing, where the server says that there is something: it is asked for as a whole.
                 Stop::End if length > 0 || size == 0 => {
-                    let header = match facts(&head.into_bytes()) {
+                    let head = head.into_bytes();
+                    let header = match facts(&head) {
                         Ok(header) => header,
                         Err(failure) => {
                             self.sink.abandon();
                             self.sink.forget(of);
-                            return Ok(Pieced::Unreadable(failure));
+                            return Ok(Pieced::Unreadable(failure, Fragment::of(&head)));
                         }
                     };
                     self.sink.finish().await?;

@@ -14,7 +14,7 @@ pub(in crate::store::sql) const fn words(text: AskedText) -> &'static str {
              = $2 ORDER BY uid"
         }
         AskedText::OwedFailsAgain => {
-            "UPDATE owed SET attempts = attempts + 1, due_at = CASE WHEN attempts < 2 THEN CAST($4 AS BIGINT) ELSE CAST($5 AS BIGINT) END WHERE account = \
+            "UPDATE owed SET attempts = attempts + 1, failed_at = $6, due_at = CASE WHEN attempts < 2 THEN CAST($4 AS BIGINT) ELSE CAST($5 AS BIGINT) END WHERE account = \
              $1 AND identity = $2 AND class = $3"
         }
     }

@@ -6,7 +6,7 @@ use crate::store::sql::feeds::FeedText;
 macro_rules! owed {
     () => {
         "identity, told_at, version, left_place, due_at, missing_at, missing_session, rank, bytes::int, \
-             attempts, class, text"
+             attempts, class, text, failed_at"
     };
 }
 
@@ -45,7 +45,7 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
              WHERE account = a.id AND attempts = 0 AND due_at <= $2) AS due, (SELECT count(*) FROM owed WHERE \
              account = a.id AND attempts = 0 AND due_at > $2 AND missing_at IS NULL) AS settling, (SELECT count(*) \
              FROM owed WHERE account = a.id AND attempts = 0 AND missing_at IS NOT NULL AND due_at IS NOT NULL) AS \
-             missing, (SELECT count(*) FROM owed WHERE account = a.id AND attempts > 0) AS failed, (SELECT count(*) \
+             missing, (SELECT count(*) FROM owed WHERE account = a.id AND attempts > 0 AND note IS NULL) AS failed, (SELECT count(*) FROM owed WHERE account = a.id AND note IS NOT NULL) AS left_out, (SELECT count(*) \
              FROM owed WHERE account = a.id AND due_at IS NULL) AS away FROM account a WHERE a.id = $1 AND a.feed IS \
              NOT NULL"
         }
@@ -103,14 +103,15 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         }
         FeedText::PutOwed => {
             "INSERT INTO owed (account, identity, told_at, version, left_place, due_at, missing_at, missing_session, \
-             rank, bytes, attempts, class, text) SELECT $1, j.value->>0, (j.value->>1)::bigint, j.value->>2, \
+             rank, bytes, attempts, class, text, failed_at) SELECT $1, j.value->>0, (j.value->>1)::bigint, j.value->>2, \
              j.value->>3, (j.value->>4)::bigint, (j.value->>5)::bigint, (j.value->>6)::bigint, \
-             (j.value->>7)::bigint, (j.value->>8)::boolean, (j.value->>9)::bigint, j.value->>10, j.value->>11 FROM \
+             (j.value->>7)::bigint, (j.value->>8)::boolean, (j.value->>9)::bigint, j.value->>10, j.value->>11, (j.value->>12)::bigint FROM \
              jsonb_array_elements($2::jsonb) j (value) WHERE TRUE ON CONFLICT (account, identity) DO UPDATE SET \
              told_at = excluded.told_at, version = excluded.version, left_place = excluded.left_place, due_at = \
              excluded.due_at, missing_at = excluded.missing_at, missing_session = excluded.missing_session, rank = \
              excluded.rank, bytes = excluded.bytes, attempts = excluded.attempts, class = excluded.class, text = \
-             excluded.text"
+             excluded.text, failed_at = excluded.failed_at, \
+             note = CASE WHEN excluded.attempts = 0 THEN NULL ELSE owed.note END"
         }
         FeedText::PayOwed => concat!(
             "DELETE FROM owed USING ",
@@ -143,12 +144,12 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
             owed!(),
             ") ORDER BY rank, id), '[]')::text AS packed FROM (SELECT id, ",
             owed!(),
-            " FROM owed WHERE account = $1 AND due_at IS NOT NULL AND (due_at <= $2 OR ($3 AND attempts > 0)) ORDER \
+            " FROM owed WHERE account = $1 AND due_at IS NOT NULL AND note IS NULL AND (due_at <= $2 OR ($3 AND attempts > 0)) ORDER \
              BY rank, id LIMIT $4) AS due"
         ),
         FeedText::NextOwed => {
             "SELECT MIN(due_at) FILTER (WHERE due_at > $2 AND attempts = 0) AS next, count(*) FILTER (WHERE attempts \
-             > 0) AS failed, count(*) FILTER (WHERE due_at > $2 AND attempts = 0 AND missing_at IS NOT NULL) AS \
+             > 0 AND note IS NULL) AS failed, count(*) FILTER (WHERE due_at > $2 AND attempts = 0 AND missing_at IS NOT NULL) AS \
              missing, count(*) FILTER (WHERE due_at > $2 AND attempts = 0 AND missing_at IS NULL) AS settling FROM \
              owed WHERE account = $1 AND due_at IS NOT NULL"
         }
@@ -184,8 +185,8 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         }
         FeedText::TallyOfFeed => {
             "SELECT (SELECT held + (SELECT count(*) FROM message WHERE account = $1 AND limbo_since IS NOT NULL) \
-             FROM account WHERE id = $1) AS held, count(*) FILTER (WHERE o.due_at IS NOT NULL AND m.id IS NULL) AS \
-             unheld, count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR m.deleted_at IS NOT NULL)) AS \
+             FROM account WHERE id = $1) AS held, count(*) FILTER (WHERE o.due_at IS NOT NULL AND m.id IS NULL AND o.note IS NULL) AS \
+             unheld, count(*) FILTER (WHERE o.note IS NOT NULL AND m.id IS NULL) AS left_out, count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR m.deleted_at IS NOT NULL)) AS \
              away, count(*) FILTER (WHERE o.due_at IS NOT NULL AND o.attempts = 0) AS owed FROM owed o LEFT JOIN LATERAL (SELECT id, deleted_at FROM message WHERE account = o.account AND identity = o.identity OFFSET 0) m ON TRUE WHERE o.account = $1"
         }
     }

@@ -41,7 +41,7 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
         }
         OpeningText::FailuresToRetry => {
             "SELECT folder, uid, next_try_at <= $2 OR version <> $3 AS is_due, class <> 'invalid_data' OR attempts = \
-             0 AS is_lone, burst, class = 'bug' AS is_fatal FROM failure WHERE account = $1 AND closed_at IS NULL AND uid IS NOT NULL ORDER BY \
+             0 AS is_lone, burst, class = 'bug' AS is_fatal FROM failure WHERE account = $1 AND closed_at IS NULL AND uid IS NOT NULL AND note IS NULL ORDER BY \
              uid"
         }
         OpeningText::Notes => {
@@ -94,7 +94,9 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
             was!("told_at"),
             ", ",
             was!("missing_at"),
-            " WHERE account = $1 AND (told_at > $2 OR missing_at > $2 OR due_at > $7)"
+            ", ",
+            was!("failed_at"),
+            " WHERE account = $1 AND (told_at > $2 OR missing_at > $2 OR failed_at > $2 OR due_at > $7)"
         ),
     }
 }

@@ -125,12 +125,14 @@ async fn steps_are_taken_together() {
 const ALL_OF_IT: &[(&str, &str)] = &[
     ("AllManifestFolders", "folder"),
     ("EventGaps", "event"),
+    ("FailingAccounts", "owed"),
     ("LedgerByClass", "owed"),
     ("Miscounts", "folder"),
     ("NamedPacks", "body"),
     ("PurgeCursors", "folder"),
     ("PurgeFolderLocations", "folder"),
     ("PurgeFolders", "folder"),
+    ("RetryAllOwed", "owed"),
     ("StoredFailures", "owed"),
     ("StoredRuns", "run"),
     ("StrayAliases", "thread"),
@@ -141,7 +143,7 @@ const ALL_OF_IT: &[(&str, &str)] = &[
 ];
 
 /// Texts that compare each row with each of an account's: they are for people.
-const COMPARED: &[&str] = &["StoredFailures", "StoredRuns", "StrayMails"];
+const COMPARED: &[&str] = &["FailingAccounts", "RetryAllOwed", "StoredRuns", "StrayMails"];
 
 /// Rows of a database in use: three accounts of ten folders, a thousand mails each.
 const IN_USE: &str = "

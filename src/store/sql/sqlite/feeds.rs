@@ -5,7 +5,7 @@ use crate::store::sql::feeds::FeedText;
 /// Columns of what is owed.
 macro_rules! owed {
     () => {
-        "identity, told_at, version, left_place, due_at, missing_at, missing_session, rank, bytes, attempts, class, text"
+        "identity, told_at, version, left_place, due_at, missing_at, missing_session, rank, bytes, attempts, class, text, failed_at"
     };
 }
 
@@ -43,7 +43,7 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
              NULL AND NOT excluded) AS proved_at, (SELECT count(*) FROM owed WHERE account = a.id AND attempts = 0 AND due_at <= ?2) AS due, \
              (SELECT count(*) FROM owed WHERE account = a.id AND attempts = 0 AND due_at > ?2 AND missing_at IS NULL) AS settling, \
              (SELECT count(*) FROM owed WHERE account = a.id AND attempts = 0 AND missing_at IS NOT NULL AND due_at IS \
-             NOT NULL) AS missing, (SELECT count(*) FROM owed WHERE account = a.id AND attempts > 0) AS failed, (SELECT count(*) FROM owed \
+             NOT NULL) AS missing, (SELECT count(*) FROM owed WHERE account = a.id AND attempts > 0 AND note IS NULL) AS failed, (SELECT count(*) FROM owed WHERE account = a.id AND note IS NOT NULL) AS left_out, (SELECT count(*) FROM owed \
              WHERE account = a.id AND due_at IS NULL) AS away FROM account a WHERE a.id = ?1 AND a.feed IS NOT NULL"
         }
         FeedText::Feeds => "SELECT place, state FROM feed WHERE account = ?1",
@@ -93,12 +93,13 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         }
         FeedText::PutOwed => {
             "INSERT INTO owed (account, identity, told_at, version, left_place, due_at, missing_at, missing_session, \
-             rank, bytes, attempts, class, text) SELECT ?1, value->>0, value->>1, value->>2, value->>3, value->>4, \
-             value->>5, value->>6, value->>7, value->>8, value->>9, value->>10, value->>11 FROM jsonb_each(?2) WHERE \
+             rank, bytes, attempts, class, text, failed_at) SELECT ?1, value->>0, value->>1, value->>2, value->>3, value->>4, \
+             value->>5, value->>6, value->>7, value->>8, value->>9, value->>10, value->>11, value->>12 FROM jsonb_each(?2) WHERE \
              TRUE ON CONFLICT (account, identity) DO UPDATE SET told_at = excluded.told_at, version = \
              excluded.version, left_place = excluded.left_place, due_at = excluded.due_at, missing_at = \
              excluded.missing_at, missing_session = excluded.missing_session, rank = excluded.rank, bytes = \
-             excluded.bytes, attempts = excluded.attempts, class = excluded.class, text = excluded.text"
+             excluded.bytes, attempts = excluded.attempts, class = excluded.class, text = excluded.text, failed_at = excluded.failed_at, \
+             note = CASE WHEN excluded.attempts = 0 THEN NULL ELSE owed.note END"
         }
         FeedText::PayOwed => {
             "DELETE FROM owed WHERE account = ?1 AND identity IN (SELECT value FROM json_each(?2))"
@@ -125,11 +126,11 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
             owed!(),
             ") ORDER BY rank, id) AS packed FROM (SELECT id, ",
             owed!(),
-            " FROM owed WHERE account = ?1 AND due_at IS NOT NULL AND (due_at <= ?2 OR (?3 AND attempts > 0)) \
+            " FROM owed WHERE account = ?1 AND due_at IS NOT NULL AND note IS NULL AND (due_at <= ?2 OR (?3 AND attempts > 0)) \
              ORDER BY rank, id LIMIT ?4)"
         ),
         FeedText::NextOwed => {
-            "SELECT MIN(due_at) FILTER (WHERE due_at > ?2 AND attempts = 0) AS next, count(*) FILTER (WHERE attempts > 0) AS failed, \
+            "SELECT MIN(due_at) FILTER (WHERE due_at > ?2 AND attempts = 0) AS next, count(*) FILTER (WHERE attempts > 0 AND note IS NULL) AS failed, \
              count(*) FILTER (WHERE due_at > ?2 AND attempts = 0 AND missing_at IS NOT NULL) AS missing, count(*) FILTER (WHERE \
              due_at > ?2 AND attempts = 0 AND missing_at IS NULL) AS settling FROM owed WHERE account = ?1 AND due_at IS NOT NULL"
         }
@@ -164,7 +165,7 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::TallyOfFeed => {
             "SELECT (SELECT held + (SELECT count(*) FROM message INDEXED BY message_limbo WHERE account = ?1 AND limbo_since \
              IS NOT NULL) FROM account WHERE id = ?1) AS held, count(*) FILTER (WHERE \
-             o.due_at IS NOT NULL AND m.id IS NULL) AS unheld, count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR \
+             o.due_at IS NOT NULL AND m.id IS NULL AND o.note IS NULL) AS unheld, count(*) FILTER (WHERE o.note IS NOT NULL AND m.id IS NULL) AS left_out, count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR \
              m.deleted_at IS NOT NULL)) AS away, count(*) FILTER (WHERE o.due_at IS NOT NULL AND o.attempts = 0) AS owed FROM owed o \
              LEFT JOIN message m ON m.account = o.account AND m.identity = o.identity WHERE o.account = ?1"
         }

@@ -44,7 +44,7 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
         }
         OpeningText::FailuresToRetry => {
             "SELECT folder, uid, next_try_at <= ?2 OR version <> ?3 AS is_due, class <> 'invalid_data' OR attempts = 0 AS is_lone, burst, class = 'bug' AS is_fatal \
-             FROM failure WHERE account = ?1 AND closed_at IS NULL AND uid IS NOT NULL ORDER BY uid"
+             FROM failure WHERE account = ?1 AND closed_at IS NULL AND uid IS NOT NULL AND note IS NULL ORDER BY uid"
         }
         OpeningText::Notes => {
             "SELECT about, folder, remote_id, uidvalidity, uid, count, text FROM note WHERE account = ?1"
@@ -93,7 +93,9 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
             was!("told_at"),
             ", ",
             was!("missing_at"),
-            " WHERE account = ?1 AND (told_at > ?2 OR missing_at > ?2 OR due_at > ?7)"
+            ", ",
+            was!("failed_at"),
+            " WHERE account = ?1 AND (told_at > ?2 OR missing_at > ?2 OR failed_at > ?2 OR due_at > ?7)"
         ),
     }
 }

@@ -9,14 +9,17 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
              a.held AS messages, a.held_octets AS octets, (SELECT x.class FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL \
              AND x.folder IS NULL AND x.uid IS NULL AND x.remote_id IS NULL ORDER BY x.last_at DESC LIMIT 1) AS class, (SELECT \
              count(*) FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL AND (x.folder IS NOT NULL OR \
-             x.remote_id IS NOT NULL)) + (SELECT count(*) FROM owed o WHERE o.account = a.id AND o.attempts > 0) AS failures, (SELECT max(max(f.passed_at, COALESCE(f.proved_at, 0))) FROM folder f WHERE f.account = a.id AND \
+             x.remote_id IS NOT NULL) AND x.note IS NULL) + (SELECT count(*) FROM owed o WHERE o.account = a.id AND o.attempts > 0 AND o.note IS NULL) AS failures, \
+             (SELECT count(*) FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL AND x.note IS NOT NULL) + (SELECT count(*) FROM owed o \
+             WHERE o.account = a.id AND o.attempts > 0 AND o.note IS NOT NULL) AS left_out, (SELECT max(max(f.passed_at, COALESCE(f.proved_at, 0))) FROM folder f WHERE f.account = a.id AND \
              f.deleted_at IS NULL AND f.path = 'INBOX') AS looked_at, (SELECT CASE WHEN count(*) = count(f.proved_at) THEN \
              min(f.proved_at) END FROM folder f WHERE f.account = a.id AND f.deleted_at IS NULL AND NOT f.excluded) AS proved_at, \
              a.owner FROM account a WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name"
         }
         ShownText::StoredFolders => {
             "SELECT f.id, f.path, f.role, f.uidvalidity, f.exists_count AS \"exists\", f.held AS messages, (SELECT count(*) FROM failure x \
-             WHERE x.folder = f.id AND x.closed_at IS NULL) AS failures, f.passed_at, f.proved_at, f.unproved, f.excluded, \
+             WHERE x.folder = f.id AND x.closed_at IS NULL AND x.note IS NULL) AS failures, (SELECT count(*) FROM failure x WHERE x.folder = f.id AND \
+             x.closed_at IS NULL AND x.note IS NOT NULL) AS left_out, f.passed_at, f.proved_at, f.unproved, f.excluded, \
              COALESCE((SELECT state FROM cursor WHERE folder = f.id AND lane = 'live'), '') AS live, COALESCE((SELECT state \
              FROM cursor WHERE folder = f.id AND lane = 'backfill'), '') AS backfill FROM folder f WHERE f.account = ?1 AND \
              f.deleted_at IS NULL ORDER BY f.path"
@@ -25,15 +28,6 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
             "SELECT r.id, a.name AS account, r.started_at, r.finished_at, r.outcome, r.reason, r.stored, r.octets, r.facts, \
              r.failed FROM run r JOIN account a ON a.id = r.account WHERE (?1 IS NULL OR a.name = ?1) AND (?2 IS NULL \
              OR r.id < ?2) AND (?4 IS NULL OR a.owner = ?4) ORDER BY r.id DESC LIMIT ?3"
-        }
-        ShownText::StoredFailures => {
-            "SELECT x.id, a.name AS account, COALESCE(f.path, x.path) AS folder, x.uid, x.reach, x.class, x.attempts, x.next_try_at, \
-             x.text, x.first_at, x.last_at, NULL AS message FROM failure x JOIN account a ON a.id = x.account LEFT JOIN folder f ON \
-             f.id = x.folder WHERE x.closed_at IS NULL AND (?1 IS NULL OR a.name = ?1) AND (?4 IS NULL OR a.owner = ?4) AND x.id > ?2 UNION ALL SELECT \
-             o.id + (1 << 40), a.name, NULL, NULL, 'message', o.class, o.attempts, o.due_at, o.text, o.told_at, \
-             o.due_at - CASE o.attempts WHEN 1 THEN 3600000000 ELSE 86400000000 END, o.identity FROM owed o JOIN \
-             account a ON a.id = o.account WHERE o.attempts > 0 AND (?1 IS NULL OR a.name = ?1) AND (?4 IS NULL OR a.owner = ?4) AND o.id + (1 << 40) > \
-             ?2 ORDER BY 1 LIMIT ?3"
         }
         ShownText::StoredEvents => {
             "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, e.folder, e.message, e.backfill, e.data FROM event e LEFT JOIN \
@@ -45,10 +39,6 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
              'event'), 0) AS last"
         }
         ShownText::FirstEvent => "SELECT MIN(seq) AS seq FROM event WHERE seq > ?1",
-        ShownText::LedgerByClass => {
-            "SELECT class, count(*) AS count FROM (SELECT class FROM failure WHERE closed_at IS NULL UNION ALL SELECT class FROM \
-             owed WHERE attempts > 0) GROUP BY class"
-        }
         ShownText::UnprovedFolders => {
             "SELECT count(*) AS count FROM folder f JOIN account a ON a.id = f.account WHERE f.deleted_at IS NULL AND \
              f.excluded = FALSE AND f.proved_at IS NULL AND a.state <> ?1"

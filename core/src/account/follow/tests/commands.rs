@@ -237,8 +237,15 @@ fn a_run_waits_for_its_slot() {
         "{:?}",
         f.stage
     );
+    // Rows that are due are looked at by whoever looks at more.
+    f.step(Input::Command(Command::Retry), at(902));
+    assert!(
+        matches!(&f.stage, Stage::Asking(NextRun { scope: Scope::Insist, .. })),
+        "{:?}",
+        f.stage
+    );
     // Who doubts is not served by less, whoever asks after that.
-    for command in [Command::ResetErrors, Command::SyncNow] {
+    for command in [Command::ResetErrors, Command::SyncNow, Command::Retry] {
         f.step(Input::Command(command), at(902));
         assert!(
             matches!(&f.stage, Stage::Asking(NextRun { scope: Scope::Doubt, .. })),

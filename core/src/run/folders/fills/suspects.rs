@@ -118,5 +118,5 @@ fn as_announced(suspect: Suspect) -> Fetched {
 fn unequal(uid: u32, suspect: &Suspect, again: Again) -> Unfetched {
     let (came, announced) = (suspect.fetched.body.length(), suspect.announced);
     let text = format!("{came} octets came where RFC822.SIZE says {announced}").into();
-    Unfetched { uid, class: Class::InvalidData, text, again }
+    Unfetched { uid, class: Class::InvalidData, text, again, came: None }
 }
