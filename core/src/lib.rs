@@ -17,6 +17,7 @@ pub mod endpoint;
 pub mod failure;
 pub mod haste;
 pub mod invariant;
+pub mod job;
 pub mod list;
 pub mod mail;
 pub mod mime;

@@ -1,0 +1,3 @@
+//! Who works, and who waits for it.
+
+pub mod slots;
