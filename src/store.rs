@@ -45,6 +45,6 @@ pub use open_error::OpenError;
 pub use read::{Chosen, ManifestRow, Reader};
 pub use shown::{OfAccounts, Thing};
 pub use sql::counts::Miscount;
-pub use sql::failures::{LeftOut, StoredFailure};
+pub use sql::failures::{FailingAccount, LeftOut, StoredFailure};
 pub use sql::reading::{AccountInfo, ManifestFolder};
 pub use sql::shown::{EventNumbers, StoredAccount, StoredEvent, StoredFolder, StoredRun};

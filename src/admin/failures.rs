@@ -3,21 +3,24 @@
 use crate::account::message::NotObeyed;
 use crate::admin::Shared;
 use crate::admin::lists::{Asked, limited, number};
-use crate::admin::mail::came;
+use crate::admin::mail::as_file;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
 use crate::admin::view::Page;
 use crate::instant::instant;
-use crate::store::{Done, FailureReader, FailureWork, StoredFailure, WhichFailures};
+use crate::store::{
+    Done, FailingAccount, FailureReader, FailureWork, StoredFailure, WhichFailures,
+};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use postrider_core::account::follow::{Command, Conflict};
 use postrider_core::failure::{Class, Failure, Reach};
 use postrider_core::plain::PlainText;
+use postrider_core::standing::Standing;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -88,9 +91,9 @@ impl From<&StoredFailure> for FailureView {
 /// What is tried again.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RetriedView {
-    /// Rows that are due.
+    /// Rows that are due now.
     rows: u64,
-    /// Accounts whose they are: each begins a run.
+    /// Accounts of theirs that try them now; the others do when they work again.
     accounts: usize,
 }
 
@@ -242,7 +245,9 @@ pub(super) async fn raw(
         let text = format!("nothing is kept of what came of it, but these words: {}", row.text);
         Problem::new(StatusCode::NOT_FOUND, "not_found", text)
     })?;
-    Ok(came(octets, &format!("failure-{}.eml", row.id)))
+    let mut response = octets.into_response();
+    as_file(&mut response, "message/rfc822", &format!("failure-{}.eml", row.id));
+    Ok(response)
 }
 
 /// Has rows worked; those that have been settled meanwhile are missing.
@@ -298,11 +303,17 @@ pub(super) async fn retry_all(
     if !accounts.is_empty() {
         worked(&shared, FailureWork::RetryAll(which)).await?;
     }
-    for account in &accounts {
+    // Who waits for a human, or is not followed, was not named: its rows are due when it works again.
+    let is_at_work = |account: &&FailingAccount| {
+        let line = shared.registry.find(&account.name);
+        line.is_some_and(|line| !line.standing.is_stuck() && line.standing != Standing::Paused)
+    };
+    let told: Vec<&FailingAccount> = accounts.iter().filter(is_at_work).collect();
+    for account in &told {
         shared.operator.tell(&account.name, Command::Retry);
     }
     let rows = accounts.iter().map(|account| account.rows).sum();
-    Ok((StatusCode::ACCEPTED, Json(RetriedView { rows, accounts: accounts.len() })))
+    Ok((StatusCode::ACCEPTED, Json(RetriedView { rows, accounts: told.len() })))
 }
 
 /// Leave a mail out that cannot be read, with a note why: it is not tried again before somebody asks for it by number.
@@ -330,7 +341,10 @@ pub(super) async fn discard(
         return Err(Problem::conflict(text));
     }
     if worked(&shared, FailureWork::LeaveOut(row.id, note)).await? == Done::Missing {
-        return Err(Problem::missing("failure"));
+        // Unless it has been settled meanwhile.
+        self::row(&shared, &id).await?;
+        let text = "the mail is held, and only what the server says of it now could not be read: it is tried again";
+        return Err(Problem::conflict(text));
     }
     failure(State(shared), Path(id)).await
 }

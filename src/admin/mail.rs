@@ -9,7 +9,7 @@ mod stream;
 mod views;
 
 pub use bytes::StoredBytes;
-pub(super) use bytes::came;
+pub(super) use bytes::as_file;
 pub(crate) use query::of_messages;
 
 use crate::admin::Shared;

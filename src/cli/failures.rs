@@ -200,7 +200,7 @@ async fn retried(args: &RetryArgs, client: &Client) -> Result<(), CallError> {
             say_json(&told);
         } else {
             let (rows, accounts) = (text(&told, "rows"), text(&told, "accounts"));
-            say_line(&format!("{rows} are tried again now, of {accounts} account(s)"));
+            say_line(&format!("{rows} are due; {accounts} account(s) try them now"));
         }
         return Ok(());
     };
@@ -212,7 +212,7 @@ async fn retried(args: &RetryArgs, client: &Client) -> Result<(), CallError> {
         say_line(&format!("{id}: {account} tries it again now ({})", text(&told, "state")));
     } else {
         say_line(&format!(
-            "{id}: it is due; it is tried in the account's next run: {}",
+            "{id}: it is due, and tried in the account's next run ({})",
             text(&told, "reason")
         ));
     }

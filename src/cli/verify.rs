@@ -58,6 +58,12 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
             let report = reports.entry(named.unwrap_or_else(first)).or_default();
             report.differences.push(format!("{kept} are counted as held, and {counted} are there"));
         }
+        if let Some(n) = standing.as_ref().map(|feed| feed.left_out).filter(|n| *n > 0) {
+            let account = &args.account;
+            eprintln!(
+                "{n} mail(s) are left out by hand: `postrider failures {account}` names them"
+            );
+        }
         if args.offline {
             if let Some(text) = standing.as_ref().and_then(feed::unread) {
                 reports.values_mut().for_each(|report| report.unproved.push(text.clone()));

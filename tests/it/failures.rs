@@ -129,7 +129,7 @@ async fn one_is_tried_again_and_the_others_wait() {
         assert_eq!(told, (202, serde_json::json!({ "rows": 0, "accounts": 0 })));
         let args = ["failures", "retry", "--account", "u", "--class", "invalid_data"];
         let ran = postrider.run(&args).exits(0);
-        assert!(ran.stdout.contains("2 are tried again now, of 1 account(s)"), "{}", ran.stdout);
+        assert!(ran.stdout.contains("2 are due; 1 account(s) try them now"), "{}", ran.stdout);
         wait_until("all are stored", || items(&served, "").is_empty());
         served.stop();
         equal(&postrider, "u", &mailbox);
@@ -156,19 +156,27 @@ async fn what_is_left_out_is_asked_for_by_nobody() {
         assert!(told["next_try_at"].is_null(), "{told}");
         let view = served.account("u");
         assert_eq!((&view["failures"], &view["left_out"]), (&1.into(), &1.into()), "{view}");
+        // What is asked for with others is not asked for.
+        const NEXT: &str = "SELECT next_try_at AS x FROM failure WHERE note IS NOT NULL";
+        let next = ask(&postrider.database(), NEXT);
+        let ran = postrider.run(&["failures", "retry", "--all"]).exits(0);
+        assert!(ran.stdout.contains("1 are due; 1 account(s)"), "{}", ran.stdout);
+        assert_eq!(ask(&postrider.database(), NEXT), next, "it is left out");
+        wait_until("five is tried", || of_uid(&served, 5)["attempts"] == 2);
         let (status, _) =
             post(&served, &format!("/v1/failures/{five}/discard"), "{\"note\": \"this, too\"}");
         assert_eq!(status, 200);
         assert!((served.metric("postrider_ledger_open{class=\"invalid_data\"}") - 0.0).abs() < 0.1);
         // Nobody who asks for everything asks for it, and nothing is left undone.
         let before = asks_for(&server.log(), 9);
+        assert!(before > 0, "it was asked for");
         for verb in ["sync-now", "reset-errors", "sync-now"] {
             let ran = postrider.run(&[verb, "u"]).exits(0);
             assert!(!ran.stdout.is_empty());
             postrider.run(&["sync-now", "u", "--wait"]).exits(0);
         }
         let ran = postrider.run(&["failures", "retry", "--all"]).exits(0);
-        assert!(ran.stdout.contains("0 are tried again"), "{}", ran.stdout);
+        assert!(ran.stdout.contains("0 are due"), "{}", ran.stdout);
         served.stop();
         // Nor another version, or another process; and nothing is partial for it.
         change(
@@ -225,10 +233,13 @@ async fn a_paused_account_tries_it_when_it_is_resumed() {
         assert!(told["reason"].as_str().unwrap().contains("paused"), "{told}");
         let ran = postrider.run(&["failures", "retry", &id]).exits(0);
         assert!(
-            ran.stdout.contains("it is due") && ran.stdout.contains("paused"),
+            ran.stdout.contains("it is due, and tried") && ran.stdout.contains("paused"),
             "{}",
             ran.stdout
         );
+        // With others it is due, and nobody is told.
+        let told = post(&served, "/v1/failures/retry", "");
+        assert_eq!(told, (202, serde_json::json!({ "rows": 1, "accounts": 0 })));
         postrider.run(&["resume", "u"]).exits(0);
         wait_until("it is stored", || items(&served, "").is_empty());
         served.stop();
@@ -272,7 +283,8 @@ async fn what_cannot_be_done_is_said() {
         }
         assert_eq!(of_uid(&served, 5)["left_out"], false, "nothing of it was done");
         for args in [
-            &["failures", "retry"][..],
+            &["failures", "retry", "1", "--class", "network"][..],
+            &["failures", "retry"],
             &["failures", "discard", "1"],
             &["failures", "--class", "x"],
         ] {
@@ -342,6 +354,37 @@ async fn what_came_of_a_mail_can_be_looked_at() {
     .await;
 }
 
+/// A mail that is held is not left out because it could not be looked at once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_is_held_is_not_left_out() {
+    let mailbox = postrider_feedd::GmailBox::new("demo@example.com");
+    mailbox.insert("Subject: one\r\n\r\nx\r\n", &["INBOX"], 1_700_000_000_000);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let postrider = follower(&head(), &server, "");
+        postrider.sync().exits(0);
+        change(
+            &postrider.database(),
+            "INSERT INTO owed (account, identity, told_at, due_at, rank, bytes, attempts, class, text) \
+             SELECT account, identity, 1, 9000000000000000, -1, FALSE, 1, 'provider', 'no' FROM message",
+        );
+        let served = postrider.serve(&[]);
+        served.wait_for_state("u", "idle");
+        let id = items(&served, "")[0]["id"].to_string();
+        let path = format!("/v1/failures/{id}/discard");
+        let (status, told) = post(&served, &path, "{\"note\": \"x\"}");
+        assert_eq!(status, 409, "{told}");
+        assert!(told["detail"].as_str().unwrap().contains("is held"), "{told}");
+        assert_eq!(items(&served, "")[0]["left_out"], false);
+        // Of all that are due none is left: with others it is tried, too.
+        let told = post(&served, "/v1/failures/retry?class=provider", "");
+        assert_eq!(told, (202, serde_json::json!({ "rows": 1, "accounts": 1 })));
+        wait_until("it is looked at", || items(&served, "").is_empty());
+        served.stop();
+    })
+    .await;
+}
+
 /// Where messages go by their ids the same is so: what is left out is not asked for, and all is proved without it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_left_out_of_a_feed() {
@@ -381,6 +424,7 @@ async fn what_is_left_out_of_a_feed() {
         let (status, told) = post(&served, &format!("/v1/failures/{other}/retry"), "");
         assert_eq!(status, 202, "{told}");
         has_run(&served, &told);
+        assert!(asked_for(&ids[4]) > 0, "it is named");
         for verb in ["sync-now", "reset-errors"] {
             postrider.run(&[verb, "u"]).exits(0);
             postrider.run(&["sync-now", "u", "--wait"]).exits(0);
@@ -388,6 +432,9 @@ async fn what_is_left_out_of_a_feed() {
         assert_eq!(asked_for(&ids[3]), 0, "it is left out");
         let view = served.account("u");
         assert_eq!((&view["failures"], &view["left_out"]), (&0.into(), &1.into()), "{view}");
+        // All is proved without it.
+        let unproved = "SELECT count(*) AS x FROM folder WHERE proved_at IS NULL AND NOT excluded";
+        wait_until("it is proved", || ask(&postrider.database(), unproved) == "0");
         let owed = &view["feed"]["owed"];
         assert_eq!((&owed["failed"], &owed["left_out"]), (&0.into(), &1.into()), "{view}");
         // A word about it does not bring it back, and does not forget that it is left out.
@@ -401,6 +448,7 @@ async fn what_is_left_out_of_a_feed() {
         for more in [&[][..], &["--offline"]] {
             let ran = postrider.run(&[&["verify", "u"], more].concat()).exits(0);
             assert!(!ran.stdout.contains("not proved"), "{}", ran.stdout);
+            assert!(ran.stderr.contains("1 mail(s) are left out by hand"), "{}", ran.stderr);
         }
         bad.lock().unwrap().clear();
         let served = postrider.serve(&[]);

@@ -299,6 +299,19 @@ async fn every_route_with_every_right_and_every_owner() {
             let (status, body) = ada.ask(&served, "GET", &path);
             assert_eq!(status, 404, "{path}: {body}");
         }
+        // What an owner has tried again is the owner's.
+        let op = Asker { token: Some(format!("{:x<40}", "operate-ada")), ..ada };
+        let (status, told) = op.ask(&served, "POST", "/v1/failures/retry");
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(
+            (status, &told["rows"], &told["accounts"]),
+            (202, &1.into(), &1.into()),
+            "{told}"
+        );
+        for path in ["/v1/failures/retry?owner=bob", "/v1/failures/retry?account=of-bob"] {
+            assert_eq!(op.ask(&served, "POST", path).0, 404, "{path}");
+        }
+        let ada = Asker { token: Some(format!("{:x<40}", "read-mail-ada")), ..op };
         for (path, found) in [
             ("/v1/messages?q=only", 1),
             ("/v1/messages?subject=only", 1),

@@ -148,7 +148,7 @@ fn attachment(name: &str) -> String {
 }
 
 /// What every answer with octets of a mail says: it is a file, and whatever opens it all the same runs nothing.
-fn as_file(response: &mut Response, media_type: &str, name: &str) {
+pub(in crate::admin) fn as_file(response: &mut Response, media_type: &str, name: &str) {
     let plain = HeaderValue::from_static("application/octet-stream");
     let told = [
         (header::CONTENT_TYPE, HeaderValue::from_str(media_type).unwrap_or(plain)),
@@ -165,13 +165,6 @@ fn as_file(response: &mut Response, media_type: &str, name: &str) {
         (header::CACHE_CONTROL, HeaderValue::from_static("private")),
     ];
     response.headers_mut().extend(told);
-}
-
-/// The beginning of a mail that could not be read, as a file.
-pub(in crate::admin) fn came(octets: Vec<u8>, name: &str) -> Response {
-    let mut response = octets.into_response();
-    as_file(&mut response, "message/rfc822", name);
-    response
 }
 
 /// A file, or the range of it that is asked for.

@@ -64,7 +64,7 @@ pub struct FailureArgs {
 #[derive(Clone, Debug, Args)]
 pub struct RetryArgs {
     /// Its number.
-    #[arg(value_name = "ID", required_unless_present_any = ["account", "class", "owner", "all"])]
+    #[arg(value_name = "ID", required_unless_present_any = ["account", "class", "owner", "all"], conflicts_with_all = ["class", "owner"])]
     pub failure: Option<i64>,
     /// Those of this account, but for what is left out.
     #[arg(long, conflicts_with = "failure")]

@@ -32,7 +32,7 @@ pub(in crate::store::sql) const fn words(text: FailureText) -> &'static str {
         }
         FailureText::FailingAccounts => {
             "SELECT a.name, count(*) AS \"rows\" FROM (SELECT account, class FROM failure WHERE closed_at IS NULL AND \
-             note IS NULL UNION ALL SELECT account, class FROM owed WHERE attempts > 0 AND note IS NULL) x JOIN \
+             note IS NULL AND (uid IS NOT NULL OR remote_id IS NOT NULL) UNION ALL SELECT account, class FROM owed WHERE attempts > 0 AND note IS NULL) x JOIN \
              account a ON a.id = x.account WHERE ($1::text IS NULL OR a.name = $1) AND ($2::text IS NULL OR a.owner = \
              $2) AND ($3::text IS NULL OR x.class = $3) GROUP BY a.name ORDER BY a.name"
         }
@@ -57,7 +57,8 @@ pub(in crate::store::sql) const fn words(text: FailureText) -> &'static str {
             "UPDATE failure SET note = $2 WHERE id = $1 AND closed_at IS NULL AND uid IS NOT NULL"
         }
         FailureText::LeaveOutOwed => {
-            "UPDATE owed SET note = $2 WHERE id = $1 - 1099511627776 AND class IS NOT NULL"
+            "UPDATE owed SET note = $2 WHERE id = $1 - 1099511627776 AND class IS NOT NULL AND NOT EXISTS (SELECT 1 FROM \
+             message m WHERE m.account = owed.account AND m.identity = owed.identity AND m.deleted_at IS NULL)"
         }
         FailureText::FailureCame => {
             "UPDATE failure SET came = $3 WHERE folder = $1 AND uid = $2 AND closed_at IS NULL"

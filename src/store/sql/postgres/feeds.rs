@@ -186,7 +186,7 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::TallyOfFeed => {
             "SELECT (SELECT held + (SELECT count(*) FROM message WHERE account = $1 AND limbo_since IS NOT NULL) \
              FROM account WHERE id = $1) AS held, count(*) FILTER (WHERE o.due_at IS NOT NULL AND m.id IS NULL AND o.note IS NULL) AS \
-             unheld, count(*) FILTER (WHERE o.note IS NOT NULL AND m.id IS NULL) AS left_out, count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR m.deleted_at IS NOT NULL)) AS \
+             unheld, count(*) FILTER (WHERE o.note IS NOT NULL AND (m.id IS NULL OR m.deleted_at IS NOT NULL)) AS left_out, count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR m.deleted_at IS NOT NULL)) AS \
              away, count(*) FILTER (WHERE o.due_at IS NOT NULL AND o.attempts = 0) AS owed FROM owed o LEFT JOIN LATERAL (SELECT id, deleted_at FROM message WHERE account = o.account AND identity = o.identity OFFSET 0) m ON TRUE WHERE o.account = $1"
         }
     }

@@ -165,7 +165,7 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::TallyOfFeed => {
             "SELECT (SELECT held + (SELECT count(*) FROM message INDEXED BY message_limbo WHERE account = ?1 AND limbo_since \
              IS NOT NULL) FROM account WHERE id = ?1) AS held, count(*) FILTER (WHERE \
-             o.due_at IS NOT NULL AND m.id IS NULL AND o.note IS NULL) AS unheld, count(*) FILTER (WHERE o.note IS NOT NULL AND m.id IS NULL) AS left_out, count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR \
+             o.due_at IS NOT NULL AND m.id IS NULL AND o.note IS NULL) AS unheld, count(*) FILTER (WHERE o.note IS NOT NULL AND (m.id IS NULL OR m.deleted_at IS NOT NULL)) AS left_out, count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR \
              m.deleted_at IS NOT NULL)) AS away, count(*) FILTER (WHERE o.due_at IS NOT NULL AND o.attempts = 0) AS owed FROM owed o \
              LEFT JOIN message m ON m.account = o.account AND m.identity = o.identity WHERE o.account = ?1"
         }

@@ -10,6 +10,7 @@ use crate::provider::FeedTraits;
 use crate::recovery::history::History;
 use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::event::{AccountSnapshot, Action};
+use crate::run::feed::state::Counting;
 use crate::run::feed::trail::Trail;
 use crate::run::feed::walk::{Found, Walk};
 use crate::run::reads::QuietProof;
@@ -87,6 +88,24 @@ fn what_is_open_is_not_proved() {
         work.placing.met.insert(PlaceId("X".into()), Micros(1));
     };
     assert!(!proves(|work, _| met(work)), "a place that was named may be listed yet");
+}
+
+/// What a human leaves out is known to be there: that the server counts it is no reason to compare.
+#[test]
+fn what_is_left_out_is_counted() {
+    let compares = |left_out: u64| {
+        let spoil = |work: &mut FeedWork, tally: &mut FeedTally| {
+            work.counting = Counting::Tallying(1 + 1);
+            (work.gets.drained, work.compare) = (true, false);
+            tally.left_out = left_out;
+        };
+        let act = |work: &mut FeedWork, tally, _: &mut Cx<'_>| {
+            work.on_tallied(tally);
+            work.compare
+        };
+        with(spoil, act).0
+    };
+    assert!(compares(0) && !compares(1));
 }
 
 /// A list that began before a message was stored does not show it: that is no question.
