@@ -1,5 +1,6 @@
 //! Group commit: how much goes into one transaction. Pure.
 
+use crate::commit::change::feed::FeedStep;
 use crate::commit::change::{Change, Commit, FolderChange};
 use crate::haste::Haste;
 use std::time::Duration;
@@ -9,6 +10,25 @@ use std::time::Duration;
 pub const TRANSACTION: Duration = Duration::from_millis(25);
 /// The same where more than one waits at its begin: pages of an index that several touch are written once.
 pub const BEHIND: Duration = Duration::from_millis(100);
+
+/// Mail of the past gives way to what other accounts wait for, so long.
+pub const GIVES_WAY: Duration = Duration::from_secs(1);
+/// When it last had to within this time, its transactions are short: somebody else will soon wait behind one.
+pub const LIVELY: Duration = Duration::from_secs(2);
+/// An answer of a feed with more messages is no news.
+const NEWS: usize = 20;
+
+/// Whether it is mail of the past, for which nobody waits.
+#[must_use]
+pub fn is_past(change: &Change) -> bool {
+    match change {
+        Change::Folder(FolderChange::Backfill { .. }) => true,
+        Change::Feed(feed) => {
+            matches!(&feed.step, FeedStep::Got { found, .. } if found.len() > NEWS)
+        }
+        Change::Folder(_) | Change::Account(_) => false,
+    }
+}
 
 /// Small pages of history wait so long for others: they share what a transaction costs and writes beside
 /// its rows (bench `first`, 100 folders: a fifth less is written, for a tenth less of CPU).
@@ -90,10 +110,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Begins at `mono`, when so many commits wait.
+    /// Begins at `mono`, when so many commits wait; others come in between now and then, if it is `lively`.
     #[must_use]
-    pub fn begin(mono: Duration, waiting: usize) -> Self {
-        Self { until: mono + if waiting > 1 { BEHIND } else { TRANSACTION } }
+    pub fn begin(mono: Duration, waiting: usize, lively: bool) -> Self {
+        Self { until: mono + if waiting > 1 && !lively { BEHIND } else { TRANSACTION } }
     }
 
     /// Whether another commit may still join at `mono`.
@@ -197,8 +217,8 @@ mod tests {
 
     #[test]
     fn is_bounded_by_time() {
-        for (waiting, until) in [(1, 1025), (2, 1100)] {
-            let batch = Batch::begin(Duration::from_secs(1), waiting);
+        for (waiting, lively, until) in [(1, false, 1025), (2, false, 1100), (2, true, 1025)] {
+            let batch = Batch::begin(Duration::from_secs(1), waiting, lively);
             assert!(batch.has_room(Duration::from_secs(1)), "{waiting}");
             assert!(batch.has_room(Duration::from_millis(until - 1)), "{waiting}");
             assert!(!batch.has_room(Duration::from_millis(until)), "{waiting}");

@@ -18,7 +18,7 @@ use crate::handle::{Backlog, Queued};
 use crate::reply::ReplyTo;
 use crate::store::Reader;
 use crate::store::message::StoreRequest;
-use crate::store::orders::Control;
+use crate::store::orders::{Control, OpenHow};
 use postrider_core::account::follow::{
     Begin, Command, Follower, Input, Output, Past, SessionRole, Status,
 };
@@ -312,7 +312,10 @@ impl AccountState {
         match action {
             Action::Open { anew } => {
                 // Of an actor before this one nothing is known.
-                let anew = anew || self.account.is_none();
+                let how = match self.account {
+                    Some(account) if !anew => OpenHow::Again(account),
+                    _ => OpenHow::Anew,
+                };
                 let reply = self.tell(me, run, |answer| match answer {
                     Some(Ok(snapshot)) => Event::Opened(Box::new(snapshot)),
                     Some(Err(failure)) => Event::OpenFailed(failure),
@@ -320,7 +323,7 @@ impl AccountState {
                         Event::OpenFailed(Failure::storage("the store ended before it answered"))
                     }
                 });
-                self.args.store.send(StoreRequest::Open(self.args.open.clone(), anew, reply));
+                self.args.store.send(StoreRequest::Open(self.args.open.clone(), how, reply));
             }
             Action::Ask { token, request } => {
                 let question = PendingQuestion::run(me, &self.depth, run, token);

@@ -19,7 +19,7 @@ use crate::store::process::ThisProcess;
 use crate::store::sql::setting::{PutSetting, Version};
 use crate::store::sql::sqlite::fold::{self, Gathered};
 use crate::store::transaction::Sql;
-use crate::store::waiting::{Order, Waiting};
+use crate::store::waiting::{Line, Order, Waiting};
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::batch::{MANY, patience};
@@ -48,7 +48,7 @@ pub struct StoreActor;
 pub struct StoreState {
     db: Database,
     clock: Clock,
-    waiting: VecDeque<Waiting>,
+    waiting: Line,
     controls: VecDeque<(Order, ReplyTo<Result<Done, Failure>>)>,
     /// What is derived: each goes when neither a control write nor a page has waited longer.
     derives: VecDeque<(DeriveOrder, ReplyTo<DeriveAnswer>)>,
@@ -129,7 +129,7 @@ impl Actor for StoreActor {
         Ok(StoreState {
             db,
             clock,
-            waiting: VecDeque::new(),
+            waiting: Line::default(),
             controls: VecDeque::new(),
             derives: VecDeque::new(),
             quiet: Quiet::default(),
@@ -208,13 +208,13 @@ impl StoreState {
     async fn asked(&mut self, asked: StoreRequest) {
         match asked {
             StoreRequest::Commit(commit, reply) => {
-                self.waiting.push_back(Waiting::Commit(commit, reply));
+                self.waiting.push(Waiting::Commit(commit, reply), self.clock.now().mono);
             }
             StoreRequest::Hurry => {
                 self.timers.hurried = true;
             }
-            StoreRequest::Open(open, anew, reply) => {
-                self.waiting.push_back(Waiting::Open(open, anew, reply));
+            StoreRequest::Open(open, how, reply) => {
+                self.waiting.push(Waiting::Open(open, how, reply), self.clock.now().mono);
             }
             StoreRequest::Control(control, reply) => {
                 self.controls.push_back((Order::Control(control), reply));

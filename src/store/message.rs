@@ -4,7 +4,7 @@ use crate::handle::{Queued, Served};
 use crate::reply::ReplyTo;
 use crate::store::apply::Done;
 use crate::store::derive::{DeriveAnswer, DeriveOrder};
-use crate::store::orders::{Control, OpenAccount};
+use crate::store::orders::{Control, OpenAccount, OpenHow};
 use postrider_core::commit::change::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
@@ -18,9 +18,8 @@ pub enum StoreRequest {
     Commit(Box<Commit>, ReplyTo<CommitAnswer>),
     /// Whoever sent commits that may wait for others waits for nothing else now.
     Hurry,
-    /// Read the account: behind every commit sent before it, so its answer is final. With `true` its
-    /// incarnation is raised: commits that its sender does not know of are refused from here on.
-    Open(OpenAccount, bool, ReplyTo<Result<AccountSnapshot, Failure>>),
+    /// Read the account: behind every commit of it sent before, so its answer is final.
+    Open(OpenAccount, OpenHow, ReplyTo<Result<AccountSnapshot, Failure>>),
     /// A control write.
     Control(Control, ReplyTo<Result<Done, Failure>>),
     /// What is derived of mail: behind every commit and control write. None where the account is gone.

@@ -4,6 +4,7 @@
 use crate::provider::in_flight::WhichMail;
 use crate::store::failures::FailureWork;
 use postrider_core::budget::Spending;
+use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::recovery::asked::{Beside, ProcessEnd};
 use postrider_core::standing::{EventKind, Standing};
@@ -26,6 +27,15 @@ pub struct OpenAccount {
     pub owner: Option<String>,
     /// The addresses that are its own, as they are compared.
     pub addresses: BTreeSet<String>,
+}
+
+/// How it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenHow {
+    /// Its incarnation is raised: commits that its sender does not know of are refused from here on.
+    Anew,
+    /// As it is; this is its row.
+    Again(AccountId),
 }
 
 /// Writes of operators and of the config; served between transactions of pages.

@@ -86,7 +86,8 @@ impl StoreState {
     /// One transaction of about [`Batch`] of work. Commits are written together at first; where the
     /// database finds fault with one, all are taken back and written again, each apart.
     pub(super) async fn transaction(&mut self, taken: &mut Vec<InHand>) -> Result<(), Trouble> {
-        let batch = Batch::begin(self.clock.now().mono, self.waiting.len());
+        let mono = self.clock.now().mono;
+        let batch = Batch::begin(mono, self.waiting.len(), self.waiting.is_lively(mono));
         // It is told, too, where no transaction can be begun.
         taken.extend(self.next_commit());
         self.renewed().await?;
@@ -145,10 +146,7 @@ impl StoreState {
 
     /// What waits in front, if it is a commit.
     fn next_commit(&mut self) -> Option<InHand> {
-        let is_commit = |front: &mut Waiting| matches!(front, Waiting::Commit(..));
-        let Some(Waiting::Commit(commit, reply)) = self.waiting.pop_front_if(is_commit) else {
-            return None;
-        };
+        let (commit, reply) = self.waiting.pop_commit()?;
         Some(InHand::new(commit, reply))
     }
 

@@ -6,7 +6,7 @@ use crate::store::apply::{
     Guards, HandOut, Opened, Quiet, bring_back, correction_of, open_account, write_quiet,
 };
 use crate::store::failure::Trouble;
-use crate::store::orders::OpenAccount;
+use crate::store::orders::{OpenAccount, OpenHow};
 use crate::store::transaction::Sql;
 use postrider_core::failure::Failure;
 use postrider_core::run::event::AccountSnapshot;
@@ -15,7 +15,8 @@ use postrider_core::time::Micros;
 impl StoreState {
     /// The account that waits in front.
     pub(super) async fn work_open(&mut self) {
-        if let Some(Waiting::Open(open, anew, reply)) = self.waiting.pop_front() {
+        if let Some(Waiting::Open(open, how, reply)) = self.waiting.pop() {
+            let anew = how == OpenHow::Anew;
             let answer = within(DEADLINE, Box::pin(self.open(&open, anew))).await;
             if let Err(why) = &answer {
                 self.failed(why);
