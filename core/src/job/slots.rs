@@ -1,6 +1,6 @@
 //! Slots: so many runs work at a time. The best level goes first, and whoever waits gets a better one as time goes by;
-//! a part of them is kept from runs that read nothing but history, as a part of each budget is kept for new mail. No
-//! clock, no I/O.
+//! a part of them is kept from runs that read nothing but history, and from the first run of an account of which nothing
+//! is known, as a part of each budget is kept for new mail. No clock, no I/O.
 //!
 //! A run that reads nothing but history while somebody better waits leaves at a page's end, and asks again.
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Who waits for so long has a better level.
 const BETTER_EVERY: Duration = Duration::from_secs(5 * 60);
-/// One slot in so many is kept from runs that read nothing but history; one at least, of two or more.
+/// One slot in so many is kept from those; one at least, of two or more.
 const KEPT: usize = 10;
 
 /// How soon a run is to begin, the best first.
@@ -47,21 +47,49 @@ impl Level {
 
 /// Somebody waits.
 #[derive(Debug)]
-struct Waiting<A> {
+struct Request<A> {
     account: A,
     level: Level,
+    /// Nothing is known of the account.
+    first: bool,
     /// Monotonic.
     since: Duration,
+}
+
+impl<A> Request<A> {
+    /// In which line. An operator waits for nobody's import.
+    fn line(&self) -> Line {
+        let is_bulk = self.level == Level::History || (self.first && self.level != Level::Operator);
+        Line { is_bulk, level: self.level }
+    }
+}
+
+/// Those of one level, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
+    /// A part of the slots is not for them.
+    is_bulk: bool,
+    level: Level,
 }
 
 /// Somebody works.
 #[derive(Debug)]
 struct Working<A> {
     account: A,
+    /// A part of the slots was kept from it as it began: that is so until its end.
+    bulk: bool,
     /// It reads nothing but history.
     past: bool,
+    /// Monotonic.
+    since: Duration,
     /// It has been told to leave.
     leaves: bool,
+}
+
+impl<A> Working<A> {
+    fn is_bulk(&self) -> bool {
+        self.past || self.bulk
+    }
 }
 
 /// The slots. Each request has a number of its own, which is handed out in order.
@@ -69,10 +97,13 @@ struct Working<A> {
 pub struct Slots<A> {
     runs: usize,
     next: u64,
-    waiting: BTreeMap<u64, Waiting<A>>,
-    /// The same, by level: since when, and who.
-    lines: BTreeMap<Level, BTreeSet<(Duration, u64)>>,
+    waiting: BTreeMap<u64, Request<A>>,
+    /// The same: since when, and who.
+    lines: BTreeMap<Line, BTreeSet<(Duration, u64)>>,
     working: BTreeMap<u64, Working<A>>,
+    /// Of those: runs that a part of the slots is kept from, and runs that have been told to leave.
+    bulk: usize,
+    leaving: usize,
     accounts: BTreeSet<A>,
 }
 
@@ -86,16 +117,19 @@ impl<A: Clone + Ord> Slots<A> {
             waiting: BTreeMap::new(),
             lines: BTreeMap::new(),
             working: BTreeMap::new(),
+            bulk: 0,
+            leaving: 0,
             accounts: BTreeSet::new(),
         }
     }
 
-    /// An account's run asks for a slot. [`Self::grant`] says when it has one.
-    pub fn ask(&mut self, account: A, level: Level, now: Duration) -> u64 {
+    /// An account's run asks for a slot, its first one perhaps. [`Self::grant`] says when it has one.
+    pub fn ask(&mut self, account: A, level: Level, first: bool, now: Duration) -> u64 {
         let id = self.next;
         self.next += 1;
-        self.waiting.insert(id, Waiting { account, level, since: now });
-        self.lines.entry(level).or_default().insert((now, id));
+        let waiting = Request { account, level, first, since: now };
+        self.lines.entry(waiting.line()).or_default().insert((now, id));
+        self.waiting.insert(id, waiting);
         id
     }
 
@@ -106,18 +140,21 @@ impl<A: Clone + Ord> Slots<A> {
             return;
         };
         let key = (waiting.since, id);
-        let before = std::mem::replace(&mut waiting.level, level);
+        let before = waiting.line();
+        waiting.level = level;
         self.lines.entry(before).or_default().remove(&key);
-        self.lines.entry(level).or_default().insert(key);
+        self.lines.entry(waiting.line()).or_default().insert(key);
     }
 
     /// It works no longer, or waits no longer.
     pub fn leave(&mut self, id: u64) {
         if let Some(working) = self.working.remove(&id) {
             self.accounts.remove(&working.account);
+            self.bulk -= usize::from(working.is_bulk());
+            self.leaving -= usize::from(working.leaves);
         }
-        if let Some(Waiting { level, since, .. }) = self.waiting.remove(&id) {
-            self.lines.entry(level).or_default().remove(&(since, id));
+        if let Some(waiting) = self.waiting.remove(&id) {
+            self.lines.entry(waiting.line()).or_default().remove(&(waiting.since, id));
         }
     }
 
@@ -125,39 +162,43 @@ impl<A: Clone + Ord> Slots<A> {
     #[must_use]
     pub fn grant(&mut self, now: Duration) -> Vec<u64> {
         let mut granted = Vec::new();
-        while let Some((level, since, id)) = self.best(now) {
-            self.lines.entry(level).or_default().remove(&(since, id));
-            let Some(Waiting { account, level, .. }) = self.waiting.remove(&id) else { continue };
+        while let Some((line, since, id)) = self.best(now) {
+            self.lines.entry(line).or_default().remove(&(since, id));
+            let Some(Request { account, level, .. }) = self.waiting.remove(&id) else { continue };
             self.accounts.insert(account.clone());
             let past = level == Level::History;
-            self.working.insert(id, Working { account, past, leaves: false });
+            let working = Working { account, bulk: line.is_bulk, past, since: now, leaves: false };
+            self.bulk += usize::from(working.is_bulk());
+            self.working.insert(id, working);
             granted.push(id);
         }
         granted
     }
 
     /// The next that may begin, if one may. The first of a line has waited longest in it.
-    fn best(&self, now: Duration) -> Option<(Level, Duration, u64)> {
+    fn best(&self, now: Duration) -> Option<(Line, Duration, u64)> {
         if self.working.len() >= self.runs {
             return None;
         }
-        let has_room = self.past() < self.most_past();
-        let lines = self.lines.iter().filter(|(level, _)| **level != Level::History || has_room);
-        let firsts = lines.filter_map(|(level, line)| {
+        let has_room = self.bulk < self.most_bulk();
+        let lines = self.lines.iter().filter(|(line, _)| !line.is_bulk || has_room);
+        let firsts = lines.filter_map(|(line, waiting)| {
             let fits = |(_, id): &&(Duration, u64)| {
                 let waiting = self.waiting.get(id);
                 waiting.is_some_and(|waiting| !self.accounts.contains(&waiting.account))
             };
-            let (since, id) = line.iter().find(fits)?;
-            Some((level.after(now.saturating_sub(*since)), *since, *id, *level))
+            let (since, id) = waiting.iter().find(fits)?;
+            Some((line.level.after(now.saturating_sub(*since)), *since, *id, *line))
         });
-        firsts.min().map(|(_, since, id, level)| (level, since, id))
+        firsts.min().map(|(_, since, id, line)| (line, since, id))
     }
 
     /// A run reads nothing but history from now on, or something else again.
     pub fn reads_past(&mut self, id: u64, past: bool) {
         if let Some(working) = self.working.get_mut(&id) {
+            self.bulk -= usize::from(working.is_bulk());
             working.past = past;
+            self.bulk += usize::from(working.is_bulk());
         }
     }
 
@@ -167,46 +208,48 @@ impl<A: Clone + Ord> Slots<A> {
         let Some(working) = self.working.get(&id).filter(|working| working.past) else {
             return false;
         };
-        let leaving = self.working.values().filter(|working| working.leaves).count();
-        let stays = self.past().saturating_sub(leaving);
-        if working.leaves || stays > self.most_past() || self.pressing(leaving, now) {
-            if let Some(working) = self.working.get_mut(&id) {
-                working.leaves = true;
-            }
+        // Others' history has its turn when this has had one, not at its first page.
+        let has_had = now.saturating_sub(working.since) >= BETTER_EVERY;
+        let is_pressed = self.is_pressed(has_had, now);
+        let Some(working) = self.working.get_mut(&id) else { return false };
+        if is_pressed && !working.leaves {
+            working.leaves = true;
+            self.leaving += 1;
+        }
+        working.leaves
+    }
+
+    /// Whether more wait who are better than history than are about to leave.
+    fn is_pressed(&self, by_history: bool, now: Duration) -> bool {
+        if self.bulk.saturating_sub(self.leaving) > self.most_bulk() {
             return true;
         }
-        false
-    }
-
-    /// Whether more wait who are better than history than there are about to leave.
-    fn pressing(&self, leaving: usize, now: Duration) -> bool {
+        let enough = self.leaving + 1;
         let is_full = self.working.len() >= self.runs;
-        let others = self.lines.iter().filter(|(level, _)| **level != Level::History);
-        let live: usize = others.map(|(_, line)| line.len()).sum();
-        let live = if is_full { live } else { 0 };
-        let is_better = |(since, _): &&(Duration, u64)| {
-            Level::History.after(now.saturating_sub(*since)) < Level::History.number()
+        let is_bulk_full = is_full || self.bulk >= self.most_bulk();
+        let better = |(line, waiting): (&Line, &BTreeSet<(Duration, u64)>)| {
+            let is_better = |(since, _): &&(Duration, u64)| {
+                line.level.after(now.saturating_sub(*since)) < Level::History.number()
+            };
+            match line.is_bulk {
+                true if !is_bulk_full => 0,
+                false if !is_full => 0,
+                _ if line.level == Level::History && !by_history => 0,
+                _ => waiting.iter().take(enough).take_while(is_better).count(),
+            }
         };
-        let is_past_full = is_full || self.past() >= self.most_past();
-        let past = self.lines.get(&Level::History).filter(|_| is_past_full);
-        let past = past.map_or(0, |line| line.iter().take_while(is_better).count());
-        live + past > leaving
+        self.lines.iter().map(better).sum::<usize>() >= enough
     }
 
-    /// Runs that read nothing but history.
-    fn past(&self) -> usize {
-        self.working.values().filter(|working| working.past).count()
-    }
-
-    /// So many may.
-    fn most_past(&self) -> usize {
+    /// So many runs may work that a part of the slots is kept from.
+    fn most_bulk(&self) -> usize {
         self.runs - if self.runs > 1 { (self.runs / KEPT).max(1) } else { 0 }
     }
 
     /// Whether who reads what matters: somebody waits, or soon will.
     #[must_use]
     pub fn is_tight(&self) -> bool {
-        !self.waiting.is_empty() || self.working.len() >= self.most_past()
+        !self.waiting.is_empty() || self.working.len() >= self.most_bulk()
     }
 
     /// How many work, and how many wait.

@@ -10,13 +10,13 @@ fn at(seconds: u64) -> Duration {
 #[test]
 fn the_best_goes_first_then_who_waits_longest() {
     let mut slots = Slots::new(1);
-    let first = slots.ask("a", Level::Schedule, at(0));
+    let first = slots.ask("a", Level::Schedule, false, at(0));
     assert_eq!(slots.grant(at(0)), [first]);
-    let late = slots.ask("b", Level::Late, at(1));
-    let due = slots.ask("c", Level::Schedule, at(2));
-    let also = slots.ask("d", Level::Schedule, at(1));
-    let hint = slots.ask("e", Level::Hint, at(3));
-    let hand = slots.ask("f", Level::Operator, at(4));
+    let late = slots.ask("b", Level::Late, false, at(1));
+    let due = slots.ask("c", Level::Schedule, false, at(2));
+    let also = slots.ask("d", Level::Schedule, false, at(1));
+    let hint = slots.ask("e", Level::Hint, false, at(3));
+    let hand = slots.ask("f", Level::Operator, false, at(4));
     assert!(slots.grant(at(4)).is_empty(), "there is one");
     let mut order = Vec::new();
     let mut works = first;
@@ -32,11 +32,11 @@ fn the_best_goes_first_then_who_waits_longest() {
 #[test]
 fn who_waits_gets_better() {
     let mut slots = Slots::new(1);
-    let first = slots.ask("a", Level::Operator, at(0));
+    let first = slots.ask("a", Level::Operator, false, at(0));
     assert_eq!(slots.grant(at(0)), [first]);
-    let old = slots.ask("b", Level::Late, at(0));
-    let hint = slots.ask("c", Level::Hint, at(599));
-    let new = slots.ask("d", Level::Operator, at(600));
+    let old = slots.ask("b", Level::Late, false, at(0));
+    let hint = slots.ask("c", Level::Hint, false, at(599));
+    let new = slots.ask("d", Level::Operator, false, at(600));
     // Two levels better after ten minutes: as good as a hint, and it has waited longer.
     slots.leave(first);
     assert_eq!(slots.grant(at(600)), [new]);
@@ -44,7 +44,10 @@ fn who_waits_gets_better() {
     assert_eq!(slots.grant(at(600)), [old]);
     slots.leave(old);
     assert_eq!(slots.grant(at(600)), [hint]);
-    let (a, b) = (slots.ask("e", Level::Late, at(601)), slots.ask("f", Level::Schedule, at(602)));
+    let (a, b) = (
+        slots.ask("e", Level::Late, false, at(601)),
+        slots.ask("f", Level::Schedule, false, at(602)),
+    );
     slots.raise(a, Level::Hint);
     slots.raise(b, Level::History);
     slots.leave(hint);
@@ -56,9 +59,9 @@ fn who_waits_gets_better() {
 #[test]
 fn an_account_has_one() {
     let mut slots = Slots::new(5);
-    let one = slots.ask("a", Level::Schedule, at(0));
-    let again = slots.ask("a", Level::Operator, at(0));
-    let other = slots.ask("b", Level::Late, at(0));
+    let one = slots.ask("a", Level::Schedule, false, at(0));
+    let again = slots.ask("a", Level::Operator, false, at(0));
+    let other = slots.ask("b", Level::Late, false, at(0));
     assert_eq!(slots.grant(at(0)), [again, other]);
     assert!(slots.grant(at(9999)).is_empty());
     slots.leave(again);
@@ -73,21 +76,49 @@ fn a_part_is_kept_from_history() {
     for (runs, most) in [(1, 1), (2, 1), (9, 8), (20, 18), (200, 180)] {
         let mut slots = Slots::new(runs);
         for n in 0..runs + 5 {
-            slots.ask(n, Level::History, at(0));
+            slots.ask(n, Level::History, false, at(0));
         }
         assert_eq!(slots.grant(at(0)).len(), most, "{runs}");
         assert!(slots.is_tight());
         if runs > 1 {
-            let live = slots.ask(9999, Level::Late, at(0));
+            let live = slots.ask(9999, Level::Late, false, at(0));
             assert_eq!(slots.grant(at(0)), [live], "{runs}");
         }
     }
 }
 
+/// Nobody waits for imports: the first run of an account is one. Who insists does not wait for others of them either.
+#[test]
+fn a_part_is_kept_from_first_runs() {
+    let mut slots = Slots::new(2);
+    let a = slots.ask("a", Level::Schedule, true, at(0));
+    let b = slots.ask("b", Level::Schedule, true, at(1));
+    assert_eq!(slots.grant(at(1)), [a]);
+    let hint = slots.ask("c", Level::Hint, false, at(2));
+    assert_eq!(slots.grant(at(2)), [hint]);
+    slots.leave(hint);
+    assert!(
+        slots.grant(at(3)).is_empty() && !slots.is_to_leave(a, at(3)),
+        "it reads new mail, too"
+    );
+    // The next import goes before the history of the one before it.
+    slots.reads_past(a, true);
+    assert!(slots.is_to_leave(a, at(3)));
+    slots.leave(a);
+    assert_eq!(slots.grant(at(4)), [b]);
+    let other = slots.ask("d", Level::Late, true, at(5));
+    assert!(slots.grant(at(5)).is_empty());
+    // What it reads now is no reason to let more of them begin.
+    slots.reads_past(b, false);
+    assert!(slots.grant(at(5)).is_empty());
+    slots.raise(other, Level::Operator);
+    assert_eq!(slots.grant(at(5)), [other]);
+}
+
 #[test]
 fn history_leaves_for_who_is_better() {
     let mut slots = Slots::new(2);
-    let [a, b] = ["a", "b"].map(|name| slots.ask(name, Level::Schedule, at(0)));
+    let [a, b] = ["a", "b"].map(|name| slots.ask(name, Level::Schedule, false, at(0)));
     assert_eq!(slots.grant(at(0)), [a, b]);
     assert!(!slots.is_to_leave(a, at(1)), "it reads something else, too");
     slots.reads_past(a, true);
@@ -96,9 +127,9 @@ fn history_leaves_for_who_is_better() {
     slots.reads_past(b, true);
     assert!(slots.is_to_leave(b, at(1)) && slots.is_to_leave(b, at(1)));
     assert!(!slots.is_to_leave(a, at(1)));
-    let hint = slots.ask("c", Level::Late, at(2));
+    let hint = slots.ask("c", Level::Late, false, at(2));
     assert!(!slots.is_to_leave(a, at(2)), "one is about to leave");
-    let other = slots.ask("d", Level::Late, at(2));
+    let other = slots.ask("d", Level::Late, false, at(2));
     assert!(slots.is_to_leave(a, at(2)));
     slots.leave(b);
     assert_eq!(slots.grant(at(3)), [hint]);
@@ -106,9 +137,9 @@ fn history_leaves_for_who_is_better() {
     assert_eq!(slots.grant(at(3)), [other]);
     // What reads news again is nobody's to send away.
     let mut slots = Slots::new(1);
-    let a = slots.ask("a", Level::History, at(0));
+    let a = slots.ask("a", Level::History, false, at(0));
     assert_eq!(slots.grant(at(0)), [a]);
-    slots.ask("b", Level::Hint, at(1));
+    slots.ask("b", Level::Hint, false, at(1));
     slots.reads_past(a, false);
     assert!(!slots.is_to_leave(a, at(1)));
 }
@@ -117,14 +148,14 @@ fn history_leaves_for_who_is_better() {
 #[test]
 fn history_takes_turns() {
     let mut slots = Slots::new(2);
-    let a = slots.ask("a", Level::History, at(0));
+    let a = slots.ask("a", Level::History, false, at(0));
     assert_eq!(slots.grant(at(0)), [a]);
-    let b = slots.ask("b", Level::History, at(10));
+    let b = slots.ask("b", Level::History, false, at(10));
     assert!(slots.grant(at(309)).is_empty(), "the other slot is not for history");
     assert!(!slots.is_to_leave(a, at(309)));
     assert!(slots.is_to_leave(a, at(310)), "it has waited for five minutes");
     slots.leave(a);
-    let again = slots.ask("a", Level::History, at(311));
+    let again = slots.ask("a", Level::History, false, at(311));
     assert_eq!(slots.grant(at(311)), [b]);
     assert!(!slots.is_to_leave(b, at(610)) && slots.is_to_leave(b, at(611)));
     slots.leave(again);
@@ -134,7 +165,7 @@ fn history_takes_turns() {
 /// What happens in an office of slots.
 #[derive(Clone, Debug)]
 enum Happens {
-    Asks(u8, Level),
+    Asks(u8, Level, bool),
     Raises(u8, Level),
     Ends(u8),
     Past(u8, bool),
@@ -148,7 +179,7 @@ fn level() -> impl Strategy<Value = Level> {
 
 fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
-        3 => (0..12_u8, level()).prop_map(|(n, level)| Happens::Asks(n, level)),
+        3 => (0..12_u8, level(), any::<bool>()).prop_map(|(n, level, first)| Happens::Asks(n, level, first)),
         1 => (any::<u8>(), level()).prop_map(|(n, level)| Happens::Raises(n, level)),
         2 => any::<u8>().prop_map(Happens::Ends),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(n, past)| Happens::Past(n, past)),
@@ -170,8 +201,8 @@ proptest! {
             let (working, waiting): (Vec<u64>, Vec<u64>) =
                 (slots.working.keys().copied().collect(), slots.waiting.keys().copied().collect());
             match event {
-                Happens::Asks(account, level) => {
-                    slots.ask(account, level, now);
+                Happens::Asks(account, level, first) => {
+                    slots.ask(account, level, first, now);
                 }
                 Happens::Raises(n, level) => {
                     pick(waiting, n).into_iter().for_each(|id| slots.raise(id, level));
@@ -196,13 +227,17 @@ proptest! {
             let accounts: BTreeSet<u8> = slots.working.values().map(|w| w.account).collect();
             prop_assert_eq!(accounts.len(), slots.working.len());
             prop_assert_eq!(&accounts, &slots.accounts);
+            prop_assert_eq!(slots.bulk, slots.working.values().filter(|w| w.past || w.bulk).count());
+            prop_assert_eq!(slots.leaving, slots.working.values().filter(|w| w.leaves).count());
             let lines: usize = slots.lines.values().map(BTreeSet::len).sum();
             prop_assert_eq!(lines, slots.waiting.len());
             let could = slots.waiting.values().any(|w| {
-                let has_room = w.level != Level::History || slots.past() < slots.most_past();
+                let has_room = !w.line().is_bulk || slots.bulk < slots.most_bulk();
                 has_room && !accounts.contains(&w.account)
             });
             prop_assert!(slots.working.len() == runs || !could);
+            let began = slots.working.values().filter(|w| w.bulk).count();
+            prop_assert!(began <= slots.most_bulk());
             prop_assert!(slots.is_tight() || slots.waiting.is_empty());
         }
     }
@@ -221,7 +256,7 @@ fn nobody_waits_long_for_history() {
         let wants = (0..40_u32).filter(|_| second == 0).map(|n| (n, Level::History));
         let live = (100..200_u32).filter(|n| second % 600 == u64::from(*n) * 3);
         for (account, level) in wants.chain(live.map(|n| (n, Level::Late))) {
-            since.insert(slots.ask(account, level, now), (account, now));
+            since.insert(slots.ask(account, level, false, now), (account, now));
         }
         for id in works.keys().copied().collect::<Vec<_>>() {
             let (account, began) = works[&id];
@@ -235,7 +270,7 @@ fn nobody_waits_long_for_history() {
                 slots.leave(id);
                 works.remove(&id);
                 if account < 100 {
-                    since.insert(slots.ask(account, Level::History, now), (account, now));
+                    since.insert(slots.ask(account, Level::History, false, now), (account, now));
                 }
             }
         }
