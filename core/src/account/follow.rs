@@ -21,6 +21,7 @@ mod follower;
 mod mailbox;
 mod second;
 mod sessions;
+mod slot;
 mod stage;
 mod status;
 mod undone;
@@ -28,4 +29,6 @@ mod vocabulary;
 mod watch;
 
 pub use follower::Follower;
-pub use vocabulary::{Begin, Command, Conflict, Input, Output, Past, Rules, SessionRole, Status};
+pub use vocabulary::{
+    Begin, Command, Conflict, Input, Output, Past, Rules, SessionRole, SlotWish, Status,
+};

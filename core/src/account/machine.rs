@@ -89,6 +89,18 @@ impl Machine {
         either!(self, run => run.rests())
     }
 
+    /// Whether it reads nothing but mail of the past.
+    #[must_use]
+    pub fn reads_past(&self) -> bool {
+        either!(self, run => run.reads_past())
+    }
+
+    /// Whether it leaves mail of the past to another run.
+    #[must_use]
+    pub fn is_put_off(&self) -> bool {
+        either!(self, run => run.is_put_off())
+    }
+
     /// The folders of the run that is under way.
     #[must_use]
     pub fn lines(&self) -> Option<Vec<FolderSummary>> {

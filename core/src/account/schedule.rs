@@ -236,7 +236,8 @@ impl Schedule {
     /// folders whose history is to be read. The others are not looked at for it: looking costs, too.
     #[must_use]
     pub fn scope_of_budget(&self, mono: Duration, is_over: bool) -> Scope {
-        if self.due.is_empty() {
+        // Where it is no folder's history that has waited, it is mail that is tried again, or of a feed.
+        if self.due.is_empty() || (is_over && self.unread.is_empty()) {
             return Scope::Everything;
         }
         let mut folders = self.due_by(mono);

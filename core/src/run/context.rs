@@ -63,6 +63,8 @@ pub(crate) struct Undone {
     pub(crate) second_look: bool,
     /// There is no budget for mail of the past before then.
     pub(crate) deferred: Option<Wait>,
+    /// Mail of the past is left to another run.
+    pub(crate) put_off: bool,
 }
 
 impl<O> Common<O> {
@@ -100,7 +102,7 @@ impl<O> Common<O> {
         }
     }
 
-    /// Why pages of the past wait now, if they do.
+    /// Why pages of the past wait for a budget now, if they do.
     pub(super) fn deferral(&self, now: Now) -> Option<&Wait> {
         self.undone.deferred.as_ref().filter(|wait| wait.until > now.mono)
     }
@@ -148,8 +150,8 @@ pub(crate) trait RunFacts {
     /// What the run's own session was asked first, of all that it has not answered.
     fn oldest_question(&self) -> Option<(Token, Self::Owner)>;
 
-    /// Why pages of the past wait now, if they do.
-    fn deferral(&self) -> Option<&Wait>;
+    /// Whether pages of the past wait now: for a budget, or for another run.
+    fn defers(&self) -> bool;
 
     /// What a failure leads to.
     fn verdict(&self, failure: &Failure) -> Verdict;
@@ -311,8 +313,8 @@ impl<O: Copy> RunFacts for RunCtx<'_, O> {
         asked.next().map(|(token, (owner, _))| (*token, *owner))
     }
 
-    fn deferral(&self) -> Option<&Wait> {
-        self.shared.deferral(self.now)
+    fn defers(&self) -> bool {
+        self.shared.undone.put_off || self.shared.deferral(self.now).is_some()
     }
 
     fn verdict(&self, failure: &Failure) -> Verdict {
@@ -425,7 +427,8 @@ impl<O: Copy> RunEffects for RunCtx<'_, O> {
     }
 
     fn defer(&mut self, wait: Wait) {
-        if self.deferral().is_none_or(|before| before.until < wait.until) {
+        let before = self.shared.deferral(self.now);
+        if before.is_none_or(|before| before.until < wait.until) {
             self.shared.undone.deferred = Some(wait);
         }
     }

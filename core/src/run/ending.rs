@@ -40,6 +40,7 @@ pub(super) fn close<W: Work>(
     }
     let (work, mut cx) = run.at(now, out);
     work.leave_undone(&mut cx);
+    run.shared.undone.put_off &= run.work.withholds();
     if let Some(text) = deferred(&run.shared, now) {
         run.shared.leave(text);
     }
@@ -90,6 +91,7 @@ pub(super) fn closing<W: Work>(
         second_look: run.shared.undone.second_look,
         inbox_failure: inbox,
         deferred,
+        put_off: run.shared.undone.put_off,
         folders,
         history: run.shared.history,
     };
@@ -99,7 +101,8 @@ pub(super) fn closing<W: Work>(
 
 /// Why pages of the past wait, for people.
 fn deferred<O>(run: &Common<O>, now: Now) -> Option<String> {
-    run.deferral(now).map(|wait| format!("history waits: {}", wait.text))
+    let budget = run.deferral(now).map(|wait| format!("history waits: {}", wait.text));
+    budget.or_else(|| run.undone.put_off.then(|| "history waits for its turn".to_owned()))
 }
 
 /// Whether the run gets a row and an event of its own: one that changed something, or did not end well. What
@@ -115,9 +118,9 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
     work.keep(&mut cx);
     let inbox = run.work.live_end_stalled(&run.shared.settings).map(|f| f.chain());
     let shared = &mut run.shared;
-    let deferral = deferred(shared, now);
+    let waits = deferred(shared, now);
     let told = end.failure.as_ref().map(Failure::chain).or_else(|| inbox.clone());
-    let told = told.or_else(|| deferral.clone());
+    let told = told.or(waits);
     let reason = told.or_else(|| shared.undone.left.first().cloned()).unwrap_or_default();
     if let Some(failure) = &end.failure {
         let at = shared.book.stamp(now);
@@ -136,7 +139,7 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
         Some(Class::RateLimit | Class::Quota) => (Standing::Throttled, None),
         Some(_) => (Standing::Waiting, None),
         None if inbox.is_some() => (Standing::Waiting, None),
-        None if deferral.is_some() => (Standing::Throttled, None),
+        None if shared.deferral(now).is_some() => (Standing::Throttled, None),
         None => (Standing::Idle, was_down.then_some(EventKind::AccountRecovered)),
     };
     // Who is stopped or paused keeps the state it has; what is stored already is not written again.

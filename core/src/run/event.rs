@@ -120,6 +120,8 @@ pub enum Event {
     Second(SecondNews),
     /// The wait is over.
     Woke,
+    /// Somebody better waits: what is left of the past is for another run.
+    PutOff,
     /// Somebody wants the run to end.
     Stop,
 }

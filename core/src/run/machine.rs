@@ -26,7 +26,7 @@ use crate::run::settings::Settings;
 use crate::run::state::State;
 use crate::run::steps::{
     Noted, abandon, committed, failed, go_on, heard, limbo_counted, note_answer, open_failed,
-    opened, reopen, resume, rows_read, rows_too_late, second_session,
+    opened, put_off, reopen, resume, rows_read, rows_too_late, second_session,
 };
 use crate::run::summary::{Counts, FolderSummary, Summary};
 use crate::run::work::{Cut, Work};
@@ -96,6 +96,20 @@ impl<W: Work> RunMachine<W> {
     pub(crate) fn rests(&self) -> Option<&Wait> {
         let State::Working(run) = &self.state else { return None };
         run.shared.undone.deferred.as_ref().filter(|_| run.shared.rests)
+    }
+
+    /// Whether it reads nothing but mail of the past.
+    #[must_use]
+    pub(crate) fn reads_past(&self) -> bool {
+        let State::Working(run) = &self.state else { return false };
+        run.work.reads_past(&run.shared.settings)
+    }
+
+    /// Whether it leaves mail of the past to another run.
+    #[must_use]
+    pub(crate) fn is_put_off(&self) -> bool {
+        let (State::Working(run) | State::Closing(run, _)) = &self.state else { return false };
+        run.shared.undone.put_off
     }
 
     /// The folders of the run that is under way.
@@ -292,6 +306,9 @@ impl<W: Work> RunMachine<W> {
             }
             // There may be budget again.
             (State::Working(run), Event::Woke) => go_on(run, now, &mut out),
+            (State::Working(run), Event::PutOff) => put_off(run, now, &mut out),
+            // It reads nothing now.
+            (phase, Event::PutOff) => phase,
             // Answers that come too late, and hints that a start will see by itself: nothing to do.
             (phase @ State::Connecting(_), Event::Answered { .. } | Event::Woke)
             | (

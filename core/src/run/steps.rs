@@ -98,7 +98,8 @@ pub(super) fn go_on<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Actio
     shared.second.tend(left, now.mono, out);
     // For a budget that is soon there the run waits; for a longer time it ends.
     let wait = shared.deferral(now).map(|wait| wait.until.saturating_sub(now.mono));
-    let wait = wait.filter(|wait| over && *wait <= SOON);
+    let is_put_off = shared.undone.put_off;
+    let wait = wait.filter(|wait| over && *wait <= SOON && !is_put_off);
     shared.rests = wait.is_some();
     if let Some(wait) = wait {
         out.push(Action::WakeAfter(wait));
@@ -120,6 +121,12 @@ pub(super) fn go_on<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Actio
         out.push(Action::CountLimbo);
     }
     State::Working(run)
+}
+
+/// Somebody better waits: no more pages of the past are asked for, and what was asked is settled.
+pub(super) fn put_off<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Action>) -> State<W> {
+    run.shared.undone.put_off = true;
+    go_on(run, now, out)
 }
 
 /// A session has answered.

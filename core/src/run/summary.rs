@@ -62,6 +62,8 @@ pub struct Summary {
     pub inbox_failure: Option<Failure>,
     /// There is no budget for mail of the past before then.
     pub deferred: Option<Wait>,
+    /// Somebody better waited: what is left of the past goes on in another run.
+    pub put_off: bool,
     /// The folders as the run leaves them; empty when it did not get that far.
     pub folders: Vec<FolderSummary>,
     /// The account's failures, for the next run.
@@ -111,6 +113,7 @@ impl Summary {
             second_look: false,
             inbox_failure: None,
             deferred: None,
+            put_off: false,
             folders: Vec::new(),
             history,
         }

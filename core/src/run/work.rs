@@ -82,6 +82,12 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     /// What is left that nobody was asked for, of the past.
     fn pages_left(&self, cx: &RunCtx<'_, Self::Owner>) -> PagesLeft;
 
+    /// Whether it reads nothing but mail of the past, older than what is wanted of each folder first.
+    fn reads_past(&self, settings: &Settings) -> bool;
+
+    /// Whether mail of the past is left that waits.
+    fn withholds(&self) -> bool;
+
     /// Whether what is left needs another session than this one.
     fn wants_other_session(&self, over: bool, cx: &RunCtx<'_, Self::Owner>) -> bool;
 

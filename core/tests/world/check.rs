@@ -177,6 +177,9 @@ impl World {
         if let Some(rash) = self.store.rash.pop() {
             return Err(format!("INV-7: {rash}"));
         }
+        if self.life.as_ref().is_some_and(|life| life.unslotted) {
+            return Err("a session is asked without a slot".to_owned());
+        }
         for (folder, uidvalidity, uid, cid) in std::mem::take(&mut self.store.ended) {
             let theirs = self.truth.get(&folder).and_then(|id| self.server.by_id(*id));
             // Where UIDs have begun anew, the mail itself tells, if it is like no other.

@@ -4,11 +4,11 @@
 use crate::words::gone;
 use crate::world::{Queued, Session, Work, World};
 use postrider_core::account::follow::{
-    Begin, Command, Follower, Input, Output, Past, Rules, SessionRole,
+    Begin, Command, Follower, Input, Output, Past, Rules, SessionRole, SlotWish,
 };
 use postrider_core::account::schedule::Mode;
 use postrider_core::provider::Request;
-use postrider_core::run::event::{Event, Token};
+use postrider_core::run::event::{Action, Event, Token};
 use postrider_core::standing::Standing;
 use std::collections::VecDeque;
 
@@ -31,6 +31,15 @@ pub(crate) struct Life {
     /// Pages that sessions beside have answered.
     pub(crate) brought: u64,
     pub(crate) tick_at: Option<i64>,
+    /// The run that waits for a slot.
+    pub(crate) slot: Option<u64>,
+    /// There is no budget for mail of the past now and then, and others want to work, though nothing else goes
+    /// wrong.
+    pub(crate) withholds: bool,
+    /// Runs were told to leave the past to others.
+    pub(crate) put_off: u64,
+    /// A session was asked without one.
+    pub(crate) unslotted: bool,
     /// A human wants it paused.
     pub(crate) paused: bool,
     /// What was to be stored was not, and whoever asked for it has heard so.
@@ -55,6 +64,10 @@ impl World {
             apart: None,
             brought: 0,
             tick_at: None,
+            slot: None,
+            withholds: true,
+            put_off: 0,
+            unslotted: false,
             paused: false,
             unstored: false,
             stopping: false,
@@ -70,6 +83,11 @@ impl World {
         }
         world.born(Past::default());
         world
+    }
+
+    /// Whether mail of the past may have to wait.
+    pub(crate) fn withholds(&self) -> bool {
+        self.faults || self.life.as_ref().is_some_and(|life| life.withholds)
     }
 
     /// How the account stands, as stored.
@@ -89,7 +107,7 @@ impl World {
         self.connecting = false;
         let life = self.life();
         life.incarnation += 1;
-        (life.beside, life.wishing, life.tick_at) = (None, false, None);
+        (life.beside, life.wishing, life.tick_at, life.slot) = (None, false, None, None);
         life.apart = None;
         life.stopping = false;
         life.inputs.clear();
@@ -114,7 +132,20 @@ impl World {
         let now = self.instant();
         self.note(|| format!("  input {input:?}"));
         let Some(follower) = &mut self.life().follower else { return };
+        let had = follower.slot();
         let outputs = follower.step(input, now);
+        let has = follower.slot();
+        let asks = |output: &Output| {
+            matches!(output, Output::Run(_, Action::Ask { .. } | Action::AskSecond { .. }))
+        };
+        let works = [had, has].iter().any(|slot| matches!(slot, SlotWish::Held(_)));
+        if !works && outputs.iter().any(asks) {
+            self.life().unslotted = true;
+        }
+        // What was asked for is no longer wanted, or is granted in its time.
+        if !matches!(has, SlotWish::Wanted(_)) {
+            self.life().slot = None;
+        }
         self.take_epoch();
         for output in outputs {
             self.perform(output);
@@ -149,7 +180,7 @@ impl World {
         self.note(|| format!("  output {output:?}"));
         match output {
             Output::Run(_, action) => self.act(action),
-            Output::AskSlot(run) => self.life().inputs.push_back(Input::Granted(run)),
+            Output::AskSlot(run) => self.life().slot = Some(run),
             Output::Connect => self.connecting = true,
             Output::Wish => self.life().wishing = true,
             Output::Release(SessionRole::Main) => {
@@ -248,6 +279,11 @@ impl World {
         {
             self.follow(input);
         }
+        if self.dice.chance(60)
+            && let Some(run) = self.life().slot.take()
+        {
+            self.follow(Input::Granted(run));
+        }
         if self.life().wishing && self.dice.chance(60) {
             self.life().wishing = false;
             let spare = self.dice.chance(70).then(|| self.make_session());
@@ -257,6 +293,11 @@ impl World {
         }
         if self.faults && self.dice.chance(1) {
             self.follow(Input::Recalled);
+        }
+        let is_past = self.life().follower.as_ref().is_some_and(Follower::reads_past);
+        if is_past && self.withholds() && self.dice.chance(30) {
+            self.life().put_off += 1;
+            self.follow(Input::PutOff);
         }
         if self.life().tick_at.is_some_and(|at| at <= self.now) {
             self.life().tick_at = None;
@@ -348,6 +389,7 @@ impl World {
             self.live_step()?;
         }
         self.stop_faults();
+        self.life().withholds = false;
         for session in
             [&mut self.session, &mut self.life.as_mut().unwrap().beside].into_iter().flatten()
         {

@@ -119,6 +119,7 @@ fn every_feed_ends_proved() {
     }
     let (first, runs) = (number("FEED_FIRST").unwrap_or(1), number("FEED_RUNS").unwrap_or(6000));
     let (mut commits, mut gets, mut bodies, mut events, mut rounds) = (0, 0, 0, 0, [0; 9]);
+    let mut put_off = 0;
     let (mut broken, mut hashes) = (Vec::new(), Vec::new());
     for seed in first..first + runs {
         let mut world = FeedWorld::new(seed);
@@ -132,13 +133,15 @@ fn every_feed_ends_proved() {
         gets += world.gets;
         bodies += world.bodies;
         events += world.store.events.len();
+        put_off += world.put_off;
     }
     println!(
-        "{runs} runs from seed {first}: {commits} commits, {gets} gets ({bodies} bodies), {events} events; clean rounds needed {rounds:?}"
+        "{runs} runs from seed {first}: {commits} commits, {gets} gets ({bodies} bodies), {events} events, {put_off} put off; clean rounds needed {rounds:?}"
     );
     none_broke(runs, broken);
     oracle::keep("feeds", &hashes);
     assert!(bodies > runs && commits > runs, "the world has become too tame to prove anything");
+    assert!(put_off > 0, "no run has left the past to others");
 }
 
 /// The same with a follower around the runs: it watches, rests, is paused, dies and is begun again.
@@ -154,7 +157,7 @@ fn every_life_ends_proved() {
     }
     let first = number("LIFE_FIRST").unwrap_or(1);
     let lives = number("LIFE_RUNS").unwrap_or(3000);
-    let (mut commits, mut brought, mut rounds) = (0, 0, [0; 14]);
+    let (mut commits, mut brought, mut put_off, mut rounds) = (0, 0, 0, [0; 14]);
     let (mut broken, mut hashes) = (Vec::new(), Vec::new());
     for seed in first..first + lives {
         let mut world = World::followed(seed);
@@ -166,13 +169,15 @@ fn every_life_ends_proved() {
         }
         commits += world.store.commits;
         brought += world.life().brought;
+        put_off += world.life().put_off;
     }
     println!(
-        "{lives} lives from seed {first}: {commits} commits, {brought} answers from beside; clean rounds needed {rounds:?}"
+        "{lives} lives from seed {first}: {commits} commits, {brought} answers from beside, {put_off} put off; clean rounds needed {rounds:?}"
     );
     none_broke(lives, broken);
     oracle::keep("lives", &hashes);
     assert!(brought > 0, "no session beside has read anything");
+    assert!(put_off > 0, "no run has left the past to others");
 }
 
 /// The roster around followers.

@@ -18,6 +18,7 @@ impl World {
             && self.answers.is_empty()
             && self.is_answered()
             && life.inputs.is_empty()
+            && life.slot.is_none()
             && life.said.is_empty()
             && !life.wishing
             && life.follower.is_some()

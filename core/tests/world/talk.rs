@@ -159,7 +159,7 @@ impl World {
         let lie = session.lie;
         let answer = match work {
             Work::Ask(_, Request::Folders(FolderRequest::Fetch { lane: Lane::Backfill, .. }))
-                if self.faults && self.cfg.budget && self.dice.chance(25) =>
+                if self.withholds() && self.cfg.budget && self.dice.chance(25) =>
             {
                 Ok(Some(Answer::Deferred(self.some_wait())))
             }
@@ -265,7 +265,7 @@ impl World {
         let ahead = if self.dice.chance(20) {
             Duration::from_secs(100 + self.dice.roll(4000))
         } else if self.life.is_some() {
-            Duration::from_secs(self.dice.roll(90))
+            Duration::from_secs(20 + self.dice.roll(70))
         } else {
             Duration::from_micros(self.dice.roll(200))
         };

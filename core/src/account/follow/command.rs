@@ -4,6 +4,7 @@ use crate::account::follow::follower::Follower;
 use crate::account::follow::stage::{After, Cause, Resting, Stage};
 use crate::account::follow::vocabulary::{Command, Conflict, Output, Status};
 use crate::failure::Class;
+use crate::job::slots::Level;
 use crate::recovery::history::History;
 use crate::run::event::Event;
 use crate::run::scope::Scope;
@@ -134,8 +135,13 @@ impl Follower {
     /// The run that waits for a slot is no longer wanted.
     fn withdraw(&mut self, now: Now, out: &mut Vec<Output>) {
         self.runs_ended = self.run;
+        let next = self.schedule.next(now.mono);
+        let inbox_at = match &self.stage {
+            Stage::Asking(wanted) => wanted.inbox_at.or(self.second.due),
+            _ => None,
+        };
         self.stage = Stage::Resting(Resting {
-            next: self.schedule.next(now.mono),
+            next: inbox_at.map_or(next, |at| at.min(next)),
             scope: None,
             caught_up: false,
         });
@@ -198,18 +204,19 @@ impl Follower {
             Stage::Asking(wanted) => {
                 // Who doubts is not served by less.
                 let scope = scope.or(&wanted.scope);
-                wanted.scope = scope.clone();
+                *wanted.instead(Level::Operator) = scope.clone();
                 self.look_again(&scope, out);
             }
             Stage::Working(working) => {
                 let known = working.again.take();
+                working.level = Level::Operator;
                 working.again = Some(known.map_or(scope.clone(), |known| scope.or(&known)));
                 if matches!(working.machine.phase(), Phase::Waiting | Phase::Reopening) {
                     self.drive(Event::Woke, now, out);
                 }
             }
             Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) => {
-                self.ask(scope, Cause::Plan, out)
+                self.ask_at(Level::Operator, scope, Cause::Plan, out)
             }
         }
     }

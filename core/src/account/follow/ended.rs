@@ -5,6 +5,7 @@ use crate::account::follow::mailbox::is_inbox;
 use crate::account::follow::stage::{After, Cause, Parked, Resting, Stage};
 use crate::account::follow::vocabulary::{Output, SessionRole};
 use crate::failure::{Class, Failure, When};
+use crate::job::slots::Level;
 use crate::run::scope::Scope;
 use crate::run::summary::{FolderSummary, Summary};
 use crate::standing::{Outcome, Standing};
@@ -47,14 +48,34 @@ impl Follower {
             self.forget();
             self.stage = Stage::Resting(Resting { next: now.mono, scope: None, caught_up });
         }
+        let is_well = matches!(summary.outcome, Outcome::Success | Outcome::Partial);
+        // What waits for a budget waits for its time.
+        let past = is_well && (summary.put_off || working.past) && self.deferred.is_none();
         out.push(Output::Ended(Box::new(summary)));
         match (working.after, &self.stage) {
             _ if self.rules.once => self.end(out),
             (After::End, _) => self.end(out),
             (After::Pause, _) => self.pause(out),
             (After::Rest, Stage::Resting(_)) => match working.again {
-                Some(scope) => self.ask(scope, Cause::Plan, out),
-                None => self.watch(out),
+                Some(scope) => {
+                    let is_wished = scope.insists() || working.level == Level::Operator;
+                    let level = if is_wished { Level::Operator } else { Level::Hint };
+                    self.ask_at(level, scope, Cause::Plan, out);
+                    if let Stage::Asking(wanted) = &mut self.stage {
+                        wanted.past = past;
+                    }
+                }
+                None => {
+                    self.watch(out);
+                    // What is left of the past waits for its turn, while INBOX is watched.
+                    if past {
+                        let scope = self.schedule.scope_of_budget(now.mono, true);
+                        self.ask_at(Level::History, scope, Cause::Plan, out);
+                    }
+                    if let Stage::Asking(wanted) = &mut self.stage {
+                        wanted.caught_up = caught_up;
+                    }
+                }
             },
             (After::Rest, _) => self.sessions.release_all(out),
         }

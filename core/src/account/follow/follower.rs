@@ -3,7 +3,7 @@
 use crate::account::follow::mailbox::Mailbox;
 use crate::account::follow::sessions::{SessionHeld, Sessions};
 use crate::account::follow::stage::{
-    After, Cause, INBOX_LOOK_EVERY, NextRun, Parked, Resting, Stage, Watches, Working,
+    After, Cause, INBOX_LOOK_EVERY, Parked, Resting, Stage, Watches, Working,
 };
 use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, SessionRole, Status};
 use crate::account::machine::Machine;
@@ -143,6 +143,7 @@ impl Follower {
             }
             Input::Beside(id) => self.on_beside(id, now, &mut out),
             Input::Recalled => self.on_recalled(now, &mut out),
+            Input::PutOff => self.drive(Event::PutOff, now, &mut out),
             Input::Hinted(number, hint) => self.on_hint(number, hint, now, &mut out),
             Input::Told(watch, name, at) => self.on_told(watch, &name, at, now, &mut out),
             Input::Unwatched(number, end) => self.on_unwatched(number, end, now, &mut out),
@@ -182,14 +183,6 @@ impl Follower {
         }
     }
 
-    /// A run is wanted: it asks for a slot. What it watches goes on meanwhile.
-    pub(super) fn ask(&mut self, scope: Scope, cause: Cause, out: &mut Vec<Output>) {
-        self.run += 1;
-        self.look_again(&scope, out);
-        self.stage = Stage::Asking(NextRun { scope, cause });
-        out.push(Output::AskSlot(self.run));
-    }
-
     /// Who insists while a second look is due gets a session that can take it.
     pub(super) fn look_again(&mut self, scope: &Scope, out: &mut Vec<Output>) {
         if self.second.due.is_some() && matches!(scope, Scope::Insist | Scope::Doubt) {
@@ -197,13 +190,13 @@ impl Follower {
         }
     }
 
-    /// The run that is wanted begins.
+    /// The run that is wanted begins, or the one that is under way goes on.
     fn granted(&mut self, now: Now, out: &mut Vec<Output>) {
-        let Stage::Asking(wanted) = &mut self.stage else { return };
-        let (scope, cause) =
-            (std::mem::replace(&mut wanted.scope, Scope::Everything), wanted.cause);
+        let Stage::Asking(wanted) = &mut self.stage else { return self.goes_on(now, out) };
+        let scope = std::mem::replace(&mut wanted.scope, Scope::Everything);
         let machine = Machine::new(self.rules.settings.clone(), self.history.clone());
-        self.stage = Stage::Working(Box::new(Working::new(machine, cause, now.mono)));
+        let working = Working::new(machine, wanted, now.mono);
+        self.stage = Stage::Working(Box::new(working));
         self.drive(Event::Begin(scope), now, out);
     }
 
@@ -225,6 +218,7 @@ impl Follower {
 
     /// Gives an event to the machine, and carries out what concerns sessions.
     pub(super) fn drive(&mut self, event: Event, now: Now, out: &mut Vec<Output>) {
+        let Some(event) = self.needs_slot(event, out) else { return };
         let mut events = VecDeque::from([event]);
         let mut finished = None;
         while let Some(event) = events.pop_front() {
@@ -265,8 +259,9 @@ impl Follower {
                 }
             }
         }
-        if let Some(summary) = finished {
-            self.finished(*summary, now, out);
+        match finished {
+            Some(summary) => self.finished(*summary, now, out),
+            None => self.lends_slot(out),
         }
     }
 
@@ -290,6 +285,7 @@ impl Follower {
                 };
                 self.ask(scope, Cause::Plan, out);
             }
+            Stage::Asking(_) => self.due_meanwhile(now, out),
             Stage::Working(_) => {
                 let due = self.stage.working().map(|working| working.beside_at);
                 if self.sessions.borrowed.is_some() {
@@ -310,7 +306,7 @@ impl Follower {
 
     /// A session that has lived long enough proves that the account is well.
     pub(super) fn survive(&mut self, now: Now) {
-        if let Stage::Resting(_) = self.stage
+        if (matches!(self.stage, Stage::Resting(_)) || self.waits_for_history())
             && self
                 .sessions
                 .main
@@ -329,6 +325,7 @@ impl Follower {
                 Some(looked) => Some(looked + INBOX_LOOK_EVERY),
                 None => self.wants_beside().then_some(working.beside_at),
             },
+            Stage::Asking(_) => self.due_at(now),
             _ => None,
         };
         if let Some(at) = at.filter(|at| self.armed != Some(*at)) {

@@ -3,11 +3,12 @@
 use crate::account::follow::vocabulary::Begin;
 use crate::account::machine::Machine;
 use crate::failure::{Class, Failure};
+use crate::job::slots::Level;
 use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
 use crate::run::scope::{Depth, Scope};
 use crate::standing::Standing;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A run that lasts longer gets a watch beside it.
@@ -52,6 +53,65 @@ pub(super) enum Cause {
 pub(super) struct NextRun {
     pub(super) scope: Scope,
     pub(super) cause: Cause,
+    pub(super) level: Level,
+    /// Mail of the past was put off: it is asked for again behind this run.
+    pub(super) past: bool,
+    /// The look before it closed the gap before the watch.
+    pub(super) caught_up: bool,
+    /// A watch has ended: INBOX is looked at then, though the run is wanted for history alone.
+    pub(super) inbox_at: Option<Duration>,
+}
+
+impl NextRun {
+    pub(super) fn new(scope: Scope, cause: Cause, level: Level) -> Self {
+        Self { scope, cause, level, past: false, caught_up: false, inbox_at: None }
+    }
+
+    /// A watch has told something. Returns what it is to look at for that; none where looks find nothing, and
+    /// INBOX is looked at later.
+    pub(super) fn hinted(&mut self, cause: Cause, later: Option<Duration>) -> Option<&mut Scope> {
+        if self.level == Level::History {
+            if let Some(later) = later {
+                self.inbox_at = Some(self.inbox_at.map_or(later, |at| at.min(later)));
+                return None;
+            }
+            self.cause = cause;
+        }
+        Some(self.instead(Level::Hint))
+    }
+
+    /// It is wanted this soon, for something else where it was wanted for history alone: that comes behind it.
+    /// Returns what it is to look at.
+    pub(super) fn instead(&mut self, level: Level) -> &mut Scope {
+        if self.level == Level::History && level < Level::History {
+            self.past = true;
+            self.scope = Scope::Some { list: false, folders: BTreeMap::new() };
+        }
+        self.level = self.level.min(level);
+        &mut self.scope
+    }
+}
+
+/// What a run goes on with when it has its slot.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// A session has come.
+    pub(super) connected: bool,
+    /// Its time is over.
+    pub(super) woke: bool,
+    /// Folders that are to be looked at.
+    pub(super) nudged: BTreeMap<FolderId, Depth>,
+}
+
+/// The slot of a run that is under way.
+#[derive(Debug)]
+pub(super) enum Slot {
+    /// It works.
+    Held,
+    /// It waits for a session, or for a time: others have it meanwhile.
+    Free,
+    /// It could go on, and waits for a slot.
+    Asked(Held),
 }
 
 /// What is to follow the run that is being ended.
@@ -85,13 +145,18 @@ pub(super) struct Working {
     pub(super) held: Option<(Failure, Duration)>,
     /// When its timer rings.
     pub(super) wakes: Option<Duration>,
+    pub(super) slot: Slot,
+    /// At which level it asks for one.
+    pub(super) level: Level,
+    /// Mail of the past is asked for behind it.
+    pub(super) past: bool,
 }
 
 impl Working {
-    pub(super) fn new(machine: Machine, cause: Cause, now: Duration) -> Self {
+    pub(super) fn new(machine: Machine, wanted: &NextRun, now: Duration) -> Self {
         Self {
             machine,
-            cause,
+            cause: wanted.cause,
             began: now,
             beside_at: now + BESIDE_AFTER,
             second_wished: false,
@@ -102,6 +167,9 @@ impl Working {
             secret_changed: false,
             held: None,
             wakes: None,
+            slot: Slot::Held,
+            level: wanted.level,
+            past: wanted.past,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Follower;
 use super::vocabulary::Status;
-use crate::account::follow::stage::{After, Stage, Working};
+use crate::account::follow::stage::{After, Slot, Stage, Working};
 use crate::budget::Wait;
 use crate::failure::{Class, Failure};
 use crate::run::summary::{Counts, FolderSummary};
@@ -76,6 +76,9 @@ impl Follower {
             |standing, failure, next| self.failed(standing, failure, next),
             |standing, reason: &str| self.told(standing, reason, None),
         );
+        if matches!(working.slot, Slot::Asked(_)) && self.trouble.is_none() {
+            return told(Standing::Running, "waits for its turn");
+        }
         if let Some(wait) = working.machine.rests() {
             return self.throttled(wait);
         }
@@ -120,6 +123,7 @@ impl Follower {
     pub fn is_at_work(&self) -> bool {
         let Stage::Working(working) = &self.stage else { return false };
         working.held.is_none()
+            && matches!(working.slot, Slot::Held)
             && !matches!(working.machine.phase(), Phase::Connecting | Phase::Waiting)
     }
 

@@ -1,7 +1,7 @@
 //! A follower's ways, one by one.
 
 use super::*;
-use crate::account::follow::stage::Resting;
+use crate::account::follow::stage::{NextRun, Resting};
 use crate::account::follow::vocabulary::Command;
 use crate::account::schedule::Mode;
 use crate::commit::rows::{AccountRow, FolderRow};
@@ -408,6 +408,8 @@ fn an_inbox_that_is_left_out_is_not_watched() {
 mod commands;
 #[path = "tests/orders.rs"]
 mod orders;
+#[path = "tests/slots.rs"]
+mod slots;
 #[path = "tests/undone.rs"]
 mod undone;
 #[path = "tests/wide.rs"]

@@ -12,10 +12,10 @@ impl Follower {
         }
     }
 
-    /// What a run has left undone: it is true until the next one. That history waits for a budget
-    /// is a state of its own.
+    /// What a run has left undone: it is true until the next one. That history waits is told
+    /// by states of their own.
     pub(super) fn learn_undone(&mut self, summary: &Summary) {
-        let waits = usize::from(summary.deferred.is_some());
+        let waits = usize::from(summary.deferred.is_some() || summary.put_off);
         self.left = match summary.left.as_slice() {
             [first, more @ ..] if more.len() > waits => {
                 format!("{first} (and {} more)", more.len() - waits)

@@ -2,6 +2,7 @@
 
 use crate::account::schedule::Mode;
 use crate::failure::{Class, Failure};
+use crate::job::slots::Level;
 use crate::mail::cursor::Mark;
 use crate::mail::folder::WireName;
 use crate::provider::Connected;
@@ -73,6 +74,29 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conflict(pub &'static str);
 
+/// What it wants of the slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SlotWish {
+    /// None: it rests, or its run waits for a session or for a time.
+    #[default]
+    None,
+    /// One, at this level.
+    Wanted(Level),
+    /// Its run works on one, which it had at this level.
+    Held(Level),
+}
+
+impl SlotWish {
+    /// At which level, if its run wants one or has it.
+    #[must_use]
+    pub fn level(self) -> Option<Level> {
+        match self {
+            Self::None => None,
+            Self::Wanted(level) | Self::Held(level) => Some(level),
+        }
+    }
+}
+
 /// Which of the two sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionRole {
@@ -97,6 +121,8 @@ pub enum Input {
     ConnectFailed(Failure),
     /// The session that was wished for, if there was one.
     Beside(Option<Connected>),
+    /// Somebody better waits for a slot: what is left of the past is for another run.
+    PutOff,
     /// Somebody else needs the session beside.
     Recalled,
     /// What it asked for comes later, at the earliest at this monotonic time: the endpoint is down
@@ -122,7 +148,8 @@ pub enum Output {
     /// Carry an action of the run of this number out. What concerns sessions, and `Finish`, never
     /// comes this way.
     Run(u64, Action),
-    /// Get a slot for the run of this number: `Granted` when it may begin.
+    /// Get a slot for the run of this number, or a better place in the line: `Granted` when it may begin, or go
+    /// on. `Follower::slot` says how long it is wanted.
     AskSlot(u64),
     /// Get a session for runs.
     Connect,

@@ -86,6 +86,7 @@ impl Follower {
         match &self.stage {
             Stage::Working(working) => working.cause == Cause::Stale,
             Stage::Resting(rest) => rest.caught_up,
+            Stage::Asking(wanted) => wanted.caught_up,
             _ => false,
         }
     }
@@ -98,11 +99,14 @@ impl Follower {
                 .inbox_id()
                 .and_then(|id| working.machine.passed(id))
                 .is_some_and(|(_, settled)| settled),
-            Stage::Resting(_) => {
-                self.history.failed_runs < self.rules.settings.policy.cool_down_after
-            }
+            Stage::Resting(_) => self.is_well(),
+            Stage::Asking(_) => self.waits_for_history() && self.is_well(),
             _ => false,
         }
+    }
+
+    fn is_well(&self) -> bool {
+        self.history.failed_runs < self.rules.settings.policy.cool_down_after
     }
 
     pub(super) fn on_hint(&mut self, number: u64, hint: Hint, now: Now, out: &mut Vec<Output>) {
@@ -212,7 +216,11 @@ impl Follower {
         let is_cooling = self.schedule.is_cooling(now.mono);
         let nothing = || Scope::Some { list: false, folders: BTreeMap::new() };
         match &mut self.stage {
-            Stage::Asking(wanted) => add(&mut wanted.scope),
+            Stage::Asking(wanted) => {
+                let later = self.watching.fruitless >= FRUITLESS;
+                let later = later.then(|| now.mono + FRUITLESS_WAIT);
+                wanted.hinted(cause, later).into_iter().for_each(add);
+            }
             Stage::Working(working) => {
                 // A run that is only beginning or ending takes no hints: they are looked at right
                 // after it. Nor does one ask LIST again.
@@ -221,6 +229,7 @@ impl Follower {
                 if (later || list) && working.after == After::Rest {
                     add(working.again.get_or_insert_with(nothing));
                 }
+                self.hinted();
                 if !later {
                     for (folder, depth) in &folders {
                         self.drive(Event::Nudged(*folder, *depth), now, out);
@@ -283,7 +292,7 @@ impl Follower {
     /// The watching session ended by itself: what it would have told is looked for after a wait
     /// that grows.
     fn lost(&mut self, failure: Failure, since: Duration, now: Now, out: &mut Vec<Output>) {
-        if !matches!(self.stage, Stage::Resting(_)) {
+        if !matches!(self.stage, Stage::Resting(_)) && !self.waits_for_history() {
             return;
         }
         self.learn_from_cut(now.mono.saturating_sub(since));
@@ -295,13 +304,17 @@ impl Follower {
             Verdict::GiveUp if !self.schedule.is_cooling(now.mono) => Some(WATCH_WAIT),
             _ => None,
         };
-        let inbox = self.mailbox.inbox_id().map(|id| (id, Depth::Quick));
-        if let (Stage::Resting(rest), Some(wait)) = (&mut self.stage, wait) {
-            let again = now.mono.saturating_add(wait);
-            let scope = Scope::Some { list: false, folders: inbox.into_iter().collect() };
-            // What the schedule looks at sooner is all of it.
-            rest.scope = (again < rest.next).then_some(scope);
-            rest.next = rest.next.min(again);
+        let inbox = self.mailbox.inbox_id();
+        let again = wait.map(|wait| now.mono.saturating_add(wait));
+        match (&mut self.stage, again) {
+            (Stage::Resting(rest), Some(again)) => {
+                let folders = inbox.map(|id| (id, Depth::Quick)).into_iter().collect();
+                // What the schedule looks at sooner is all of it.
+                rest.scope = (again < rest.next).then_some(Scope::Some { list: false, folders });
+                rest.next = rest.next.min(again);
+            }
+            (Stage::Asking(wanted), Some(_)) => wanted.inbox_at = again,
+            _ => {}
         }
         self.trouble = Some(failure);
     }

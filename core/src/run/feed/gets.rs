@@ -208,6 +208,12 @@ impl Gets {
         self.drained && self.pages.is_empty() && self.queue.is_empty() && !waits
     }
 
+    /// Whether pages of the past are asked for, and no others.
+    pub(super) fn reads_past(&self) -> bool {
+        let is_past = |page: &GetPage| page.lane == Lane::Backfill;
+        !self.pages.is_empty() && self.pages.values().all(is_past)
+    }
+
     /// Ids that answers have left out again and again.
     pub(super) fn unanswered(&self) -> usize {
         self.omitted.values().filter(|times| **times >= OMITTED).count()

@@ -29,7 +29,7 @@ impl FeedWork {
         if self.rows.account.opened_at.is_none() {
             return;
         }
-        let defers = cx.deferral().is_some();
+        let defers = cx.defers();
         if self.gets.deferred && !defers {
             self.gets.deferred = false;
             self.gets.look_again();

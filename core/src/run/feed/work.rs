@@ -9,6 +9,7 @@ use crate::provider::feeds::FeedAnswer;
 use crate::provider::{Answer, not_asked};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::{AccountSnapshot, Token};
+use crate::run::feed::lane::FeedLane;
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::Counting;
 use crate::run::feed::state::FeedWork;
@@ -51,6 +52,16 @@ impl Work for FeedWork {
 
     fn pages_left(&self, _: &Cx<'_>) -> PagesLeft {
         PagesLeft::None
+    }
+
+    fn reads_past(&self, _: &Settings) -> bool {
+        // A list is read to its end.
+        let looks = self.placing.wanted || self.walk.is_some();
+        self.gets.reads_past() && self.lanes.values().all(FeedLane::is_done) && !looks
+    }
+
+    fn withholds(&self) -> bool {
+        self.gets.deferred
     }
 
     fn wants_other_session(&self, over: bool, _: &Cx<'_>) -> bool {

@@ -92,7 +92,7 @@ impl FolderWork {
         let wanting = self.folders.wanting().into_iter().filter_map(|id| Some((cuts_at(id)?, id)));
         // A folder whose mail is owed has had its pass: nothing else opens it, as soon as that may be
         // read.
-        let defers = run.deferral().is_some();
+        let defers = run.defers();
         let is_owed = |id: &FolderId| !defers && self.waits_to_be_opened(*id);
         let owed = self.folders.hungry().into_iter().filter(is_owed);
         let owed = owed.filter_map(|id| Some((cuts_at(id)?, id, true)));

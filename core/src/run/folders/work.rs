@@ -12,7 +12,7 @@ use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::fetcher::PagesLeft;
 use crate::run::folders::context::Want;
-use crate::run::folders::fills::plan::pages_left;
+use crate::run::folders::fills::plan::{pages_left, wants_newest};
 use crate::run::folders::folder::{Cx, Owner, of_folder};
 use crate::run::folders::listing::opening::adopt;
 use crate::run::folders::notes::is_cut;
@@ -54,6 +54,17 @@ impl Work for FolderWork {
 
     fn pages_left(&self, run: &Cx<'_>) -> PagesLeft {
         pages_left(&self.folders, run)
+    }
+
+    fn reads_past(&self, settings: &Settings) -> bool {
+        self.machines.listing.is_over()
+            && !self.passes_left()
+            && self.folders.are_filling()
+            && !wants_newest(&self.folders, &self.notes, settings)
+    }
+
+    fn withholds(&self) -> bool {
+        self.folders.unread() > 0
     }
 
     fn wants_other_session(&self, over: bool, run: &Cx<'_>) -> bool {

@@ -56,6 +56,8 @@ pub(crate) struct FeedWorld {
     pub(crate) bodies: u64,
     pub(crate) pages: u64,
     pub(crate) words: u64,
+    /// Runs were told to leave the past to others.
+    pub(crate) put_off: u64,
     pub(crate) asked: BTreeMap<String, u32>,
     /// By how much our own clock is wrong.
     pub(crate) off: i64,
@@ -117,6 +119,7 @@ impl FeedWorld {
             bodies: 0,
             pages: 0,
             words: 0,
+            put_off: 0,
             asked: BTreeMap::new(),
             refetched: Vec::new(),
             excused: BTreeSet::new(),
@@ -211,6 +214,11 @@ impl FeedWorld {
     fn step(&mut self) -> Result<(), String> {
         self.now += 1;
         self.dice.turn();
+        let is_past = self.machine.as_ref().is_some_and(Machine::reads_past);
+        if is_past && self.dice.chance(10) {
+            self.put_off += 1;
+            self.deliver(Event::PutOff);
+        }
         match self.dice.roll(100) {
             0..10 => self.server_step(),
             10..12 if self.cfg.crashes => match self.dice.roll(4) {

@@ -11,6 +11,7 @@ use crate::run::folders::context::FolderCx;
 use crate::run::folders::fills::Fills;
 use crate::run::folders::fills::part::{Fill, FillKind, SentPart};
 use crate::run::folders::folder::{Cx, Folder, Owner};
+use crate::run::folders::notes::Notes;
 use crate::run::folders::set::Folders;
 use crate::run::settings::Settings;
 
@@ -97,7 +98,7 @@ impl Fills {
 
     /// Asks for what there is room for.
     pub(in crate::run::folders) fn plan(&self, at: &PagePlan, cx: &mut FolderCx<'_>) {
-        let defers = cx.run.deferral().is_some();
+        let defers = cx.run.defers();
         let rests =
             |f: &Folder| f.fill.is_empty() && !f.pass.is_under_way() && f.row.passed_at.is_some();
         if let Some(inbox) = cx.folders.inbox()
@@ -155,7 +156,7 @@ impl Fills {
         let flagged = folder.listing.flagged().intersect(index);
         let wanted = newest(folder, recent).union(&flagged).minus(&cx.notes.aside(id));
         let free = folder.lanes.backfill.remaining.minus(&folder.fill.claimed());
-        cx.run.deferral().is_none() && !wanted.intersect(&free).is_empty()
+        !cx.run.defers() && !wanted.intersect(&free).is_empty()
     }
 
     /// One mail that is asked for alone, after all else: at which sessions have ended, or of
@@ -324,11 +325,30 @@ pub(in crate::run::folders) fn pages_left(folders: &Folders, run: &Cx<'_>) -> Pa
     match run.pages_of_own() {
         READ.. if !is_behind => PagesLeft::ForSession,
         READ.. => PagesLeft::ForStore,
-        _ if run.deferral().is_some() => PagesLeft::None,
+        _ if run.defers() => PagesLeft::None,
         // Also in folders that are still to be listed.
         _ if folders.unread() > folders.asked() => PagesLeft::Some,
         _ => PagesLeft::None,
     }
+}
+
+/// Whether of any folder newest or flagged mail is still to be read: that is no history yet.
+pub(in crate::run::folders) fn wants_newest(
+    folders: &Folders,
+    notes: &Notes,
+    settings: &Settings,
+) -> bool {
+    let wants = |folder: &Folder| {
+        let index = folder.listing.index();
+        let flagged =
+            index.map(|index| folder.listing.flagged().intersect(index)).unwrap_or_default();
+        // What is asked for alone, or in a folder that is opened last, comes after all else.
+        let first = newest(folder, settings.recent_messages).union(&flagged);
+        let first = first.minus(&notes.aside(folder.row.id));
+        let is_last = notes.opens_last(folder);
+        !is_last && !first.intersect(&folder.lanes.backfill.remaining).is_empty()
+    };
+    folders.hungry().iter().filter_map(|id| folders.get(id)).any(wants)
 }
 
 /// The newest messages that the last pass saw unread by us; of a folder that is not much larger, all.

@@ -1,0 +1,200 @@
+//! What a follower wants of the slots: one while its run works, none while that waits for a session or for a time.
+
+use super::Follower;
+use super::stage::{Cause, Held, NextRun, Slot, Stage};
+use super::vocabulary::{Output, SlotWish};
+use crate::account::schedule::Mode;
+use crate::job::slots::Level;
+use crate::run::event::Event;
+use crate::run::scope::{Depth, Scope};
+use crate::standing::Phase;
+use crate::time::Now;
+use std::time::Duration;
+
+impl Follower {
+    /// What it wants of the slots now.
+    #[must_use]
+    pub fn slot(&self) -> SlotWish {
+        match &self.stage {
+            Stage::Asking(wanted) => SlotWish::Wanted(wanted.level),
+            Stage::Working(working) => match working.slot {
+                Slot::Held => SlotWish::Held(working.level),
+                Slot::Free => SlotWish::None,
+                Slot::Asked(_) => SlotWish::Wanted(working.level),
+            },
+            Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) | Stage::Paused | Stage::Ended => {
+                SlotWish::None
+            }
+        }
+    }
+
+    /// Whether nothing is known of its mailbox yet: its run is the first.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        !self.rules.once && self.mailbox.folders.is_empty()
+    }
+
+    /// Whether its run reads nothing but mail of the past.
+    #[must_use]
+    pub fn reads_past(&self) -> bool {
+        // Who runs once ends with its run: it is to have read all of it.
+        let can_ask_again = !self.rules.once;
+        can_ask_again
+            && matches!(&self.stage, Stage::Working(working) if working.machine.reads_past())
+    }
+
+    /// Whether its run leaves mail of the past to another one.
+    #[must_use]
+    pub fn is_put_off(&self) -> bool {
+        matches!(&self.stage, Stage::Working(working) if working.machine.is_put_off())
+    }
+
+    /// A run is wanted: it asks for a slot. What it watches goes on meanwhile.
+    pub(super) fn ask(&mut self, scope: Scope, cause: Cause, out: &mut Vec<Output>) {
+        self.ask_at(self.level(cause), scope, cause, out);
+    }
+
+    /// The same, this soon.
+    pub(super) fn ask_at(
+        &mut self,
+        level: Level,
+        scope: Scope,
+        cause: Cause,
+        out: &mut Vec<Output>,
+    ) {
+        self.run += 1;
+        self.look_again(&scope, out);
+        self.stage = Stage::Asking(NextRun::new(scope, cause, level));
+        out.push(Output::AskSlot(self.run));
+    }
+
+    /// How soon a run is to begin that this has begun.
+    pub(super) fn level(&self, cause: Cause) -> Level {
+        match cause {
+            Cause::Hint | Cause::Stale => Level::Hint,
+            Cause::Plan if self.history.failed_runs > 0 => Level::Late,
+            Cause::Plan if self.rules.mode == Mode::Conservative => Level::Late,
+            Cause::Plan => Level::Schedule,
+        }
+    }
+
+    /// What the run would go on with needs a slot: it waits for that where it has none. Returns what is carried
+    /// out now.
+    pub(super) fn needs_slot(&mut self, event: Event, out: &mut Vec<Output>) -> Option<Event> {
+        let has_session = self.sessions.main.is_some();
+        let run = self.run;
+        let Stage::Working(working) = &mut self.stage else { return Some(event) };
+        let rests = working.machine.rests().is_some();
+        match (&event, &working.slot) {
+            (_, Slot::Held) => return Some(event),
+            (Event::Connected(_), _) => {}
+            // Without a session it asks for one first.
+            (Event::Woke, _) if has_session && working.machine.phase() != Phase::Connecting => {}
+            (Event::Nudged(..), _) if rests => {}
+            _ => return Some(event),
+        }
+        if matches!(working.slot, Slot::Free) {
+            working.slot = Slot::Asked(Held::default());
+            out.push(Output::AskSlot(run));
+        }
+        let Slot::Asked(held) = &mut working.slot else { return Some(event) };
+        match event {
+            Event::Connected(_) => held.connected = true,
+            Event::Nudged(folder, depth) => {
+                let wanted = held.nudged.entry(folder).or_insert(depth);
+                *wanted = (*wanted).max(depth);
+            }
+            _ => held.woke = true,
+        }
+        None
+    }
+
+    /// It has its slot: the run goes on.
+    pub(super) fn goes_on(&mut self, now: Now, out: &mut Vec<Output>) {
+        let Some(working) = self.stage.working() else { return };
+        let Slot::Asked(held) = &mut working.slot else { return };
+        let held = std::mem::take(held);
+        working.slot = Slot::Held;
+        let nudged = held.nudged.into_iter().map(|(folder, depth)| Event::Nudged(folder, depth));
+        // That it came with may be gone.
+        let main = self.sessions.main.filter(|_| held.connected);
+        let connected = main.map(|main| Event::Connected(main.at));
+        for event in connected.into_iter().chain(held.woke.then_some(Event::Woke)).chain(nudged) {
+            self.drive(event, now, out);
+        }
+        self.lends_slot(out);
+    }
+
+    /// A run is wanted for history alone, and waits: it is between runs that are due.
+    pub(super) fn waits_for_history(&self) -> bool {
+        matches!(&self.stage, Stage::Asking(wanted) if wanted.level == Level::History)
+    }
+
+    /// Such a run is for what is due by now, too.
+    pub(super) fn due_meanwhile(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.due_at(now).is_none_or(|due| now.mono < due) {
+            return;
+        }
+        let is_second = self.second.due.is_some_and(|due| now.mono >= due);
+        if is_second {
+            self.second.due = None;
+            self.second.taken += 1;
+            self.sessions.release_all(out);
+        }
+        let due = match self.schedule.next(now.mono) {
+            _ if is_second => Scope::Everything,
+            next if next <= now.mono => self.schedule.scope(now.mono),
+            _ => {
+                // INBOX, whose watch has ended.
+                let inbox = self.mailbox.inbox_id().map(|id| (id, Depth::Quick));
+                Scope::Some { list: false, folders: inbox.into_iter().collect() }
+            }
+        };
+        let level = self.level(Cause::Plan);
+        if let Stage::Asking(wanted) = &mut self.stage {
+            *wanted.instead(level) = due;
+        }
+    }
+
+    /// When that is.
+    pub(super) fn due_at(&self, now: Now) -> Option<Duration> {
+        let Stage::Asking(wanted) = &self.stage else { return None };
+        let next = self.schedule.next(now.mono);
+        let others = [self.second.due, wanted.inbox_at];
+        let next = others.into_iter().flatten().fold(next, Duration::min);
+        self.waits_for_history().then_some(next)
+    }
+
+    /// A run that waits for a session, or for a time, lets others work. One that goes on all the same asks.
+    pub(super) fn lends_slot(&mut self, out: &mut Vec<Output>) {
+        let run = self.run;
+        let Some(working) = self.stage.working() else { return };
+        let phase = working.machine.phase();
+        let has_failed = matches!(phase, Phase::Waiting | Phase::Reopening);
+        let rests = working.machine.rests().is_some();
+        let waits = has_failed || rests || phase == Phase::Connecting;
+        // Who has failed is no longer first. In the middle of a run nobody watches INBOX: it does not wait as
+        // history does.
+        let is_late = has_failed || rests || working.level > Level::Late;
+        if waits && is_late && working.level != Level::Operator {
+            working.level = Level::Late;
+        }
+        match working.slot {
+            Slot::Held if waits => working.slot = Slot::Free,
+            Slot::Free if phase == Phase::Working && !rests => {
+                working.slot = Slot::Asked(Held::default());
+                out.push(Output::AskSlot(run));
+            }
+            Slot::Held | Slot::Free | Slot::Asked(_) => {}
+        }
+    }
+
+    /// A watch, or a look, has told a run that is under way of something: it does not wait as long.
+    pub(super) fn hinted(&mut self) {
+        if let Some(working) = self.stage.working()
+            && !matches!(working.slot, Slot::Held)
+        {
+            working.level = working.level.min(Level::Hint);
+        }
+    }
+}
