@@ -6,5 +6,6 @@ mod kept;
 mod leases;
 pub mod message;
 mod question;
+mod seat;
 mod stall;
 mod voice;

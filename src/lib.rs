@@ -17,6 +17,7 @@ mod feed;
 pub mod handle;
 mod http;
 mod instant;
+pub mod jobs;
 pub mod provider;
 pub mod reply;
 pub mod server;

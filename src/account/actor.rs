@@ -9,6 +9,7 @@ use crate::account::args::{AccountArgs, Incarnation, path_of};
 use crate::account::kept::Kept;
 use crate::account::message::{AccountMsg, NotObeyed, Obeyed};
 use crate::account::question::{PendingQuestion, ask};
+use crate::account::seat::SlotSeat;
 use crate::account::stall::StallWatch;
 use crate::account::voice::Voice;
 use crate::connection::SessionLease;
@@ -50,7 +51,7 @@ pub struct AccountState {
     pub(super) beside: Option<SessionLease>,
     pub(super) depth: Backlog,
     pub(super) latest: Latest,
-    passes: u64,
+    work: AtWork,
     voice: Voice,
     kept: Kept,
     stall: StallWatch,
@@ -60,6 +61,13 @@ pub struct AccountState {
     pub(super) asked_with: String,
     /// Commands that are answered when what they changed is durable.
     obeyed: Vec<(Command, ReplyTo<Obeyed>)>,
+}
+
+/// What is known of its runs here.
+struct AtWork {
+    /// Passes of the one that is under way that changed nothing.
+    passes: u64,
+    seat: SlotSeat,
 }
 
 /// The number of the latest question of each kind: an answer to an earlier one comes too late.
@@ -110,6 +118,7 @@ impl Actor for AccountActor {
         me.cast(AccountMsg::Input(Queued::new(Input::Start, &depth)))?;
         let (voice, kept) = (Voice::new(&args), Kept::of(&past));
         let asked_with = args.credential.mark();
+        let seat = SlotSeat::new(args.slots.clone());
         Ok(AccountState {
             args,
             follower,
@@ -118,7 +127,7 @@ impl Actor for AccountActor {
             beside: None,
             depth,
             latest: Latest::default(),
-            passes: 0,
+            work: AtWork { passes: 0, seat },
             voice,
             kept,
             stall: StallWatch::default(),
@@ -201,6 +210,9 @@ impl AccountState {
         for output in outputs {
             self.perform(me, output);
         }
+        if let Some(told) = self.work.seat.tend(&self.follower) {
+            drop(me.cast(AccountMsg::Input(Queued::new(told, &self.depth))));
+        }
         if waits_otherwise || self.kept.is_unstored() {
             self.keep(me);
         }
@@ -245,10 +257,8 @@ impl AccountState {
     fn perform(&mut self, me: &ActorRef<AccountMsg>, output: Output) {
         match output {
             Output::Run(run, action) => self.act(me, run, action),
-            // Every run may begin at once.
-            Output::AskSlot(run) => {
-                let granted = Queued::new(Input::Granted(run), &self.depth);
-                drop(me.cast(AccountMsg::Input(granted)));
+            Output::AskSlot(_) => {
+                self.work.seat.ask(&self.args.name, &self.follower, (me, &self.depth));
             }
             Output::Connect => self.connect(me),
             Output::Wish => self.wish(me),
@@ -289,10 +299,10 @@ impl AccountState {
                     && summary.failure.is_none()
                     && !summary.told
                 {
-                    let passes = std::mem::take(&mut self.passes);
+                    let passes = std::mem::take(&mut self.work.passes);
                     self.args.store.send(StoreRequest::Ran { account, passes });
                 }
-                self.passes = 0;
+                self.work.passes = 0;
                 self.ending.last = Some(*summary);
             }
             Output::Done => {
@@ -357,7 +367,7 @@ impl AccountState {
                 });
             }
             Action::Prove(proof) => {
-                self.passes += u64::from(!matches!(proof, QuietProof::List { .. }));
+                self.work.passes += u64::from(!matches!(proof, QuietProof::List { .. }));
                 let account = self.account.unwrap_or_default();
                 self.args.store.send(StoreRequest::Proved(account, proof));
             }

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::connection::message::ConnectionMsg;
 use crate::handle::Handle;
+use crate::jobs::SlotDesk;
 use crate::provider::{Credential, Endpoint};
 use crate::reply::ReplyTo;
 use crate::store::Reader;
@@ -35,6 +36,8 @@ pub struct AccountArgs {
     pub store: Handle<StoreMsg>,
     /// The pool of its endpoint.
     pub pool: Handle<ConnectionMsg>,
+    /// The slots of all runs.
+    pub slots: SlotDesk,
     /// The readers.
     pub reader: Reader,
     /// Time.

@@ -22,11 +22,13 @@ pub enum NotObeyed {
 }
 
 impl AccountMsg {
-    /// Whether it moves the run that is under way: an answer, a commit, a session, the end of a wait. Hints, commands
+    /// Whether it moves the run that is under way: an answer, a commit, a session, a slot, the end of a wait. Hints, commands
     /// and the follower's own timer do not.
     pub(super) fn is_of_run(&self) -> bool {
         match self {
-            Self::Input(input) => input.is(|input| matches!(input, Input::Machine(..))),
+            Self::Input(input) => {
+                input.is(|input| matches!(input, Input::Machine(..) | Input::Granted(_)))
+            }
             Self::Leased(..) | Self::Woke(_) => true,
             _ => false,
         }

@@ -86,6 +86,7 @@ impl Voice {
             line.stalled = status.stalled;
             line.follows = status.follows;
             line.next_attempt_at = next;
+            line.slot = follower.slot();
             let since = line.run.and(line.run_since).unwrap_or(now.mono);
             (line.run, line.run_since) = (counts.map(|_| before), counts.map(|_| since));
             // Another actor counts from the first on.
@@ -192,7 +193,8 @@ impl Voice {
         // told last.
         let mono = self.clock.now().mono;
         self.left.retain(|_, said| mono.saturating_sub(*said) < DAY);
-        let told = summary.left.len().saturating_sub(usize::from(summary.deferred.is_some()));
+        let waits = summary.deferred.is_some() || summary.put_off;
+        let told = summary.left.len().saturating_sub(usize::from(waits));
         let left = summary.left.iter().take(told);
         let news: Vec<&String> = left.filter(|line| !self.left.contains_key(*line)).collect();
         // What waits for a second look is nobody's to mend yet: it is said again when it still is so then.
@@ -214,7 +216,7 @@ impl Voice {
         let at = self.clock.now().wall;
         self.registry.account(&self.name, |line| {
             line.run = None;
-            line.left = if summary.deferred.is_some() { summary.counts.remaining } else { 0 };
+            line.left = if waits { summary.counts.remaining } else { 0 };
             if line.ended.len() >= ENDED {
                 line.ended.pop_front();
             }

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use metrics::gauge;
+use postrider_core::account::follow::SlotWish;
 use postrider_core::failure::{Class, Failure};
 use postrider_core::standing::{Activity, Push, Standing};
 use std::time::Duration;
@@ -65,6 +66,13 @@ async fn measure(shared: &Shared) -> String {
     let remaining: u64 =
         accounts.values().map(|line| line.run.map_or(line.left, |run| run.remaining)).sum();
     gauge!(names::BACKFILL_REMAINING).set(remaining as f64);
+    let slots = |has: fn(SlotWish) -> bool| accounts.values().filter(|l| has(l.slot)).count();
+    let (work, wait) = (
+        slots(|slot| matches!(slot, SlotWish::Held(_))),
+        slots(|slot| matches!(slot, SlotWish::Wanted(_))),
+    );
+    gauge!(names::RUNS_BY_SLOT, "state" => Activity::Working.as_str()).set(work as f64);
+    gauge!(names::RUNS_BY_SLOT, "state" => Standing::Waiting.as_str()).set(wait as f64);
     let actors = shared.registry.actors();
     for state in Activity::OF_SESSIONS.map(Activity::as_str) {
         let n =

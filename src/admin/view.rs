@@ -10,6 +10,7 @@ use crate::telemetry::registry::{AccountLine, ActorLine, ShownFailure};
 use postrider_core::account::advice::advice;
 use postrider_core::account::schedule::{Mode, Tier};
 use postrider_core::failure::{Class, Failure};
+use postrider_core::job::slots::Level;
 use postrider_core::mail::cursor::{self, Backfill};
 use postrider_core::run::summary::FolderSummary;
 use postrider_core::standing::{Push, Standing};
@@ -136,6 +137,9 @@ pub(crate) struct AccountView {
     /// Failures handled since this process started, by class.
     errors: BTreeMap<&'static str, u64>,
     push: &'static str,
+    /// How soon its run is to work, or works: 0 an operator wants it, 1 a watch has told something, 2 it is due, 3 the
+    /// same after a failed run (or `sync.mode = "conservative"`), 4 history; null between runs.
+    level: Option<u8>,
     /// Runs that have ended since this process started.
     runs_ended: u64,
     /// How the latest of them ended, the newest last.
@@ -177,6 +181,7 @@ impl AccountView {
             stored: 0,
             errors: BTreeMap::new(),
             push: Push::Poll.as_str(),
+            level: None,
             runs_ended: 0,
             ended: Vec::new(),
             folders: Vec::new(),
@@ -251,6 +256,7 @@ impl AccountView {
         self.stored = line.totals.stored;
         self.errors.clone_from(&line.errors);
         self.push = line.push.as_str();
+        self.level = line.slot.level().map(Level::number);
         self.runs_ended = line.runs.0;
         self.ended = line.ended.iter().map(EndedRunView::of).collect();
         self.folders = line

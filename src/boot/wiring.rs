@@ -21,6 +21,7 @@ use crate::config::{Account, Config};
 use crate::connection::args::ConnectionArgs;
 use crate::derive::DeriveArgs;
 use crate::handle::Handle;
+use crate::jobs::SlotDesk;
 use crate::provider::pressure::Pressure;
 use crate::provider::{Credential, Credits, Endpoint};
 use crate::reply::ReplyTo;
@@ -29,7 +30,6 @@ use crate::store::arrivals::Arrivals;
 use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::OpenAccount;
 use crate::store::{Database, Disagreement, Reader, adopt, agree};
-use crate::supervision::accounts::AccountsMsg;
 use crate::supervision::root::{Root, RootArgs, RootMsg};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
@@ -67,11 +67,11 @@ pub struct Engine {
     reader: Reader,
     registry: Registry,
     connection: ConnectionArgs,
+    slots: SlotDesk,
     events: watch::Receiver<i64>,
     arrivals: Arrivals,
     taken: watch::Receiver<Option<String>>,
-    store: Handle<StoreMsg>,
-    accounts: Handle<AccountsMsg>,
+    switchboard: Switchboard,
     grants: Grants,
     instance: String,
     data_dir: PathBuf,
@@ -204,11 +204,11 @@ impl Engine {
             reader,
             registry,
             connection,
+            slots: SlotDesk::new(config.runs, clock),
             events,
             arrivals,
             taken,
-            store,
-            accounts,
+            switchboard: Switchboard { store, accounts },
             grants,
             instance,
             data_dir: config.data_dir.clone(),
@@ -257,7 +257,7 @@ impl Engine {
         let args = DeriveArgs {
             path: "root/derive".to_owned(),
             reader: self.reader.apart(),
-            store: self.store.clone(),
+            store: self.store().clone(),
             arrivals: self.arrivals.clone(),
             bodies: config.bodies.clone(),
             bytes: config.derive_bytes,
@@ -280,7 +280,7 @@ impl Engine {
     /// elsewhere.
     #[must_use]
     pub fn switchboard(&self) -> Switchboard {
-        Switchboard { store: self.store.clone(), accounts: self.accounts.clone() }
+        self.switchboard.clone()
     }
 
     /// What grants are renewed with.
@@ -295,7 +295,7 @@ impl Engine {
 
     /// The handle of the store.
     pub(super) fn store(&self) -> &Handle<StoreMsg> {
-        &self.store
+        &self.switchboard.store
     }
 
     /// Everything an account needs.
@@ -334,8 +334,9 @@ impl Engine {
             settings: String::new(),
             credential,
             rules: Rules { settings: settings(account, config, once), mode: config.mode, once },
-            store: self.store.clone(),
+            store: self.store().clone(),
             pool: pool.await.map_err(|_| gone())?,
+            slots: self.slots.clone(),
             reader: self.reader.clone(),
             clock: self.registry.clock(),
             progress,
@@ -453,7 +454,7 @@ impl Engine {
             done.send(()).ok();
         });
         // Behind what services have sent it already.
-        self.store.send(StoreRequest::Settle(reply));
+        self.store().send(StoreRequest::Settle(reply));
         // What was not written is looked at again after the next start.
         drop(tokio::time::timeout(SHUTDOWN, settled).await);
     }

@@ -58,6 +58,8 @@ pub struct Config {
     pub search_index: Reads,
     /// Sessions and logins.
     pub limits: Limits,
+    /// Runs at a time.
+    pub runs: usize,
     /// Deadlines.
     pub timeouts: Timeouts,
     /// How failures are waited for.
@@ -115,6 +117,7 @@ const SETTINGS: &[&str] = &[
     "limits.sessions_per_account",
     "limits.sessions_per_endpoint",
     "limits.logins_per_second",
+    "limits.runs",
     "timeouts.connect",
     "timeouts.greeting",
     "timeouts.login",
@@ -323,6 +326,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
             logins_per_second: u32::try_from(t.number("limits.logins_per_second", 5, 1, 1000))
                 .unwrap_or(5),
         },
+        runs: small(t.number("limits.runs", 200, 1, 100_000)),
         timeouts: Timeouts {
             connect: t.duration("timeouts.connect", seconds(5)),
             greeting: t.duration("timeouts.greeting", seconds(10)),

@@ -123,6 +123,7 @@ pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("oauth", before.oauth != after.oauth),
         ("credentials", format!("{:?}", before.key) != format!("{:?}", after.key)),
         ("limits", before.limits != after.limits || before.inflight_bytes != after.inflight_bytes),
+        ("limits.runs", before.runs != after.runs),
         ("limits.derive_bytes", before.derive_bytes != after.derive_bytes),
         ("limits.message_max", before.message_max != after.message_max),
     ] {

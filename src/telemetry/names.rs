@@ -28,6 +28,8 @@ pub const ACCOUNT_LAG: &str = "postrider_account_lag_seconds";
 pub const PUSH_PROOF_AGE: &str = "postrider_push_proof_age_seconds";
 /// UIDs that the runs under way still have to read.
 pub const BACKFILL_REMAINING: &str = "postrider_backfill_remaining_messages";
+/// Runs by whether they have a slot.
+pub const RUNS_BY_SLOT: &str = "postrider_runs";
 /// Sessions by what they do.
 pub const SESSIONS: &str = "postrider_sessions";
 /// Open rows of the ledger by class.
@@ -79,6 +81,7 @@ pub fn describe() {
     describe_gauge!(ACCOUNTS, "Accounts by public state");
     describe_gauge!(ACCOUNT_LAG, "Seconds since the live end of an account was last proved");
     describe_gauge!(BACKFILL_REMAINING, "Messages that the runs under way still have to read");
+    describe_gauge!(RUNS_BY_SLOT, "Runs that work, and runs that wait for a slot");
     describe_gauge!(SESSIONS, "Sessions by what they do");
     describe_gauge!(LEDGER_OPEN, "Open rows of the ledger by class");
     describe_gauge!(UNPROVED_FOLDERS, "Folders that are not proved");

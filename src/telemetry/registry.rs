@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::handle::Backlog;
 use crate::telemetry::names;
 use dashmap::DashMap;
+use postrider_core::account::follow::SlotWish;
 use postrider_core::account::schedule::Mode;
 use postrider_core::failure::{Class, Failure};
 use postrider_core::run::summary::{Counts, FolderSummary};
@@ -71,6 +72,8 @@ pub struct AccountLine {
     pub waited: Option<Micros>,
     /// When something happens next.
     pub next_attempt_at: Option<Micros>,
+    /// What its run wants of the slots.
+    pub slot: SlotWish,
     /// Counters of the run that is under way.
     pub run: Option<Counts>,
     /// When it began, on the monotonic clock.
@@ -117,6 +120,7 @@ impl AccountLine {
             since: now.wall,
             waited: None,
             next_attempt_at: None,
+            slot: SlotWish::None,
             run: None,
             run_since: None,
             totals: Counts::default(),

@@ -65,6 +65,7 @@ mod serve;
 mod server_login;
 mod shuffled;
 mod sizes;
+mod slots;
 mod storage;
 mod storm;
 mod strangers;

@@ -14,7 +14,7 @@ const ROWS: &[&[&str]] = &[
     &["clock"],
     &["telemetry"],
     &["provider", "bodies", "config"],
-    &["connection", "store", "credentials"],
+    &["connection", "store", "credentials", "jobs"],
     &["account", "derive"],
     &["supervision"],
     &["feed"],
