@@ -41,6 +41,11 @@ impl Follower {
             if nothing { self.watching.fruitless.saturating_add(1) } else { 0 };
         self.learn(&summary, working.began, now);
         self.learn_undone(&summary);
+        let is_well = matches!(summary.outcome, Outcome::Success | Outcome::Partial);
+        let put_off = is_well && (summary.put_off || working.past);
+        if put_off {
+            self.spaces_logins(working.began, now);
+        }
         let caught_up = working.cause == Cause::Stale;
         self.stage = self.next_stage(&summary, caught_up, now);
         // Refused with the secret before, while there is another.
@@ -48,9 +53,8 @@ impl Follower {
             self.forget();
             self.stage = Stage::Resting(Resting { next: now.mono, scope: None, caught_up });
         }
-        let is_well = matches!(summary.outcome, Outcome::Success | Outcome::Partial);
         // What waits for a budget waits for its time.
-        let past = is_well && (summary.put_off || working.past) && self.deferred.is_none();
+        let past = put_off && self.deferred.is_none();
         out.push(Output::Ended(Box::new(summary)));
         match (working.after, &self.stage) {
             _ if self.rules.once => self.end(out),

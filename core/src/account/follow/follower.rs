@@ -5,7 +5,9 @@ use crate::account::follow::sessions::{SessionHeld, Sessions};
 use crate::account::follow::stage::{
     After, Cause, INBOX_LOOK_EVERY, Parked, Resting, Stage, Watches, Working,
 };
-use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, SessionRole, Status};
+use crate::account::follow::vocabulary::{
+    Begin, Input, Output, Past, Rules, SessionRole, SlotWish, Status,
+};
 use crate::account::machine::Machine;
 use crate::account::schedule::Schedule;
 use crate::budget::Wait;
@@ -143,7 +145,11 @@ impl Follower {
             }
             Input::Beside(id) => self.on_beside(id, now, &mut out),
             Input::Recalled => self.on_recalled(now, &mut out),
-            Input::PutOff => self.drive(Event::PutOff, now, &mut out),
+            // Who has lent its slot meanwhile holds up nobody.
+            Input::PutOff if matches!(self.slot(), SlotWish::Held(_)) => {
+                self.drive(Event::PutOff, now, &mut out)
+            }
+            Input::PutOff => {}
             Input::Hinted(number, hint) => self.on_hint(number, hint, now, &mut out),
             Input::Told(watch, name, at) => self.on_told(watch, &name, at, now, &mut out),
             Input::Unwatched(number, end) => self.on_unwatched(number, end, now, &mut out),
@@ -276,14 +282,8 @@ impl Follower {
                 self.ask(Scope::Everything, Cause::Plan, out);
             }
             Stage::Resting(rest) if now.mono >= rest.next => {
-                let scope = match (rest.scope.take(), &self.deferred) {
-                    (Some(scope), _) => scope,
-                    (None, Some(wait)) => {
-                        self.schedule.scope_of_budget(now.mono, wait.until <= now.mono)
-                    }
-                    (None, None) => self.schedule.scope(now.mono),
-                };
-                self.ask(scope, Cause::Plan, out);
+                let named = rest.scope.take();
+                self.ask_for_what_is_due(named, now, out);
             }
             Stage::Asking(_) => self.due_meanwhile(now, out),
             Stage::Working(_) => {

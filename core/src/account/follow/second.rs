@@ -19,6 +19,10 @@ impl Follower {
             self.sessions.borrowed = Some(now.mono);
             return Some(Event::Second(SecondNews::Came));
         }
+        // It costs a login each time.
+        if self.sessions.left.is_some_and(|left| now.mono.saturating_sub(left) < BESIDE_AGAIN) {
+            return Some(Event::Second(SecondNews::NoneSpared));
+        }
         working.wants_second = true;
         if !std::mem::replace(&mut working.second_wished, true) {
             out.push(Output::Wish);
@@ -59,6 +63,9 @@ impl Follower {
             self.watch_beside(out);
         } else {
             self.sessions.release(SessionRole::Beside, out);
+        }
+        if self.sessions.beside.is_none() {
+            self.sessions.left = Some(now.mono);
         }
     }
 

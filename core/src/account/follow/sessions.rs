@@ -22,6 +22,8 @@ pub(super) struct Sessions {
     pub(super) beside: Option<SessionHeld>,
     /// The run has the session beside for its pages: since when nobody has looked what comes meanwhile.
     pub(super) borrowed: Option<Duration>,
+    /// When a run had done with the session beside, and nothing kept it.
+    pub(super) left: Option<Duration>,
 }
 
 impl Sessions {

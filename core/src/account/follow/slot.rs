@@ -4,12 +4,18 @@ use super::Follower;
 use super::stage::{Cause, Held, NextRun, Slot, Stage};
 use super::vocabulary::{Output, SlotWish};
 use crate::account::schedule::Mode;
+use crate::budget::Wait;
+use crate::failure::Class;
 use crate::job::slots::Level;
+use crate::provider::Family;
 use crate::run::event::Event;
 use crate::run::scope::{Depth, Scope};
 use crate::standing::Phase;
 use crate::time::Now;
 use std::time::Duration;
+
+/// Where history is read on a session of its own each time, that is done so often.
+const LOGIN_EVERY: Duration = Duration::from_secs(60);
 
 impl Follower {
     /// What it wants of the slots now.
@@ -123,6 +129,41 @@ impl Follower {
             self.drive(event, now, out);
         }
         self.lends_slot(out);
+    }
+
+    /// Its time has come: for what was named, for what the schedule says, or for history that waited for a budget.
+    pub(super) fn ask_for_what_is_due(
+        &mut self,
+        named: Option<Scope>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let is_over = self.deferred.as_ref().map(|wait| wait.until <= now.mono);
+        let is_due = self.schedule.next(now.mono) <= now.mono;
+        let is_history = named.is_none() && is_over == Some(true) && !is_due;
+        let scope = named.unwrap_or_else(|| match is_over {
+            Some(is_over) => self.schedule.scope_of_budget(now.mono, is_over),
+            None => self.schedule.scope(now.mono),
+        });
+        let level = if is_history { Level::History } else { self.level(Cause::Plan) };
+        self.ask_at(level, scope, Cause::Plan, out);
+    }
+
+    /// Mail of the past that was put off by a run that began then costs a login each time, where no session is kept:
+    /// it waits for a while.
+    pub(super) fn spaces_logins(&mut self, began: Duration, now: Now) {
+        let has_session = self.sessions.each().next().is_some();
+        let watches = !self.watching.lacks_idle && self.mailbox.watchable().is_some();
+        // Whose sessions are requests of their own logs in nowhere.
+        let logs_in = self.rules.settings.family == Family::Folders;
+        let soonest = began + LOGIN_EVERY;
+        if !logs_in || (has_session && watches) || soonest <= now.mono {
+            return;
+        }
+        let text = "others work first";
+        let own = || Wait { until: soonest, class: Class::RateLimit, text: text.to_owned() };
+        let wait = self.deferred.get_or_insert_with(own);
+        wait.until = wait.until.max(soonest);
     }
 
     /// A run is wanted for history alone, and waits: it is between runs that are due.

@@ -1,8 +1,10 @@
 //! What a follower wants of the slots, and when its run goes on.
 
 use super::*;
+use crate::account::follow::stage::Slot;
 use crate::account::follow::vocabulary::SlotWish;
 use crate::job::slots::Level;
+use crate::run::event::SecondNews;
 
 fn wants(f: &Follower) -> Option<Level> {
     match f.slot() {
@@ -23,12 +25,18 @@ fn unread() -> FolderSummary {
     FolderSummary { history_left: true, ..inbox() }
 }
 
-/// A follower whose run has left the past to another one; its session watches.
-fn put_off() -> Follower {
+/// A follower at work, with a session.
+fn at_work() -> Follower {
     let mut f = follower(Begin::Run);
     f.take(Input::Start, at(0));
     f.sessions.main =
         Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
+    f
+}
+
+/// A follower whose run has left the past to another one; its session watches.
+fn put_off() -> Follower {
+    let mut f = at_work();
     let mut out = Vec::new();
     let partial = Summary::of(Outcome::Partial, History::default());
     f.finished(Summary { folders: vec![unread()], put_off: true, ..partial }, at(1), &mut out);
@@ -204,8 +212,7 @@ fn history_that_was_put_off_is_no_reason_for_looks() {
 #[test]
 fn what_was_put_off_comes_behind_the_next_run() {
     let end = |summary: Summary, again: Option<Scope>| {
-        let mut f = follower(Begin::Run);
-        f.take(Input::Start, at(0));
+        let mut f = at_work();
         f.stage.working().unwrap().again = again;
         f.finished(summary, at(1), &mut Vec::new());
         f
@@ -225,4 +232,64 @@ fn what_was_put_off_comes_behind_the_next_run() {
     let wait = Wait { until: at(900).mono, class: Class::Quota, text: "spent".into() };
     let waits = Summary { deferred: Some(wait), ..well(true) };
     assert_eq!(end(waits, None).slot(), SlotWish::None);
+}
+
+/// Where no session is kept, what was put off costs a login each time: it is asked for a minute after that began, and
+/// waits as history does. Who has lent its slot leaves nothing to anybody.
+#[test]
+fn what_was_put_off_logs_in_no_more_often_than_that() {
+    for lacks_idle in [true, false] {
+        let mut f = at_work();
+        f.watching.lacks_idle = lacks_idle;
+        f.finished(well(true), at(20), &mut Vec::new());
+        assert_eq!(wants(&f), Some(Level::History).filter(|_| !lacks_idle));
+        f.step(Input::Tick, at(59));
+        assert_eq!(wants(&f), Some(Level::History).filter(|_| !lacks_idle));
+        f.step(Input::Tick, at(61));
+        assert_eq!((wants(&f), wanted(&f)), (Some(Level::History), only_inbox()));
+    }
+    // A budget that is there sooner changes nothing, one that comes later does.
+    for (until, next) in [(21, 60), (300, 300)] {
+        let mut f = at_work();
+        f.watching.lacks_idle = true;
+        let wait = Wait { until: at(until).mono, class: Class::Quota, text: "spent".into() };
+        f.finished(Summary { deferred: Some(wait), ..well(true) }, at(20), &mut Vec::new());
+        assert_eq!(f.status().next, Some(at(next).mono));
+    }
+    // So long after it began there is nothing to wait for.
+    let mut f = at_work();
+    f.watching.lacks_idle = true;
+    f.finished(well(true), at(60), &mut Vec::new());
+    assert_eq!(wants(&f), Some(Level::History));
+    // Nor where nobody logs in.
+    let mut f = at_work();
+    f.rules.settings.family = crate::provider::Family::Feed;
+    f.watching.lacks_idle = true;
+    f.finished(well(true), at(20), &mut Vec::new());
+    assert_eq!(wants(&f), Some(Level::History));
+    let mut f = at_work();
+    f.stage.working().unwrap().slot = Slot::Free;
+    assert!(f.step(Input::PutOff, at(2)).is_empty() && !f.is_put_off());
+}
+
+fn only_inbox() -> Scope {
+    Scope::Some { list: true, folders: [(FolderId(1), Depth::Full)].into() }
+}
+
+/// A second session that nothing kept is not asked for again at once.
+#[test]
+fn a_second_session_that_was_let_go_costs_no_login_at_once() {
+    let mut f = at_work();
+    f.watching.lacks_idle = true;
+    let mut out = Vec::new();
+    f.sessions.beside =
+        Some(SessionHeld { at: session(2), since: at(5).mono, watch: None, wide: false });
+    f.sessions.borrowed = Some(at(5).mono);
+    f.leave_second(true, None, at(10), &mut out);
+    assert!(out.iter().any(|o| matches!(o, Output::Release(SessionRole::Beside))), "{out:?}");
+    let mut out = Vec::new();
+    let news = f.wish_second(at(69), &mut out);
+    assert!(matches!(news, Some(Event::Second(SecondNews::NoneSpared))) && out.is_empty());
+    assert!(f.wish_second(at(70), &mut out).is_none());
+    assert!(out.iter().any(|o| matches!(o, Output::Wish)), "{out:?}");
 }

@@ -1,6 +1,8 @@
 //! What a run leaves undone, and history that waits.
 
 use super::*;
+use crate::account::follow::vocabulary::SlotWish;
+use crate::job::slots::Level;
 
 /// What a run leaves undone is said until the next one; that history waits is a state of its own.
 #[test]
@@ -77,6 +79,7 @@ fn history_that_waits_for_its_budget_costs_no_looks() {
     f.schedule.looked(&[inbox(), archive.clone()], at(49_990).mono);
     assert!(asked(&f.step(Input::Tick, at(50_001))), "{:?}", f.stage);
     assert_eq!(wanted(&f), Some(only(&[2])));
+    assert_eq!(f.slot(), SlotWish::Wanted(Level::History), "and waits for others as it does");
     f.step(Input::Granted(f.run()), at(50_001));
     f.end_with(
         summary(None, &FolderSummary { history_left: false, ..archive.clone() }),
