@@ -26,7 +26,7 @@ const TASKS: &[(&str, &str)] = &[
     ),
     (
         "soak",
-        "fresh seeds: model world, crashes, a storm with kills, mail in any order, the fuzz: cargo xtask soak [RUNS [SECONDS [KILLS]]]",
+        "fresh seeds: model world, a fleet, crashes, a storm with kills, mail in any order, the fuzz: cargo xtask soak [RUNS [SECONDS [KILLS]]]",
     ),
     (
         "fuzz",
@@ -260,8 +260,9 @@ fn soak(rest: &[String]) -> bool {
     let runs = given(0, "100000");
     let worlds = ["WORLD", "LIFE", "TOWN", "FEED"]
         .map(|of| [(format!("{of}_FIRST"), first), (format!("{of}_RUNS"), runs)]);
-    let variables: Vec<(&str, &str)> =
-        worlds.iter().flatten().map(|(name, value)| (name.as_str(), *value)).collect();
+    let fleet = [("FLEET_SEED", first), ("FLEET_ACCOUNTS", "2000"), ("FLEET_DAYS", "28")];
+    let worlds = worlds.iter().flatten().map(|(name, value)| (name.as_str(), *value));
+    let variables: Vec<(&str, &str)> = worlds.chain(fleet).collect();
     let seed = ("POSTRIDER_TEST_SEED", first);
     let (seconds, kills) = (given(1, "600"), given(2, "20"));
     let storm = [seed, ("STORM_SECONDS", seconds), ("STORM_KILLS", kills), ("STORM_SEEDS", "1")];

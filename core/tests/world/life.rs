@@ -15,10 +15,11 @@ use std::collections::VecDeque;
 /// Tokens count from one in each run; the session's outlive it.
 const RUN: u64 = 1_000_000;
 /// Epochs of one incarnation of the follower.
-const LIVES: u64 = 10_000;
+const LIVES: u64 = 1_000_000;
 
 pub(crate) struct Life {
     pub(crate) follower: Option<Follower>,
+    pub(crate) mode: Mode,
     pub(crate) incarnation: u64,
     /// What comes to it from elsewhere.
     pub(crate) inputs: VecDeque<Input>,
@@ -51,11 +52,27 @@ pub(crate) struct Life {
 impl World {
     /// A world in which a follower begins the runs.
     pub(crate) fn followed(seed: u64) -> Self {
+        let mut world = Self::unborn(seed);
+        // More than one session reads.
+        if world.dice.chance(30) {
+            world.settings.page_messages = 2;
+            for _ in 0..24 + world.dice.roll(24) {
+                world.server.next_cid += 1;
+                world.mail("INBOX", world.server.next_cid);
+            }
+        }
+        world.born(Past::default());
+        world
+    }
+
+    /// The same, before the follower begins.
+    pub(crate) fn unborn(seed: u64) -> Self {
         let mut world = Self::new(seed);
         world.settings.policy = world.settings.policy.staying();
         world.push = world.dice.chance(80);
         world.life = Some(Life {
             follower: None,
+            mode: Mode::Aggressive,
             incarnation: 0,
             inputs: VecDeque::new(),
             said: VecDeque::new(),
@@ -73,15 +90,6 @@ impl World {
             stopping: false,
         });
         world.store.stood = Some((Standing::Starting, String::new()));
-        // More than one session reads.
-        if world.dice.chance(30) {
-            world.settings.page_messages = 2;
-            for _ in 0..24 + world.dice.roll(24) {
-                world.server.next_cid += 1;
-                world.mail("INBOX", world.server.next_cid);
-            }
-        }
-        world.born(Past::default());
         world
     }
 
@@ -100,9 +108,10 @@ impl World {
     }
 
     /// The next incarnation begins.
-    fn born(&mut self, past: Past) {
+    pub(crate) fn born(&mut self, past: Past) {
         self.note(|| format!("== begins {past:?}"));
-        let rules = Rules { settings: self.settings.clone(), mode: Mode::Aggressive, once: false };
+        let (settings, mode) = (self.settings.clone(), self.life().mode);
+        let rules = Rules { settings, mode, once: false };
         self.session = None;
         self.connecting = false;
         let life = self.life();
@@ -233,7 +242,7 @@ impl World {
     }
 
     /// One command of the session beside.
-    fn second_step(&mut self) {
+    pub(crate) fn second_step(&mut self) {
         while self.hear() {}
         if self.life().beside.is_none() {
             return;

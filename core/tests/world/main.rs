@@ -12,6 +12,7 @@ mod check;
 mod config;
 mod counters;
 mod feeds;
+mod fleet;
 mod held_back;
 mod helped;
 mod kept;
@@ -39,6 +40,7 @@ mod world;
 mod writing;
 
 use feeds::FeedWorld;
+use fleet::Fleet;
 use postrider_core::standing::EventKind;
 use town::Town;
 use world::World;
@@ -178,6 +180,18 @@ fn every_life_ends_proved() {
     oracle::keep("lives", &hashes);
     assert!(brought > 0, "no session beside has read anything");
     assert!(put_off > 0, "no run has left the past to others");
+}
+
+/// Many accounts for days, by the clock: who waits waits for something, and in the end every mirror is its server.
+#[test]
+fn a_fleet_ends_current() {
+    let seed = number("FLEET_SEED").unwrap_or(1);
+    let accounts = usize::try_from(number("FLEET_ACCOUNTS").unwrap_or(100)).unwrap();
+    let days = i64::try_from(number("FLEET_DAYS").unwrap_or(3)).unwrap();
+    let mut fleet = Fleet::new(seed, accounts, days);
+    let ran = fleet.run();
+    println!("seed {seed}, {accounts} accounts, {days} days: {:?}", fleet.figures);
+    ran.unwrap_or_else(|broken| panic!("seed {seed}: {broken}\n{}", fleet.log()));
 }
 
 /// The roster around followers.

@@ -46,6 +46,7 @@ impl World {
             deleted: Vec::new(),
             counting: false,
             timer: false,
+            wakes_at: 0,
             faults: true,
             lies_on: BTreeSet::new(),
             list_lied: false,
@@ -80,6 +81,7 @@ impl World {
             life: None,
             history: History::default(),
             push: false,
+            purse: None,
             dice,
         };
         let folders = if world.cfg.many { 5 + world.dice.roll(3) } else { 1 + world.dice.roll(4) };

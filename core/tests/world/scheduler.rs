@@ -104,7 +104,10 @@ impl World {
                     }
                 }
             }
-            Action::WakeAfter(_) => self.timer = true,
+            Action::WakeAfter(wait) => {
+                self.wakes_at = self.now + i64::try_from(wait.as_secs()).unwrap_or(EVER / 2) + 1;
+                self.timer = true;
+            }
             Action::Report(_) => {}
             Action::Finish(summary) => {
                 self.run_ended(&summary);
@@ -184,16 +187,24 @@ impl World {
             self.read_one();
         }
         if self.counting && self.dice.chance(60) {
-            self.counting = false;
-            self.deliver(Event::LimboCounted(Ok(self.store.limbo())));
+            self.count_limbo();
         }
         if self.timer && self.dice.chance(60) {
-            self.timer = false;
-            self.deliver(Event::Woke);
+            self.wake();
         }
     }
 
-    fn read_one(&mut self) {
+    pub(crate) fn count_limbo(&mut self) {
+        self.counting = false;
+        self.deliver(Event::LimboCounted(Ok(self.store.limbo())));
+    }
+
+    pub(crate) fn wake(&mut self) {
+        self.timer = false;
+        self.deliver(Event::Woke);
+    }
+
+    pub(crate) fn read_one(&mut self) {
         let Some((epoch, token, query)) = self.reads.pop_front() else { return };
         let event = Event::Read { token, rows: Ok(self.store.read(&query, self.cfg.alike)) };
         if epoch == self.epoch || self.life.is_some() {

@@ -4,6 +4,7 @@ use crate::server::{Folder, Lie};
 use crate::sight::sample;
 use crate::words::{fetched, gone, length};
 use crate::world::{Session, Work, World};
+use postrider_core::account::follow::SessionRole;
 use postrider_core::budget::{Lane, Wait};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::WireName;
@@ -128,6 +129,20 @@ impl World {
         self.deliver(Event::Answered { token, answer: Err(failure) });
     }
 
+    /// A session is over in the middle of what it was asked.
+    pub(crate) fn cut(&mut self, mut session: Session, which: SessionRole) {
+        let Some(work) = session.work.pop_front() else { return };
+        let (Work::Ask(token, _) | Work::Page { token, .. }) = work;
+        if which == SessionRole::Main {
+            return self.lose_session(session, token, Class::Network);
+        }
+        self.life().apart = Some(VecDeque::new());
+        self.lose_session(session, token, Class::Network);
+        for event in self.life().apart.take().unwrap_or_default() {
+            self.follow_run(self.epoch, event);
+        }
+    }
+
     /// One command of the session, at one instant of the server.
     pub(crate) fn session_step(&mut self) {
         if self.hear() {
@@ -142,6 +157,7 @@ impl World {
             self.session = Some(session);
             return;
         };
+        let withheld = self.withheld(&work);
         let (token, about, is_past) = match &work {
             Work::Ask(token, request) => {
                 let is_past = matches!(
@@ -152,6 +168,12 @@ impl World {
             }
             Work::Page { token, folder, past, .. } => (*token, Some(folder.clone()), *past),
         };
+        if withheld.is_some() && !is_past {
+            // What keeps the mirror current waits for its turn with its session.
+            session.work.push_front(work);
+            self.session = Some(session);
+            return;
+        }
         if self.faults && self.cfg.drops && self.dice.chance(4) {
             let class = if self.dice.chance(30) { Class::RateLimit } else { Class::Network };
             return self.lose_session(session, token, class);
@@ -163,6 +185,7 @@ impl World {
             {
                 Ok(Some(Answer::Deferred(self.some_wait())))
             }
+            Work::Ask(..) if is_past && withheld.is_some() => Ok(withheld.map(Answer::Deferred)),
             Work::Ask(
                 _,
                 Request::Folders(FolderRequest::Fetch {
@@ -248,6 +271,13 @@ impl World {
             }
             Err(Ended::Cut(class)) => self.lose_session(session, token, class),
         }
+    }
+
+    /// Why it may not be asked now, where questions are paid for.
+    fn withheld(&mut self, work: &Work) -> Option<Wait> {
+        let Work::Ask(_, request) = work else { return None };
+        let now = self.instant();
+        self.purse.as_mut()?.pays(request, now)
     }
 
     /// Tells so many of the pages that were read, in their order.

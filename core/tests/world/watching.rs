@@ -18,6 +18,13 @@ pub(crate) struct Watch {
     told: View,
 }
 
+impl Session {
+    /// The number of its watch, if it watches.
+    pub(crate) fn watch_number(&self) -> Option<u64> {
+        self.watch.as_ref().map(|watch| watch.number)
+    }
+}
+
 impl World {
     /// INBOX as it is now, if it opens.
     pub(crate) fn inbox(&self) -> Option<View> {

@@ -1,6 +1,7 @@
 //! What the world holds: the server, the store, the machine between them, and what is on its way.
 
 use crate::config::Config;
+use crate::fleet::till::Purse;
 use crate::life::Life;
 use crate::server::{Dice, Lie, Mail, Server};
 use crate::store::Store;
@@ -87,6 +88,8 @@ pub(crate) struct World {
     pub(crate) deleted: Vec<u32>,
     pub(crate) counting: bool,
     pub(crate) timer: bool,
+    /// When that is, where time is told; any moment elsewhere.
+    pub(crate) wakes_at: i64,
     pub(crate) faults: bool,
     /// The server's folders that were lied about.
     pub(crate) lies_on: BTreeSet<u32>,
@@ -142,4 +145,6 @@ pub(crate) struct World {
     pub(crate) history: History,
     /// Sessions have IDLE.
     pub(crate) push: bool,
+    /// What its questions cost, in a fleet.
+    pub(crate) purse: Option<Purse>,
 }

@@ -218,18 +218,23 @@ impl World {
         self.note(|| format!("== ended ({how:?}): {asked:?}"));
     }
 
+    /// Some of what was queued is durable still, nothing else.
+    pub(crate) fn process_ends(&mut self) {
+        let n = self.dice.roll(self.queue.len() as u64 + 1);
+        for _ in 0..n {
+            self.apply_one();
+        }
+        self.learn_end();
+        self.queue.clear();
+        self.answers.clear();
+        self.reads.clear();
+        self.note(|| "== crash".into());
+    }
+
     pub(crate) fn crash(&mut self) {
         match self.dice.roll(4) {
             0 | 1 => {
-                let n = self.dice.roll(self.queue.len() as u64 + 1);
-                for _ in 0..n {
-                    self.apply_one();
-                }
-                self.learn_end();
-                self.queue.clear();
-                self.answers.clear();
-                self.reads.clear();
-                self.note(|| "== crash".into());
+                self.process_ends();
                 self.restart(true);
             }
             2 => {
