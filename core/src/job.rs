@@ -1,3 +1,5 @@
-//! Who works, and who waits for it.
+//! Who works, and who waits for it: slots of runs, and the queue of what somebody asked for.
 
+pub mod queue;
 pub mod slots;
+pub mod words;
