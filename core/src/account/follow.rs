@@ -30,5 +30,5 @@ mod watch;
 
 pub use follower::Follower;
 pub use vocabulary::{
-    Begin, Command, Conflict, Input, Output, Past, Rules, SessionRole, SlotWish, Status,
+    Begin, Command, Conflict, Input, Order, Output, Past, Rules, SessionRole, SlotWish, Status,
 };

@@ -7,6 +7,7 @@
 mod check;
 mod desk;
 mod host;
+mod jobs;
 mod leases;
 mod member;
 mod mishaps;
@@ -15,6 +16,7 @@ pub(crate) mod till;
 
 use crate::server::Dice;
 use host::{Host, Told};
+use jobs::JobDesk;
 use member::Member;
 use mishaps::Mishap;
 use postrider_core::account::follow::Command;
@@ -46,6 +48,7 @@ pub(crate) struct Fleet {
     /// Who is looked at when.
     due: BTreeSet<(i64, usize)>,
     timers: BTreeMap<(i64, u64), RosterEvent>,
+    jobs: JobDesk,
     mishaps: BTreeMap<(i64, u64), Mishap>,
     serial: u64,
     /// Nothing is stored until then.
@@ -75,6 +78,8 @@ pub(crate) struct Figures {
     pub(crate) parked: u64,
     pub(crate) oldest: i64,
     pub(crate) converged_after: i64,
+    /// Wishes; jobs that were done, that are dead, that were taken back.
+    pub(crate) jobs: [u64; 4],
 }
 
 impl Fleet {
@@ -94,6 +99,7 @@ impl Fleet {
             tickets: BTreeMap::new(),
             due: BTreeSet::new(),
             timers: BTreeMap::new(),
+            jobs: JobDesk::new(),
             mishaps: BTreeMap::new(),
             serial: 0,
             store_back: 0,
@@ -223,6 +229,7 @@ impl Fleet {
             let mishap = entry.remove();
             self.happens(mishap);
         }
+        self.jobs_look()?;
         while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= self.now)
         {
             let event = entry.remove();
@@ -245,6 +252,7 @@ impl Fleet {
             self.timers.first_key_value().map(|((at, _), _)| *at),
             self.due.first().map(|(at, _)| *at),
             waits.then_some(self.now + 1),
+            self.jobs.next(),
         ];
         first.into_iter().flatten().min().unwrap_or(i64::MAX).max(self.now + 1)
     }
@@ -282,15 +290,18 @@ impl Fleet {
             let open =
                 self.members.iter().enumerate().filter_map(|(n, member)| Some((n, member.open()?)));
             let open: Vec<(usize, String)> = open.collect();
-            if open.is_empty() {
+            if open.is_empty() && self.jobs.open().is_none() {
                 self.figures.converged_after = days + 1;
+                let JobDesk { wishes, done, dead, cancelled, .. } = self.jobs;
+                self.figures.jobs = [wishes, done, dead, cancelled];
                 return self.check_end();
             }
             left = format!(
-                "{} of {}: {:?}",
+                "{} of {}: {:?}; {:?}",
                 open.len(),
                 self.members.len(),
-                &open[..open.len().min(3)]
+                &open[..open.len().min(3)],
+                self.jobs.open()
             );
         }
         Err(format!("INV-4: no convergence in a week without faults: {left}"))

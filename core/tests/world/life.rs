@@ -4,12 +4,15 @@
 use crate::words::gone;
 use crate::world::{Queued, Session, Work, World};
 use postrider_core::account::follow::{
-    Begin, Command, Follower, Input, Output, Past, Rules, SessionRole, SlotWish,
+    Begin, Command, Follower, Input, Order, Output, Past, Rules, SessionRole, SlotWish,
 };
 use postrider_core::account::schedule::Mode;
+use postrider_core::job::queue::RunEnd;
+use postrider_core::job::slots::Level;
 use postrider_core::provider::Request;
 use postrider_core::run::event::{Action, Event, Token};
-use postrider_core::standing::Standing;
+use postrider_core::run::summary::Summary;
+use postrider_core::standing::{Outcome, Standing};
 use std::collections::VecDeque;
 
 /// Tokens count from one in each run; the session's outlive it.
@@ -34,6 +37,8 @@ pub(crate) struct Life {
     pub(crate) tick_at: Option<i64>,
     /// The run that waits for a slot.
     pub(crate) slot: Option<u64>,
+    /// How its latest runs ended.
+    pub(crate) ends: VecDeque<RunEnd>,
     /// There is no budget for mail of the past now and then, and others want to work, though nothing else goes
     /// wrong.
     pub(crate) withholds: bool,
@@ -47,6 +52,29 @@ pub(crate) struct Life {
     pub(crate) unstored: bool,
     /// The process is stopping: should its actor die, nobody begins it again before the next start.
     pub(crate) stopping: bool,
+}
+
+fn follower_leaves(follower: &Option<Follower>) -> bool {
+    follower.as_ref().is_some_and(|follower| {
+        follower.is_ending() || follower.status().standing == Standing::Paused
+    })
+}
+
+impl Life {
+    /// As the registry keeps it.
+    fn note_end(&mut self, run: u64, leaves: bool, summary: &Summary) {
+        let failure = summary.failure.as_ref();
+        self.ends.push_back(RunEnd {
+            run,
+            outcome: summary.outcome,
+            left: leaves && summary.outcome == Outcome::Cancelled,
+            failure: failure.map(|failure| (failure.class.as_str(), failure.to_string())),
+            stored: summary.counts.stored,
+        });
+        if self.ends.len() > 8 {
+            self.ends.pop_front();
+        }
+    }
 }
 
 impl World {
@@ -82,6 +110,7 @@ impl World {
             brought: 0,
             tick_at: None,
             slot: None,
+            ends: VecDeque::new(),
             withholds: true,
             put_off: 0,
             unslotted: false,
@@ -118,6 +147,7 @@ impl World {
         life.incarnation += 1;
         (life.beside, life.wishing, life.tick_at, life.slot) = (None, false, None, None);
         life.apart = None;
+        life.ends.clear();
         life.stopping = false;
         life.inputs.clear();
         life.said.clear();
@@ -141,7 +171,7 @@ impl World {
         let now = self.instant();
         self.note(|| format!("  input {input:?}"));
         let Some(follower) = &mut self.life().follower else { return };
-        let had = follower.slot();
+        let (had, run) = (follower.slot(), follower.runs().0 + 1);
         let outputs = follower.step(input, now);
         let has = follower.slot();
         let asks = |output: &Output| {
@@ -155,8 +185,12 @@ impl World {
         if !matches!(has, SlotWish::Wanted(_)) {
             self.life().slot = None;
         }
+        let leaves = follower_leaves(&self.life().follower);
         self.take_epoch();
         for output in outputs {
+            if let Output::Ended(summary) = &output {
+                self.life().note_end(run, leaves, summary);
+            }
             self.perform(output);
         }
     }
@@ -361,11 +395,15 @@ impl World {
     pub(crate) fn command_step(&mut self) {
         let all =
             [Command::Pause, Command::Resume, Command::Resume, Command::SyncNow, Command::Cancel];
-        let command = match self.dice.roll(10) {
+        let command = match self.dice.roll(11) {
             n @ 0..5 => all[usize::try_from(n).unwrap()],
             5 => Command::ResetErrors,
             6 => Command::Woken,
             7 => Command::Stop,
+            8 => {
+                let doubts = self.dice.roll(2) == 0;
+                Command::Order(Order { doubts, level: *self.dice.pick(&Level::ALL) })
+            }
             _ => {
                 self.now += i64::try_from(self.dice.roll(1200)).unwrap();
                 return;

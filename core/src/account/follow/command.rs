@@ -1,7 +1,7 @@
 //! What a human wants of an account.
 
 use crate::account::follow::follower::Follower;
-use crate::account::follow::stage::{After, Cause, Resting, Stage};
+use crate::account::follow::stage::{After, Cause, NextLook, Resting, Stage};
 use crate::account::follow::vocabulary::{Command, Conflict, Output, Status};
 use crate::failure::Class;
 use crate::job::slots::Level;
@@ -23,8 +23,20 @@ impl Follower {
         match (command, &self.stage) {
             (Command::Stop, _) => Ok(()),
             (_, Stage::Ended) => Err(Conflict("the account has been stopped")),
-            (Command::SyncNow | Command::Retry | Command::ResetErrors, Stage::Paused) => {
-                Err(Conflict("the account is paused: resume it first"))
+            (
+                Command::SyncNow | Command::Retry | Command::ResetErrors | Command::Order(_),
+                Stage::Paused,
+            ) => Err(Conflict("the account is paused: resume it first")),
+            // Who orders waits as the account does.
+            (Command::Order(_), Stage::New(_)) => Err(Conflict("the account has not begun")),
+            (Command::Order(_), Stage::Parked(_)) => {
+                Err(Conflict("the account waits until something changes"))
+            }
+            (Command::Order(_), Stage::Working(working)) if working.after != After::Rest => {
+                Err(Conflict("its run is being ended"))
+            }
+            (Command::Order(_), _) if self.waits_in_trouble() => {
+                Err(Conflict("the account waits before its next try"))
             }
             (
                 Command::Cancel,
@@ -58,6 +70,9 @@ impl Follower {
             Command::Resume => self.resume(out),
             Command::SyncNow => self.run_now(Scope::Insist, now, out),
             Command::Retry => self.run_now(Scope::Everything, now, out),
+            Command::Order(order) => {
+                self.look_soon((order.scope(), order.level, true), now, out);
+            }
             Command::ResetErrors => {
                 match &mut self.stage {
                     Stage::Ended | Stage::Paused => return,
@@ -196,27 +211,56 @@ impl Follower {
         self.schedule.failed(0, Duration::ZERO);
     }
 
+    /// Whether it waits because something went wrong: an order is for who can work, and cuts no wait short.
+    fn waits_in_trouble(&self) -> bool {
+        self.trouble.is_some()
+            && match &self.stage {
+                Stage::Resting(_) => true,
+                Stage::Working(working) => {
+                    working.held.is_some()
+                        || matches!(working.machine.phase(), Phase::Waiting | Phase::Reopening)
+                }
+                _ => false,
+            }
+    }
+
     /// A run of everything, now or right after the one that is under way; a wait inside that one is
     /// cut short.
     fn run_now(&mut self, scope: Scope, now: Now, out: &mut Vec<Output>) {
+        self.look_soon((scope, Level::Operator, false), now, out);
+    }
+
+    /// The same, this soon, for a job perhaps.
+    fn look_soon(
+        &mut self,
+        (scope, level, by_job): (Scope, Level, bool),
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
         match &mut self.stage {
             Stage::Ended | Stage::Paused => {}
             Stage::Asking(wanted) => {
                 // Who doubts is not served by less.
                 let scope = scope.or(&wanted.scope);
-                *wanted.instead(Level::Operator) = scope.clone();
+                *wanted.instead(level) = scope.clone();
                 self.look_again(&scope, out);
             }
             Stage::Working(working) => {
-                let known = working.again.take();
-                working.level = Level::Operator;
-                working.again = Some(known.map_or(scope.clone(), |known| scope.or(&known)));
+                working.level = working.level.min(level);
+                let next = NextLook { scope, level, by_job };
+                working.again.next = Some(match working.again.next.take() {
+                    Some(known) => next.with(known),
+                    None => next,
+                });
+                if by_job {
+                    return;
+                }
                 if matches!(working.machine.phase(), Phase::Waiting | Phase::Reopening) {
                     self.drive(Event::Woke, now, out);
                 }
             }
             Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) => {
-                self.ask_at(Level::Operator, scope, Cause::Plan, out)
+                self.ask_at(level, scope, Cause::Plan, out)
             }
         }
     }
@@ -224,7 +268,7 @@ impl Follower {
     pub(super) fn end_run(&mut self, after: After, now: Now, out: &mut Vec<Output>) {
         if let Some(working) = self.stage.working() {
             working.after = working.after.max(after);
-            working.again = None;
+            working.again.give_up();
         }
         self.drive(Event::Stop, now, out);
     }

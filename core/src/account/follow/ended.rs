@@ -2,7 +2,7 @@
 
 use crate::account::follow::follower::Follower;
 use crate::account::follow::mailbox::is_inbox;
-use crate::account::follow::stage::{After, Cause, Parked, Resting, Stage};
+use crate::account::follow::stage::{After, Cause, NextLook, Parked, Resting, Stage, Working};
 use crate::account::follow::vocabulary::{Output, SessionRole};
 use crate::failure::{Class, Failure, When};
 use crate::job::slots::Level;
@@ -55,15 +55,14 @@ impl Follower {
         }
         // What waits for a budget waits for its time.
         let past = put_off && self.deferred.is_none();
+        let next = self.behind(&working, &summary);
         out.push(Output::Ended(Box::new(summary)));
         match (working.after, &self.stage) {
             _ if self.rules.once => self.end(out),
             (After::End, _) => self.end(out),
             (After::Pause, _) => self.pause(out),
-            (After::Rest, Stage::Resting(_)) => match working.again {
-                Some(scope) => {
-                    let is_wished = scope.insists() || working.level == Level::Operator;
-                    let level = if is_wished { Level::Operator } else { Level::Hint };
+            (After::Rest, Stage::Resting(_)) => match next {
+                Some(NextLook { scope, level, .. }) => {
                     self.ask_at(level, scope, Cause::Plan, out);
                     if let Stage::Asking(wanted) = &mut self.stage {
                         wanted.past = past;
@@ -83,6 +82,20 @@ impl Follower {
             },
             (After::Rest, _) => self.sessions.release_all(out),
         }
+    }
+
+    /// What is looked at right behind the run that has ended. The numbers of those that are not are used up: nobody is to
+    /// take another run for theirs.
+    fn behind(&mut self, working: &Working, summary: &Summary) -> Option<NextLook> {
+        let goes_on = working.after == After::Rest
+            && matches!(self.stage, Stage::Resting(_))
+            && !self.rules.once;
+        // Who has ordered waits as the account does.
+        let waits = summary.outcome == Outcome::Failed;
+        let next = working.again.next.clone().filter(|next| goes_on && !(waits && next.by_job));
+        self.run += working.again.numbers() - u64::from(next.is_some());
+        self.runs_ended = self.run;
+        next
     }
 
     /// What a run's end tells of the account and its folders.

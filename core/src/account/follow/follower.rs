@@ -87,8 +87,11 @@ impl Follower {
     /// asked for now.
     #[must_use]
     pub fn runs(&self) -> (u64, u64) {
-        let again = matches!(&self.stage, Stage::Working(working) if working.again.is_some());
-        (self.runs_ended, self.run + u64::from(again))
+        let again = match &self.stage {
+            Stage::Working(working) => working.again.numbers(),
+            _ => 0,
+        };
+        (self.runs_ended, self.run + again)
     }
 
     /// Failures so far, for the next incarnation.

@@ -122,6 +122,47 @@ pub(super) enum After {
     End,
 }
 
+/// What is looked at right after a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NextLook {
+    pub(super) scope: Scope,
+    /// How soon it is to begin.
+    pub(super) level: Level,
+    /// A job alone wants it: it cuts no wait short.
+    pub(super) by_job: bool,
+}
+
+impl NextLook {
+    /// Something else wants to look, too.
+    pub(super) fn with(self, other: Self) -> Self {
+        Self {
+            scope: self.scope.or(&other.scope),
+            level: self.level.min(other.level),
+            by_job: self.by_job && other.by_job,
+        }
+    }
+}
+
+/// What comes behind a run.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    pub(super) next: Option<NextLook>,
+    /// What was to come, and is not wanted any more: the numbers of those runs are used up.
+    pub(super) dropped: u64,
+}
+
+impl Behind {
+    /// How many numbers are spoken for.
+    pub(super) fn numbers(&self) -> u64 {
+        self.dropped + u64::from(self.next.is_some())
+    }
+
+    /// It is not wanted any more.
+    pub(super) fn give_up(&mut self) {
+        self.dropped += u64::from(self.next.take().is_some());
+    }
+}
+
 /// A run is under way.
 #[derive(Debug)]
 pub(super) struct Working {
@@ -136,7 +177,7 @@ pub(super) struct Working {
     pub(super) wants_second: bool,
     pub(super) after: After,
     /// What is looked at right after it.
-    pub(super) again: Option<Scope>,
+    pub(super) again: Behind,
     /// Failures are to be forgotten when it has ended.
     pub(super) forgets: bool,
     /// The secret was exchanged while it may have been logging in.
@@ -162,7 +203,7 @@ impl Working {
             second_wished: false,
             wants_second: false,
             after: After::Rest,
-            again: None,
+            again: Behind::default(),
             forgets: false,
             secret_changed: false,
             held: None,
@@ -176,8 +217,9 @@ impl Working {
     /// The pause that it is ended for is taken back: behind it everything is looked at.
     pub(super) fn take_pause_back(&mut self) {
         self.after = After::Rest;
-        if !matches!(self.again, Some(Scope::Insist | Scope::Doubt)) {
-            self.again = Some(Scope::Everything);
+        if !self.again.next.as_ref().is_some_and(|next| next.scope.insists()) {
+            let (scope, level) = (Scope::Everything, Level::Hint);
+            self.again.next = Some(NextLook { scope, level, by_job: false });
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::account::follow::vocabulary::Command;
 use crate::account::schedule::Mode;
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::{Class, Provenance, Reach, When};
+use crate::job::slots::Level;
 use crate::mail::cursor::{Lanes, Mark};
 use crate::mail::id::FolderId;
 use crate::mail::id::{AccountId, Incarnation, SessionId, UidValidity};
@@ -341,15 +342,20 @@ fn hints_while_a_run_opens_or_ends_are_not_lost() {
             // Asked twice, the closer look counts.
             f.take(Input::Hinted(70, Hint::Counts), at(7));
             let wanted = [(FolderId(1), depth)].into_iter().collect();
-            let again = f.stage.working().unwrap().again.clone();
-            assert_eq!(again, Some(Scope::Some { list: false, folders: wanted }), "{phase}");
+            let again = f.stage.working().unwrap().again.next.clone();
+            let again = again.map(|next| (next.scope, next.level));
+            let wanted = Scope::Some { list: false, folders: wanted };
+            assert_eq!(again, Some((wanted, Level::Hint)), "{phase}");
 
             let summary = Summary {
                 folders: vec![inbox()],
                 ..Summary::of(Outcome::Success, History::default())
             };
             let out = f.end_with(summary, at(8));
-            assert!(begins(&out) && f.stage.working().unwrap().again.is_none(), "{phase}: {out:?}");
+            assert!(
+                begins(&out) && f.stage.working().unwrap().again.next.is_none(),
+                "{phase}: {out:?}"
+            );
         }
     }
 }
@@ -406,6 +412,8 @@ fn an_inbox_that_is_left_out_is_not_watched() {
 
 #[path = "tests/commands.rs"]
 mod commands;
+#[path = "tests/jobs.rs"]
+mod jobs;
 #[path = "tests/orders.rs"]
 mod orders;
 #[path = "tests/slots.rs"]

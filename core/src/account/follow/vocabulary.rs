@@ -10,6 +10,7 @@ use crate::provider::watch::{Hint, Noticed, Unwatched};
 use crate::recovery::history::History;
 use crate::recovery::waiting::Waiting;
 use crate::run::event::{Action, Event};
+use crate::run::scope::Scope;
 use crate::run::settings::Settings;
 use crate::run::summary::Summary;
 use crate::standing::{EventKind, Standing};
@@ -64,10 +65,31 @@ pub enum Command {
     ResetErrors,
     /// Rows of the ledger are due: look at them now.
     Retry,
+    /// A job: look at everything. Unlike the others it cuts no wait short.
+    Order(Order),
     /// The secret has changed: who waited for one tries again.
     Woken,
     /// End for good.
     Stop,
+}
+
+/// What a job orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Nothing is believed of what counters prove.
+    pub doubts: bool,
+    /// How soon it is to begin.
+    pub level: Level,
+}
+
+impl Order {
+    pub(super) fn scope(self) -> Scope {
+        match (self.doubts, self.level) {
+            (true, _) => Scope::Doubt,
+            (false, Level::Operator) => Scope::Insist,
+            (false, _) => Scope::Everything,
+        }
+    }
 }
 
 /// Why a command cannot be carried out.

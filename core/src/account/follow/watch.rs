@@ -2,9 +2,12 @@
 
 use crate::account::follow::follower::Follower;
 use crate::account::follow::mailbox::is_inbox;
-use crate::account::follow::stage::{After, BESIDE_AFTER, BESIDE_AGAIN, Cause, Stage, widen};
+use crate::account::follow::stage::{
+    After, BESIDE_AFTER, BESIDE_AGAIN, Cause, NextLook, Stage, widen,
+};
 use crate::account::follow::vocabulary::{Output, SessionRole};
 use crate::failure::Failure;
+use crate::job::slots::Level;
 use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
 use crate::provider::Connected;
@@ -227,7 +230,11 @@ impl Follower {
                 let phase = working.machine.phase();
                 let later = matches!(phase, Phase::Opening | Phase::Reopening | Phase::Closing);
                 if (later || list) && working.after == After::Rest {
-                    add(working.again.get_or_insert_with(nothing));
+                    let nothing =
+                        || NextLook { scope: nothing(), level: Level::Hint, by_job: false };
+                    let next = working.again.next.get_or_insert_with(nothing);
+                    next.by_job = false;
+                    add(&mut next.scope);
                 }
                 self.hinted();
                 if !later {

@@ -27,6 +27,9 @@ pub(crate) enum Mishap {
     Crowd(usize),
     Operator(usize),
     Resumed(usize),
+    /// Somebody asks for something beyond the schedule; of all, at a time of the day.
+    AskedFor(usize),
+    AskedForAll,
     /// Somebody looks whose accounts a host has refused.
     Looked(usize),
 }
@@ -54,10 +57,12 @@ impl Fleet {
             self.in_about(6 * DAY, Mishap::SecretChanges(n));
             self.in_about(3 * DAY, Mishap::Operator(n));
             self.in_about(8 * DAY, Mishap::Crowd(n));
+            self.in_about(DAY, Mishap::AskedFor(n));
             self.in_about(4 * DAY, Mishap::Dies(n));
         }
         self.in_about(DAY, Mishap::ProcessEnds);
         self.in_about(DAY, Mishap::StoreFails);
+        self.in_about(DAY / 2, Mishap::AskedForAll);
         assert!(accounts > 0);
     }
 
@@ -158,6 +163,14 @@ impl Fleet {
                     self.in_about(4 * HOUR, Mishap::Resumed(n));
                 }
                 self.in_about(3 * DAY, mishap);
+            }
+            Mishap::AskedFor(n) if !self.is_calm() => {
+                self.asks_for(n);
+                self.in_about(DAY, mishap);
+            }
+            Mishap::AskedForAll if !self.is_calm() => {
+                self.asks_for_all();
+                self.at(self.now + DAY, mishap);
             }
             Mishap::Resumed(n) => self.resume(n),
             _ => {}

@@ -78,6 +78,8 @@ impl Fleet {
         self.slots = Slots::new(self.runs);
         self.tickets.clear();
         self.timers.clear();
+        let now = self.instant().wall;
+        self.jobs.forget(now);
         self.roster = roster();
         self.enrol();
     }

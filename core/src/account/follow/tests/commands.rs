@@ -106,8 +106,13 @@ fn commands_during_the_end_of_a_run() {
     assert_eq!(f.stage.working().unwrap().after, After::Pause);
     f.take(Input::Command(Command::ResetErrors), at(7));
     f.take(Input::Command(Command::Resume), at(7));
-    let again = f.stage.working().map(|working| working.again.clone());
-    assert_eq!(again, Some(Some(Scope::Doubt)), "what was asked meanwhile is not forgotten");
+    let again = f.stage.working().map(|working| working.again.next.clone());
+    let again = again.map(|next| next.map(|next| (next.scope, next.level)));
+    assert_eq!(
+        again,
+        Some(Some((Scope::Doubt, Level::Operator))),
+        "what was asked meanwhile is not forgotten"
+    );
     let mut f = ending();
     f.take(Input::Command(Command::Resume), at(7));
     assert!(f.stage.working().is_none_or(|working| working.after == After::Rest), "{:?}", f.stage);

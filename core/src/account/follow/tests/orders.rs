@@ -53,7 +53,7 @@ fn a_pause_is_told_once() {
 fn a_resume_without_a_pause_asks_for_nothing_more() {
     let mut f = working();
     f.take(Input::Command(Command::Resume), at(6));
-    assert!(f.stage.working().unwrap().again.is_none());
+    assert!(f.stage.working().unwrap().again.next.is_none());
 }
 
 /// Failures are forgotten by command, that the account has ever logged in is not; a run under way
@@ -192,7 +192,7 @@ fn a_stale_hint_in_a_run() {
         f.sessions.beside =
             Some(SessionHeld { at: session(2), since: at(6).mono, watch: Some(70), wide: false });
         f.take(Input::Hinted(70, Hint::Stale), at(7));
-        let again = f.stage.working().unwrap().again.is_some();
+        let again = f.stage.working().unwrap().again.next.is_some();
         (again, f.proved() == Some(at(7).mono))
     };
     assert_eq!((run(Hint::Stale), run(Hint::Counts)), ((false, true), (true, false)));

@@ -1,7 +1,7 @@
 //! What a follower wants of the slots, and when its run goes on.
 
 use super::*;
-use crate::account::follow::stage::Slot;
+use crate::account::follow::stage::{NextLook, Slot};
 use crate::account::follow::vocabulary::SlotWish;
 use crate::job::slots::Level;
 use crate::run::event::SecondNews;
@@ -211,19 +211,20 @@ fn history_that_was_put_off_is_no_reason_for_looks() {
 /// waited for, it is not asked for.
 #[test]
 fn what_was_put_off_comes_behind_the_next_run() {
-    let end = |summary: Summary, again: Option<Scope>| {
+    let end = |summary: Summary, again: Option<(Scope, Level)>| {
         let mut f = at_work();
-        f.stage.working().unwrap().again = again;
+        let next = |(scope, level)| NextLook { scope, level, by_job: false };
+        f.stage.working().unwrap().again.next = again.map(next);
         f.finished(summary, at(1), &mut Vec::new());
         f
     };
     let other = || Scope::Some { list: false, folders: [(FolderId(7), Depth::Quick)].into() };
-    let mut f = end(well(true), Some(other()));
+    let mut f = end(well(true), Some((other(), Level::Hint)));
     assert_eq!((wants(&f), wanted(&f)), (Some(Level::Hint), other()));
     f.step(Input::Granted(f.run()), at(2));
     f.finished(well(false), at(3), &mut Vec::new());
     assert_eq!(wants(&f), Some(Level::History));
-    let f = end(well(true), Some(Scope::Insist));
+    let f = end(well(true), Some((Scope::Insist, Level::Operator)));
     assert_eq!((wants(&f), wanted(&f)), (Some(Level::Operator), Scope::Insist));
     assert_eq!(end(well(false), None).slot(), SlotWish::None);
     let failed = Summary::failed(Failure::bug("scripted"), History::default());

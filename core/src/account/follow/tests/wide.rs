@@ -140,6 +140,6 @@ fn what_is_told_during_a_run() {
     f.sessions.beside =
         Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70), wide: true });
     f.take(Input::Hinted(70, Hint::Names), at(9));
-    let again = f.stage.working().unwrap().again.clone();
-    assert_eq!(again, some(true, &[]));
+    let again = f.stage.working().unwrap().again.next.clone();
+    assert_eq!(again.map(|next| next.scope), some(true, &[]));
 }
