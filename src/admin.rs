@@ -13,6 +13,8 @@ mod feed_view;
 pub(crate) mod grant;
 mod guard;
 mod health;
+pub(crate) mod job_view;
+mod jobs;
 mod limits;
 mod listen;
 mod lists;
@@ -30,21 +32,21 @@ pub mod view;
 
 use crate::account::message::Obeyed;
 use crate::connection::message::LimitsView;
+use crate::jobs::{JobVerb, Worked};
 use crate::store::{Done, FailureWork, Reader};
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postrider_core::account::follow::Command;
 use postrider_core::account::schedule::Mode;
 use postrider_core::failure::Failure;
+use postrider_core::job::queue::{JobWish, Submitted};
 use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// An answer that takes its time.
-pub type Soon<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub use crate::reply::Soon;
 
 /// Why nothing was purged.
 #[derive(Debug)]
@@ -70,6 +72,15 @@ pub trait Operator: Send + Sync {
     fn purge(&self, account: &str) -> Soon<Result<u64, NotPurged>>;
     /// Reads all mail of an account anew into what is derived of it; answered when that is durable.
     fn reindex(&self, account: AccountId) -> Soon<Result<(), Failure>>;
+    /// Puts jobs in the queue; answered when they are durable.
+    fn submit(&self, wishes: Vec<JobWish>) -> Soon<Result<Vec<Submitted>, Failure>>;
+    /// Does something with jobs, for somebody of this name; those that are not there are not answered.
+    fn work_jobs(
+        &self,
+        verb: JobVerb,
+        ids: Vec<u64>,
+        by: &str,
+    ) -> Soon<Result<Vec<Worked>, Failure>>;
     /// What every endpoint limits, and how much of it is in use.
     fn limits(&self) -> Soon<Result<Vec<LimitsView>, Failure>>;
     /// Makes a grant durable, if the stored one is that generation, and wakes its account. Answers

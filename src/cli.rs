@@ -8,6 +8,7 @@ mod events;
 pub(crate) mod exit;
 mod export;
 mod failures;
+mod jobs;
 mod looking;
 pub(crate) mod names;
 mod offline;
@@ -38,7 +39,7 @@ const EXAMPLE: &str = include_str!("../config.toml");
 pub async fn run(demo: impl AsyncFnOnce(args::DemoArgs) -> Exit) -> Exit {
     match Cli::try_parse() {
         Ok(cli) => match cli.command {
-            Verb::Serve(args) => serve::run(args).await,
+            Verb::Serve(args) => Box::pin(serve::run(args)).await,
             Verb::Status(args) => status::run(args).await,
             Verb::Accounts(args) => status::accounts(args).await,
             Verb::Ask(asked) => verbs::run(asked.verb.name, asked.args).await,
@@ -47,6 +48,7 @@ pub async fn run(demo: impl AsyncFnOnce(args::DemoArgs) -> Exit) -> Exit {
             Verb::Show(args) => show::run(args).await,
             Verb::Reindex(args) => reindex::run(args).await,
             Verb::Failures(args) => failures::run(args).await,
+            Verb::Jobs(args) => jobs::run(args).await,
             Verb::Events(args) => events::run(args).await,
             Verb::Account(args) => purge::run(args).await,
             Verb::Auth(args) => auth::run(args).await,

@@ -9,6 +9,7 @@ pub mod place;
 mod proxy;
 pub mod raw;
 mod recovery;
+mod schedule;
 pub mod secret;
 mod store;
 mod taker;
@@ -21,6 +22,7 @@ pub use mailbox::{Account, SecretFrom};
 pub use oauth::OAuthClient;
 pub use place::{Place, ServerPlace};
 pub use raw::{Flaw, Origin};
+pub use schedule::Schedule;
 pub use validate::{Admin, Config, load, places};
 
 /// The environment; what is no UTF-8 is no setting of ours.

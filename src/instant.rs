@@ -4,6 +4,12 @@ use postrider_core::time::Micros;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// An instant that a program has written: RFC 3339.
+pub(crate) fn instant_of(text: &str) -> Option<Micros> {
+    let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
+    i64::try_from(nanos / 1000).ok().map(Micros)
+}
+
 /// An instant for people and programs: RFC 3339, UTC, to the microsecond.
 pub(crate) fn instant(at: Micros) -> String {
     let nanos = i128::from(at.0) * 1000;

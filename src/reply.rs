@@ -1,6 +1,9 @@
 //! Answers between actors: a closure that is called exactly once, with the answer or with the news
 //! that none will come.
 
+/// An answer that takes its time.
+pub type Soon<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// Where an answer goes. Dropped without an answer it says so: a dead actor's callers never wait
 /// for ever.
 pub struct ReplyTo<T> {

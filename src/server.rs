@@ -6,6 +6,7 @@ pub mod edits;
 mod face;
 mod follow;
 mod hear;
+mod job_hands;
 pub mod no_sync;
 pub(crate) mod operator;
 pub mod process;

@@ -14,6 +14,7 @@ mod feed;
 mod held;
 mod in_hand;
 mod instance;
+mod jobs;
 pub mod list;
 pub mod listed;
 mod living;
@@ -41,6 +42,7 @@ pub use instance::{
     StartCount, adopt, agree, belongs, excuse_bodies, mark_bodies, note_place, note_stop,
     own_bodies,
 };
+pub use jobs::{JobReader, JobWork, WhichJobs};
 pub use open_error::OpenError;
 pub use read::{Chosen, ManifestRow, Reader};
 pub use shown::{OfAccounts, Thing};

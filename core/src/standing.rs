@@ -167,6 +167,8 @@ string_enum! {
         AccountRecovered => "account.recovered",
         /// The config no longer names it.
         AccountRemoved => "account.removed",
+        /// A job has failed too often, or has had no turn for too long.
+        JobDead => "job.dead",
         /// A run that changed something has ended, or one failed.
         RunFinished => "run.finished",
     }
@@ -198,7 +200,7 @@ mod tests {
             said(EventKind::ALL, EventKind::as_str),
             "message.created message.updated message.moved message.deleted message.restored folder.created folder.renamed \
              folder.deleted folder.reset account.started account.paused account.needs_reauth account.failed account.recovered \
-             account.removed run.finished"
+             account.removed job.dead run.finished"
         );
     }
 

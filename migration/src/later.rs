@@ -149,6 +149,17 @@ pub const LATER: &[Later] = &[
         down: "ALTER TABLE failure DROP COLUMN note, DROP COLUMN came; ALTER TABLE owed DROP COLUMN failed_at, DROP COLUMN note, \
                DROP COLUMN came",
     },
+    Later {
+        name: "m0024_jobs",
+        up: "CREATE TABLE job (id bigint NOT NULL PRIMARY KEY, uuid text COLLATE \"C\" NOT NULL, kind text COLLATE \"C\" NOT NULL, \
+             account text COLLATE \"C\", owner text COLLATE \"C\", priority bigint NOT NULL, status text COLLATE \"C\" NOT NULL, \
+             key text COLLATE \"C\" NOT NULL, spec text NOT NULL, not_before bigint NOT NULL, attempts bigint NOT NULL, \
+             errors text NOT NULL, checkpoint text NOT NULL, merged bigint NOT NULL, by text NOT NULL, created_at bigint NOT \
+             NULL, started_at bigint, finished_at bigint, outcome text, run bigint); CREATE INDEX job_open ON job (id) WHERE \
+             finished_at IS NULL; CREATE INDEX job_finished ON job (finished_at) WHERE finished_at IS NOT NULL; CREATE TABLE schedule (id text COLLATE \"C\" PRIMARY KEY, fired_at bigint NOT \
+             NULL)",
+        down: "DROP TABLE job; DROP TABLE schedule",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

@@ -33,6 +33,7 @@ mod m0020_newest_words;
 mod m0021_waits;
 mod m0022_asked;
 mod m0023_left_out;
+mod m0024_jobs;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0021_waits::Migration),
             Box::new(m0022_asked::Migration),
             Box::new(m0023_left_out::Migration),
+            Box::new(m0024_jobs::Migration),
         ]
     }
 }

@@ -148,6 +148,15 @@ CREATE VIRTUAL TABLE word USING fts5(account, subject, people, file, text, conte
 CREATE VIRTUAL TABLE word_term USING fts5vocab(word, row);
 CREATE VIRTUAL TABLE word_place USING fts5vocab(word, instance);
 
+CREATE TABLE job (id INTEGER NOT NULL PRIMARY KEY, uuid TEXT NOT NULL, kind TEXT NOT NULL, account TEXT,
+    owner TEXT, priority BIGINT NOT NULL, status TEXT NOT NULL, "key" TEXT NOT NULL, spec TEXT NOT NULL, not_before BIGINT
+    NOT NULL, attempts BIGINT NOT NULL, errors TEXT NOT NULL, checkpoint TEXT NOT NULL, merged BIGINT NOT NULL, "by" TEXT
+    NOT NULL, created_at BIGINT NOT NULL, started_at BIGINT, finished_at BIGINT, outcome TEXT, run BIGINT);
+CREATE INDEX job_open ON job (id) WHERE finished_at IS NULL;
+CREATE INDEX job_finished ON job (finished_at) WHERE finished_at IS NOT NULL;
+
+CREATE TABLE schedule (id TEXT NOT NULL PRIMARY KEY, fired_at BIGINT NOT NULL);
+
 CREATE VIEW mail AS SELECT m.id, a.name AS account, m.subject, m.from_text AS "from", m.to_text AS "to",
     m.message_id, strftime('%Y-%m-%dT%H:%M:%SZ', COALESCE(m.internal_date, m.date, m.stored_at) / 1000000,
     'unixepoch') AS received_at, strftime('%Y-%m-%dT%H:%M:%SZ', m.date / 1000000, 'unixepoch') AS written_at,

@@ -292,7 +292,8 @@ impl AccountState {
                 self.persist(me, standing, reason, event)
             }
             Output::Ended(summary) => {
-                self.voice.ended(&summary);
+                let is_paused = self.follower.status().standing == Standing::Paused;
+                self.voice.ended(&summary, is_paused || self.follower.is_ending());
                 self.kept.run_ended(summary.parked.then(|| self.asked_with.clone()));
                 self.keep(me);
                 if let Some(account) = self.account

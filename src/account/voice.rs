@@ -7,6 +7,7 @@ use crate::telemetry::registry::Registry;
 use postrider_core::account::advice::advice;
 use postrider_core::account::follow::{Follower, Status};
 use postrider_core::failure::Failure;
+use postrider_core::job::queue::RunEnd;
 use postrider_core::run::summary::{Counts, Summary};
 use postrider_core::standing::{Outcome, Push, Standing};
 use std::collections::BTreeMap;
@@ -37,6 +38,8 @@ pub(super) struct Voice {
     /// Failures that were said already, and how often they came again.
     said: BTreeMap<String, u32>,
     runs: u64,
+    /// Which life of the actor.
+    life: u64,
     /// Since when it is in trouble that was told.
     trouble: Option<Duration>,
     /// Folders or mails stand still, and it was told.
@@ -59,6 +62,7 @@ impl Voice {
             before: Counts::default(),
             said: BTreeMap::new(),
             runs: 0,
+            life: args.registry.next_life(),
             trouble: None,
             stalled: false,
             left: BTreeMap::new(),
@@ -90,7 +94,7 @@ impl Voice {
             let since = line.run.and(line.run_since).unwrap_or(now.mono);
             (line.run, line.run_since) = (counts.map(|_| before), counts.map(|_| since));
             // Another actor counts from the first on.
-            if follower.runs().0 < line.runs.0 {
+            if std::mem::replace(&mut line.life, self.life) != self.life {
                 line.ended.clear();
             }
             line.runs = follower.runs();
@@ -179,8 +183,8 @@ impl Voice {
         self.before = counts;
     }
 
-    /// A run has ended.
-    pub(super) fn ended(&mut self, summary: &Summary) {
+    /// A run has ended, because its account is paused or its actor ends, perhaps.
+    pub(super) fn ended(&mut self, summary: &Summary, leaves: bool) {
         self.count(summary.counts);
         self.before = Counts::default();
         metrics::counter!(names::RUNS, "outcome" => summary.outcome.as_str()).increment(1);
@@ -214,13 +218,23 @@ impl Voice {
             self.left.extend(news.into_iter().take(room).map(|line| (line.clone(), mono)));
         }
         let at = self.clock.now().wall;
+        let failure = summary.failure.as_ref();
+        let end = RunEnd {
+            run: 0,
+            outcome: summary.outcome,
+            left: leaves && summary.outcome == Outcome::Cancelled,
+            failure: failure.map(|failure| (failure.class.as_str(), failure.to_string())),
+            stored: summary.counts.stored,
+        };
         self.registry.account(&self.name, |line| {
             line.run = None;
+            // As it was shown before this run's end; numbers behind it may be used up by now.
+            let end = RunEnd { run: line.runs.0 + 1, ..end };
             line.left = if waits { summary.counts.remaining } else { 0 };
             if line.ended.len() >= ENDED {
                 line.ended.pop_front();
             }
-            line.ended.push_back((line.runs.0 + 1, summary.outcome));
+            line.ended.push_back(end);
             if summary.outcome == Outcome::Success {
                 line.last_success = Some(at);
             }

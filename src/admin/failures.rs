@@ -187,13 +187,7 @@ async fn seen(
     let reaches = [Reach::Message, Reach::Folder, Reach::Account];
     let of_ledger = |given: &str| Reach::from_word(given).filter(|reach| reaches.contains(reach));
     let reach = word("reach", reach, of_ledger, &reaches.map(Reach::as_str))?;
-    if let Some(id) = &account {
-        sight.account(shared, id).await?;
-    }
-    if owner.as_deref().is_some_and(|owner| !sight.sees(Some(owner))) {
-        return Err(Problem::missing("owner"));
-    }
-    let owner = owner.or_else(|| sight.owner().map(str::to_owned));
+    let owner = sight.narrowed(shared, account.as_deref(), owner).await?;
     Ok(WhichFailures { account, owner, class, reach })
 }
 

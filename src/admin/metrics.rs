@@ -1,8 +1,8 @@
 //! Prometheus text. Gauges are computed when they are asked for; labels come from closed sets.
 
 use crate::admin::Shared;
-use crate::store::FailureReader;
 use crate::store::derive::OwedReader;
+use crate::store::{FailureReader, JobReader};
 use crate::telemetry::names;
 use axum::extract::State;
 use axum::http::header;
@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use metrics::gauge;
 use postrider_core::account::follow::SlotWish;
 use postrider_core::failure::{Class, Failure};
+use postrider_core::job::words::JobStatus;
 use postrider_core::standing::{Activity, Push, Standing};
 use std::time::Duration;
 
@@ -91,10 +92,12 @@ async fn measure(shared: &Shared) -> String {
 async fn count_rows(shared: &Shared) {
     let owed = OwedReader::new(shared.reader.clone());
     let ledger = FailureReader::new(&shared.reader);
-    let both = async { tokio::join!(ledger.counts(), owed.standings(None)) };
+    let jobs = JobReader::new(&shared.reader);
+    let all = async { tokio::join!(ledger.counts(), owed.standings(None), jobs.counts()) };
     // Whoever asks for numbers waits no longer than for that.
-    let counted = tokio::time::timeout(COUNTING, both).await;
-    let (ledger, derived) = counted.unwrap_or_else(|_| (Err(late()), Err(late())));
+    let counted = tokio::time::timeout(COUNTING, all).await;
+    let nothing = |_| (Err(late()), Err(late()), Err(late()));
+    let (ledger, derived, jobs) = counted.unwrap_or_else(nothing);
     match ledger {
         Ok((by_class, unproved)) => {
             for class in Class::ALL {
@@ -105,6 +108,15 @@ async fn count_rows(shared: &Shared) {
         }
         // The others are told all the same; readiness says what is wrong with the database.
         Err(failure) => tracing::warn!("the ledger cannot be counted: {}", failure.chain()),
+    }
+    match jobs {
+        Ok(by_status) => {
+            for status in JobStatus::ALL.iter().copied().map(JobStatus::as_str) {
+                let n = by_status.get(status).copied().unwrap_or(0);
+                gauge!(names::JOBS, "status" => status).set(n as f64);
+            }
+        }
+        Err(failure) => tracing::warn!("jobs cannot be counted: {}", failure.chain()),
     }
     match derived {
         Ok(derived) => {

@@ -1,8 +1,8 @@
 //! How far a run has come, as the API tells it.
 
 use crate::telemetry::registry::AccountLine;
+use postrider_core::job::queue::RunEnd;
 use postrider_core::run::summary::Counts;
-use postrider_core::standing::Outcome;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -62,8 +62,8 @@ pub(crate) struct EndedRunView {
 }
 
 impl EndedRunView {
-    pub(crate) fn of((run, outcome): &(u64, Outcome)) -> Self {
-        Self { run: *run, outcome: outcome.as_str() }
+    pub(crate) fn of(end: &RunEnd) -> Self {
+        Self { run: end.run, outcome: end.outcome.as_str() }
     }
 }
 

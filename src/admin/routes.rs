@@ -4,8 +4,8 @@ use crate::admin::answer::{self, Queried};
 use crate::admin::document::finished;
 use crate::admin::view::StateView;
 use crate::admin::{
-    Shared, commands, derived_view, events, failures, grant, guard, health, limits, lists, mail,
-    metrics, problem::Problem,
+    Shared, commands, derived_view, events, failures, grant, guard, health, jobs, limits, lists,
+    mail, metrics, problem::Problem,
 };
 use crate::feed::{EventDataView, PlaceView};
 use axum::http::StatusCode;
@@ -66,6 +66,7 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::health))
         .merge(commands::routes())
         .merge(failures::routes())
+        .merge(jobs::routes())
         .merge(mail::routes())
         .routes(routes!(commands::purge))
         .routes(routes!(derived_view::reindex))
@@ -121,6 +122,8 @@ mod tests {
             .collect();
         paths.sort();
         table.sort();
+        // A path that is asked in two ways is described once.
+        table.dedup();
         assert_eq!(paths, table);
     }
 }

@@ -4,7 +4,7 @@ use crate::admin::Shared;
 use crate::admin::problem::Problem;
 use crate::admin::table::About;
 use crate::admin::token::Holder;
-use crate::store::{FailureReader, Thing};
+use crate::store::{FailureReader, JobReader, Thing};
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -12,11 +12,14 @@ use std::sync::Arc;
 
 /// Whose accounts there are for a request.
 #[derive(Clone, Debug)]
-pub(super) struct Sight(Option<Arc<str>>);
+pub(super) struct Sight {
+    owner: Option<Arc<str>>,
+    name: Option<Arc<str>>,
+}
 
 impl From<&Holder> for Sight {
     fn from(holder: &Holder) -> Self {
-        Self(holder.owner.clone())
+        Self { owner: holder.owner.clone(), name: holder.name.clone() }
     }
 }
 
@@ -36,12 +39,33 @@ impl<S: Sync> FromRequestParts<S> for Sight {
 impl Sight {
     /// The one owner whose things are seen.
     pub(super) fn owner(&self) -> Option<&str> {
-        self.0.as_deref()
+        self.owner.as_deref()
+    }
+
+    /// Who asks, for who reads it later.
+    pub(super) fn by(&self) -> &str {
+        self.name.as_deref().unwrap_or("an operator")
     }
 
     /// Whether an account of this owner, or of none, is seen.
     pub(super) fn sees(&self, owner: Option<&str>) -> bool {
         self.owner().is_none_or(|mine| owner == Some(mine))
+    }
+
+    /// What is asked of an account, or an owner, and is seen. Returns whose things these are.
+    pub(super) async fn narrowed(
+        &self,
+        shared: &Shared,
+        account: Option<&str>,
+        owner: Option<String>,
+    ) -> Result<Option<String>, Problem> {
+        if let Some(id) = account {
+            self.account(shared, id).await?;
+        }
+        if owner.as_deref().is_some_and(|owner| !self.sees(Some(owner))) {
+            return Err(Problem::missing("owner"));
+        }
+        Ok(owner.or_else(|| self.owner().map(str::to_owned)))
     }
 
     /// Whether a route is reached, with what its path names.
@@ -51,7 +75,7 @@ impl Sight {
         about: About,
         id: &str,
     ) -> Result<(), Problem> {
-        if self.0.is_none() {
+        if self.owner.is_none() {
             return Ok(());
         }
         let what = match about {
@@ -62,6 +86,7 @@ impl Sight {
             }
             About::Account => return self.account(shared, id).await,
             About::Failure => return self.failure(shared, id).await,
+            About::Job => return self.job(shared, id).await,
             About::Message => "message",
             About::Thread => "thread",
             About::Contact => "contact",
@@ -86,6 +111,23 @@ impl Sight {
             if problem.status == StatusCode::NOT_FOUND { missing() } else { problem }
         };
         self.account(shared, &row.account).await.map_err(unseen)
+    }
+
+    /// Whether there is this job, and its account is seen; one of the whole process is not.
+    async fn job(&self, shared: &Shared, id: &str) -> Result<(), Problem> {
+        let missing = || Problem::missing("job");
+        let number = id.parse().map_err(|_| missing())?;
+        let job = JobReader::new(&shared.reader).row(number).await?.ok_or_else(missing)?;
+        let unseen = |problem: Problem| {
+            if problem.status == StatusCode::NOT_FOUND { missing() } else { problem }
+        };
+        let account = job.what.account.ok_or_else(missing)?;
+        let is_known = shared.registry.look(&account, |_| ()).is_some();
+        if !is_known && shared.reader.owner_of(Thing::Account(&account)).await?.is_none() {
+            // It has never begun: whose it was as it was asked for.
+            return if self.sees(job.owner.as_deref()) { Ok(()) } else { Err(missing()) };
+        }
+        self.account(shared, &account).await.map_err(unseen)
     }
 
     /// Whether there is this account, and it is seen. What the config says of it now is asked first.

@@ -20,6 +20,8 @@ pub enum About {
     Contact,
     /// The row of the ledger.
     Failure,
+    /// The job.
+    Job,
     /// A list, of what its reader may see.
     List,
     /// The whole process: nothing for an owner.
@@ -86,6 +88,8 @@ const ROUTES: &[Route] = &[
     read("/v1/runs", About::List),
     read("/v1/failures", About::List),
     read("/v1/failures/{id}", About::Failure),
+    read("/v1/jobs", About::List),
+    read("/v1/jobs/{id}", About::Job),
     read("/v1/events", About::List),
     read("/v1/limits", About::Process),
     read("/v1/health", About::Process),
@@ -107,6 +111,11 @@ const ROUTES: &[Route] = &[
     row(("POST", "/v1/failures/retry"), (Access::Operate, false), About::List),
     row(("POST", "/v1/failures/{id}/retry"), (Access::Operate, false), About::Failure),
     row(("POST", "/v1/failures/{id}/discard"), (Access::Operate, false), About::Failure),
+    row(("POST", "/v1/jobs"), (Access::Operate, false), About::List),
+    row(("POST", "/v1/jobs/cancel"), (Access::Operate, false), About::List),
+    row(("POST", "/v1/jobs/{id}/cancel"), (Access::Operate, false), About::Job),
+    row(("POST", "/v1/jobs/{id}/retry"), (Access::Operate, false), About::Job),
+    row(("POST", "/v1/jobs/{id}/discard"), (Access::Operate, false), About::Job),
     told("/v1/accounts/{id}/purge", Access::Admin),
     told("/v1/accounts/{id}/reindex", Access::Operate),
     told("/v1/accounts/{id}/credential", Access::Admin),
@@ -141,6 +150,7 @@ mod tests {
                 ("/v1/threads/{id}", About::Thread),
                 ("/v1/contacts/{id}", About::Contact),
                 ("/v1/failures/{id}", About::Failure),
+                ("/v1/jobs/{id}", About::Job),
             ];
             let named = named.into_iter().find(|(path, _)| route.path.starts_with(path));
             let is_fit = match named {

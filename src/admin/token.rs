@@ -98,14 +98,9 @@ pub struct Holder {
     pub mail: bool,
     /// Whose accounts there are for them; all, where nobody is named.
     pub owner: Option<Arc<str>>,
+    /// What the token is called.
+    pub name: Option<Arc<str>>,
     hash: [u8; 32],
-}
-
-/// A line of the file.
-#[derive(Clone, Debug)]
-struct Known {
-    holder: Holder,
-    name: Option<String>,
 }
 
 /// What a file looks like from outside: another look, and it is read.
@@ -114,7 +109,7 @@ type Look = (SystemTime, u64, u64);
 /// What was read of it.
 #[derive(Debug)]
 struct Held {
-    known: Vec<Known>,
+    known: Vec<Holder>,
     look: Option<Look>,
 }
 
@@ -170,8 +165,9 @@ impl Tokens {
     /// One of admin's, for this process alone: no file has it, and none is asked.
     #[must_use]
     pub fn alone(token: &str) -> Self {
-        let holder = Holder { role: Access::Admin, mail: true, owner: None, hash: hash(token) };
-        let known = vec![Known { holder, name: None }];
+        let holder =
+            Holder { role: Access::Admin, mail: true, owner: None, name: None, hash: hash(token) };
+        let known = vec![holder];
         let held = Mutex::new(Held { known, look: None });
         Self { held, file: PathBuf::new(), read: watch::Sender::new(0) }
     }
@@ -216,7 +212,7 @@ impl Tokens {
     pub fn holder(&self, token: &str) -> Option<Holder> {
         let given = hash(token);
         let mut found: Option<Holder> = None;
-        for Known { holder, .. } in &self.held().known {
+        for holder in &self.held().known {
             let is_more = found
                 .as_ref()
                 .is_none_or(|found| (found.role, found.mail) < (holder.role, holder.mail));
@@ -231,7 +227,7 @@ impl Tokens {
     pub async fn lost(self: Arc<Self>, holder: Holder) {
         let mut news = self.read.subscribe();
         loop {
-            let is_there = self.held().known.iter().any(|known| known.holder == holder);
+            let is_there = self.held().known.contains(&holder);
             if !is_there || news.changed().await.is_err() {
                 return;
             }
@@ -250,7 +246,7 @@ fn look(file: &Path) -> io::Result<Look> {
     Ok((seen.modified()?, seen.len(), seen.ino()))
 }
 
-fn read(file: &Path) -> Result<Vec<Known>, TokenError> {
+fn read(file: &Path) -> Result<Vec<Holder>, TokenError> {
     let io = |source| TokenError::Io { file: file.to_owned(), source };
     let mode = std::fs::metadata(file).map_err(io)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
@@ -258,13 +254,11 @@ fn read(file: &Path) -> Result<Vec<Known>, TokenError> {
     }
     let text = std::fs::read_to_string(file).map_err(io)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let mut all: Vec<Known> = Vec::new();
+    let mut all: Vec<Holder> = Vec::new();
     for (n, line) in lines {
         let (file, line, known) = (file.to_owned(), n + 1, known(line));
         let Some(known) = known else { return Err(TokenError::Line { file, line }) };
-        let is_another = |Known { holder, .. }: &Known| {
-            holder.hash == known.holder.hash && holder.owner != known.holder.owner
-        };
+        let is_another = |holder: &Holder| holder.hash == known.hash && holder.owner != known.owner;
         if all.iter().any(is_another) {
             return Err(TokenError::Twice { file, line });
         }
@@ -274,13 +268,13 @@ fn read(file: &Path) -> Result<Vec<Known>, TokenError> {
 }
 
 /// A line: `[ROLE[+mail][@OWNER] [NAME]] TOKEN`.
-fn known(line: &str) -> Option<Known> {
+fn known(line: &str) -> Option<Holder> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let (token, before) = words.split_last()?;
     let (rights, name) = match before {
         [] => ("admin", None),
         [rights] => (*rights, None),
-        [rights, name] => (*rights, Some((*name).to_owned())),
+        [rights, name] => (*rights, Some(Arc::from(*name))),
         _ => return None,
     };
     let (rights, owner) = match rights.split_once('@') {
@@ -297,7 +291,7 @@ fn known(line: &str) -> Option<Known> {
         return None;
     }
     let mail = mail || role == Access::Admin;
-    Some(Known { holder: Holder { role, mail, owner, hash: hash(token) }, name })
+    Some(Holder { role, mail, owner, name, hash: hash(token) })
 }
 
 fn hash(token: &str) -> [u8; 32] {
@@ -311,7 +305,7 @@ fn hash(token: &str) -> [u8; 32] {
 pub fn own(data_dir: &Path) -> io::Result<String> {
     let text = std::fs::read_to_string(file_of(data_dir))?;
     let rights = |line: &&str| {
-        let Known { holder, .. } = known(line)?;
+        let holder = known(line)?;
         Some((holder.owner.is_none(), holder.role, holder.mail))
     };
     // Of equals the last is taken.

@@ -1,10 +1,12 @@
 //! What can be written behind `postrider`.
 
 mod failures;
+mod jobs;
 mod mail;
 mod server;
 
 pub use failures::{DiscardArgs, FailureArgs, FailureKind, FailureVerb, FailuresArgs, RetryArgs};
+pub use jobs::{AddArgs, CancelArgs, JobArgs, JobVerbs, JobsArgs};
 pub use mail::{SearchArgs, ShowArgs};
 pub use server::ClientArgs;
 
@@ -54,6 +56,8 @@ pub enum Verb {
     Reindex(ReindexArgs),
     /// Show what could not be done, why, and when it is tried again; try it now, or leave it out.
     Failures(FailuresArgs),
+    /// Show what somebody asked for, and what has come of it; ask for more, or take it back.
+    Jobs(JobsArgs),
     /// Print events, a JSON object a line.
     Events(EventsArgs),
     /// Delete an account that the config no longer names.

@@ -6,12 +6,11 @@ use crate::cli::args::{
 };
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path, near_or_none, seen_by};
 use crate::cli::exit::Exit;
-use crate::cli::looking::ask;
+use crate::cli::looking::{ask, have_done};
 use crate::cli::offline::StoredMirror;
 use crate::cli::out::{say, say_json, say_line};
 use crate::cli::table::{lay_out, named};
 use crate::cli::verbs::{standing, text};
-use crate::config::Config;
 use crate::store::WhichFailures;
 use postrider_core::failure::{Class, Reach};
 use postrider_core::standing::Standing;
@@ -27,11 +26,11 @@ pub(super) async fn run(args: FailuresArgs) -> Exit {
         Some(FailureVerb::Raw(args)) => looked(&args, raw).await,
         Some(FailureVerb::Retry(args)) => {
             let config = config_of(&args.client);
-            worked(config, async |client| retried(&args, client).await).await
+            have_done(config, async |client| retried(&args, client).await).await
         }
         Some(FailureVerb::Discard(args)) => {
             let config = config_of(&args.client);
-            worked(config, async |client| discarded(&args, client).await).await
+            have_done(config, async |client| discarded(&args, client).await).await
         }
     }
 }
@@ -45,22 +44,6 @@ async fn looked(
         Ok(config) => ask(&config, async |client| what(args, client).await).await,
         Err(exit) => exit,
     }
-}
-
-/// Has the server do something.
-async fn worked(
-    config: Result<Config, Exit>,
-    what: impl AsyncFnOnce(&Client) -> Result<(), CallError>,
-) -> Exit {
-    let config = match config {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    let done = match Client::of(&config) {
-        Ok(client) => what(&client).await,
-        Err(trouble) => Err(trouble),
-    };
-    done.map_or_else(|trouble| exit_of(trouble, &config), |()| Exit::Success)
 }
 
 /// What stands behind the `?` of a list.
@@ -192,7 +175,7 @@ async fn raw(args: &FailureArgs, client: &Client) -> Result<(), CallError> {
     client.copy(&format!("/v1/failures/{}/raw", args.failure), &mut out).await
 }
 
-async fn retried(args: &RetryArgs, client: &Client) -> Result<(), CallError> {
+async fn retried(args: &RetryArgs, client: &Client) -> Result<Exit, CallError> {
     let Some(id) = args.failure else {
         let query = query_of(args.account.as_deref(), &args.kind);
         let told = client.call(Method::POST, "/v1/failures/retry", &query).await?;
@@ -202,7 +185,7 @@ async fn retried(args: &RetryArgs, client: &Client) -> Result<(), CallError> {
             let (rows, accounts) = (text(&told, "rows"), text(&told, "accounts"));
             say_line(&format!("{rows} are due; {accounts} account(s) try them now"));
         }
-        return Ok(());
+        return Ok(Exit::Success);
     };
     let told = client.call(Method::POST, &format!("/v1/failures/{id}/retry"), &[]).await?;
     if args.client.json {
@@ -216,10 +199,10 @@ async fn retried(args: &RetryArgs, client: &Client) -> Result<(), CallError> {
             text(&told, "reason")
         ));
     }
-    Ok(())
+    Ok(Exit::Success)
 }
 
-async fn discarded(args: &DiscardArgs, client: &Client) -> Result<(), CallError> {
+async fn discarded(args: &DiscardArgs, client: &Client) -> Result<Exit, CallError> {
     let path = format!("/v1/failures/{}/discard", args.failure);
     let told = client.send(&path, &Discarded::with(args.note.clone())).await?;
     if args.client.json {
@@ -228,5 +211,5 @@ async fn discarded(args: &DiscardArgs, client: &Client) -> Result<(), CallError>
         let id = args.failure;
         say_line(&format!("{id}: it is left out; `postrider failures retry {id}` takes that back"));
     }
-    Ok(())
+    Ok(Exit::Success)
 }

@@ -65,3 +65,19 @@ async fn ask_database(
         (served, _) => ended(served),
     }
 }
+
+/// Has the server do something.
+pub(super) async fn have_done(
+    config: Result<Config, Exit>,
+    what: impl AsyncFnOnce(&Client) -> Result<Exit, CallError>,
+) -> Exit {
+    let config = match config {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let done = match Client::of(&config) {
+        Ok(client) => what(&client).await,
+        Err(trouble) => Err(trouble),
+    };
+    done.unwrap_or_else(|trouble| exit_of(trouble, &config))
+}

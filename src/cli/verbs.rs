@@ -115,13 +115,16 @@ fn ended(account: &Value, run: u64, late: bool) -> Exit {
     let is_its = |end: &&Value| end.get("run").and_then(Value::as_u64) == Some(run);
     let its_end = ends.unwrap_or_default().iter().rev().find(is_its);
     let its_end = its_end.and_then(|end| Outcome::from_word(&text(end, "outcome")));
+    // It had a number, and never began: somebody took it back before.
+    let first = ends.and_then(<[Value]>::first).and_then(|end| end.get("run")?.as_u64());
+    let is_given_up = its_end.is_none() && first.is_some_and(|first| first < run);
     match standing(account) {
         Some(Standing::NeedsReauth) => Exit::Auth,
         Some(s) if s.is_troubled() => class.map_or(Exit::Network, Exit::of_class),
         // What runs by now is another run, unless this one is not over.
         _ if late => Exit::Network,
         // Whatever has ended since.
-        _ if its_end == Some(Outcome::Cancelled) => Exit::Interrupted,
+        _ if is_given_up || its_end == Some(Outcome::Cancelled) => Exit::Interrupted,
         _ if its_end == Some(Outcome::Failed) => class.map_or(Exit::Network, Exit::of_class),
         // Without a row of the ledger: a large loss, say, that waits for its second look.
         _ if is_left || its_end == Some(Outcome::Partial) => Exit::Partial,

@@ -77,6 +77,7 @@ pub(super) type Items = BTreeMap<String, RawItem>;
 pub(super) struct Raw {
     pub(super) settings: Items,
     pub(super) accounts: Vec<(Origin, Items)>,
+    pub(super) schedules: Vec<(Origin, Items)>,
     pub(super) problems: Vec<Flaw>,
 }
 
@@ -108,17 +109,19 @@ impl Raw {
         for (key, value) in table.get_ref() {
             let name = key.get_ref().to_string();
             match (name.as_str(), value.get_ref()) {
-                ("account", DeValue::Array(tables)) => {
+                (which @ ("account" | "schedule"), DeValue::Array(tables)) => {
+                    let is_account = which == "account";
+                    let all = if is_account { &mut raw.accounts } else { &mut raw.schedules };
                     for one in tables.iter() {
                         let mut items = Items::new();
                         if let DeValue::Table(table) = one.get_ref() {
                             flatten("", table, &place, &mut items);
                         }
-                        raw.accounts.push((place(one.span().start), items));
+                        all.push((place(one.span().start), items));
                     }
                 }
-                ("account", _) => {
-                    let text = "accounts are a list: write [[account]]".to_owned();
+                (which @ ("account" | "schedule"), _) => {
+                    let text = format!("{which}s are a list: write [[{which}]]");
                     raw.problems.push(Flaw { place: place(key.span().start), key: name, text });
                 }
                 (_, DeValue::Table(table)) => flatten(&name, table, &place, &mut raw.settings),

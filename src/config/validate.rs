@@ -6,6 +6,7 @@ use crate::config::oauth::{self, OAuthClient};
 use crate::config::place::Place;
 use crate::config::raw::{Flaw, Origin, Raw, RawValue};
 use crate::config::recovery;
+use crate::config::schedule::{Schedule, schedule};
 use crate::config::secret::is_open;
 use crate::config::store;
 use crate::config::taker::{Taker, shown};
@@ -70,6 +71,8 @@ pub struct Config {
     pub key: Option<SecretFrom>,
     /// Mailboxes.
     pub accounts: Vec<Account>,
+    /// Jobs at fixed times.
+    pub schedules: Vec<Schedule>,
     /// What deserves a warning.
     pub warnings: Vec<String>,
 }
@@ -216,6 +219,7 @@ pub fn load(
             config.accounts.push(account);
         }
     }
+    config.schedules = schedules(&raw, &config.accounts, &mut problems);
     let has_password = config.accounts.iter().any(|a| matches!(a.secret, SecretFrom::Inline(_)));
     if has_password && is_open(file) {
         let shown = file.display();
@@ -226,6 +230,21 @@ pub fn load(
     disagreements(&config, &ids, &mut problems);
     problems.sort();
     if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// Jobs at fixed times, for these accounts.
+fn schedules(raw: &Raw, accounts: &[Account], problems: &mut Vec<Flaw>) -> Vec<Schedule> {
+    let mut all: Vec<Schedule> = Vec::new();
+    for (place, items) in &raw.schedules {
+        let mut taker = Taker { items, missing: place.clone(), problems };
+        let Some(schedule) = schedule(&mut taker, place, accounts) else { continue };
+        if all.iter().any(|known| known.id == schedule.id) {
+            let text = format!("another schedule is called \"{}\" already", schedule.id);
+            problems.push(Flaw { place: place.clone(), key: "id".into(), text });
+        }
+        all.push(schedule);
+    }
+    all
 }
 
 /// Secrets of the server's own that others can read.
@@ -339,6 +358,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         oauth: oauth::clients(&mut t, base),
         key: oauth::key(&mut t, base),
         accounts: Vec::new(),
+        schedules: Vec::new(),
         warnings: warning.into_iter().collect(),
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct EventDataView {
     path: Option<String>,
     /// Of an account, or a run that failed: why.
     reason: Option<String>,
+    /// Of a job: its number. What it was is `what`.
+    job: Option<u64>,
     /// Of a run: how it ended.
     outcome: Option<String>,
     /// Messages that it has stored.

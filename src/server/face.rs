@@ -7,6 +7,8 @@ use crate::admin::token::Tokens;
 use crate::admin::{Door, Shared, address};
 use crate::boot::wiring::Engine;
 use crate::config::Config;
+use crate::handle::Handle;
+use crate::jobs::JobsMsg;
 use crate::server::follow::Followed;
 use crate::server::operator::Switch;
 use crate::server::serve_error::ServeError;
@@ -62,8 +64,9 @@ pub(super) fn face(
     followed: &Followed,
     metrics: PrometheusHandle,
     opened: OpenDoor,
+    jobs: Handle<JobsMsg>,
 ) -> Result<String, ServeError> {
-    let operator = Switch::new(engine, Arc::clone(&followed.ids));
+    let operator = Switch::new(engine, Arc::clone(&followed.ids), jobs);
     let door = opened.door;
     let args = opened.args(|tokens| Shared {
         reader: engine.reader().clone(),

@@ -3,7 +3,7 @@
 use crate::account::args::{AccountArgs, Unseen};
 use crate::boot::grants::Given;
 use crate::boot::wiring::Engine;
-use crate::config::{Account, Config, Flaw};
+use crate::config::{Account, Config, Flaw, Schedule};
 use crate::server::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::store::StoredAccount;
 use crate::store::orders::Control;
@@ -52,8 +52,9 @@ pub(super) struct Followed {
     /// The account whose secret is looked at next.
     next: usize,
     /// Ids in force, and those that they had before, for who may be purged.
-    pub(super) ids: Arc<Mutex<Vec<String>>>,
+    pub(super) ids: Arc<Mutex<BTreeSet<String>>>,
     pub(super) mode: watch::Sender<postrider_core::account::schedule::Mode>,
+    pub(super) schedules: watch::Sender<Arc<[Schedule]>>,
 }
 
 /// What the accounts of a config are to be followed with.
@@ -121,6 +122,7 @@ impl Followed {
             next: 0,
             ids: Arc::default(),
             mode: watch::Sender::new(config.mode),
+            schedules: watch::Sender::new(Arc::default()),
         }
     }
 
@@ -180,6 +182,12 @@ impl Followed {
             .chain(config.accounts.iter().filter_map(|a| a.was.clone()))
             .collect();
         self.mode.send_replace(config.mode);
+        let schedules: Arc<[Schedule]> = config.schedules.clone().into();
+        self.schedules.send_if_modified(|known| {
+            let is_other = *known != schedules;
+            *known = schedules;
+            is_other
+        });
         engine.pressure().limit(config.memory_limit);
         let ended = |_| Refused::Failure(Failure::bug("the tree has ended"));
         let follow = RootMsg::Follow(wanted, edit.gone.clone());

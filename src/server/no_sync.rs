@@ -10,6 +10,7 @@ use crate::boot::start_error::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::message::LimitsView;
+use crate::jobs::{JobVerb, Worked};
 use crate::server::face::{open_door, url_of};
 use crate::server::serve_error::ServeError;
 use crate::store::{Done, FailureWork, Reader, open_for_reading};
@@ -17,6 +18,7 @@ use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postrider_core::account::follow::{Command, Conflict};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::job::queue::{JobWish, Submitted};
 use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use ractor::Actor;
@@ -28,6 +30,10 @@ struct Nobody;
 
 const NOTHING: &str = "this server only looks (serve --no-sync)";
 
+fn only_looks() -> Failure {
+    Failure::new(Class::Config, Reach::Account, Provenance::Local, NOTHING)
+}
+
 impl Operator for Nobody {
     fn command(&self, _account: &str, _command: Command) -> Soon<Obeyed> {
         Box::pin(async { Err(Conflict(NOTHING).into()) })
@@ -36,8 +42,7 @@ impl Operator for Nobody {
     fn tell(&self, _account: &str, _command: Command) {}
 
     fn failures(&self, _work: FailureWork) -> Soon<Result<Done, Failure>> {
-        let refused = Failure::new(Class::Config, Reach::Account, Provenance::Local, NOTHING);
-        Box::pin(async { Err(refused) })
+        Box::pin(async { Err(only_looks()) })
     }
 
     fn purge(&self, _account: &str) -> Soon<Result<u64, NotPurged>> {
@@ -45,8 +50,20 @@ impl Operator for Nobody {
     }
 
     fn reindex(&self, _account: AccountId) -> Soon<Result<(), Failure>> {
-        let refused = Failure::new(Class::Config, Reach::Account, Provenance::Local, NOTHING);
-        Box::pin(async { Err(refused) })
+        Box::pin(async { Err(only_looks()) })
+    }
+
+    fn submit(&self, _wishes: Vec<JobWish>) -> Soon<Result<Vec<Submitted>, Failure>> {
+        Box::pin(async { Err(only_looks()) })
+    }
+
+    fn work_jobs(
+        &self,
+        _verb: JobVerb,
+        _ids: Vec<u64>,
+        _by: &str,
+    ) -> Soon<Result<Vec<Worked>, Failure>> {
+        Box::pin(async { Err(only_looks()) })
     }
 
     fn limits(&self) -> Soon<Result<Vec<LimitsView>, Failure>> {

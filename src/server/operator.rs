@@ -9,16 +9,21 @@ use crate::admin::{NotPurged, Operator, Soon};
 use crate::bodies::PackDir;
 use crate::boot::switchboard::Switchboard;
 use crate::boot::wiring::Engine;
+use crate::clock::Clock;
 use crate::connection::message::LimitsView;
+use crate::handle::Handle;
+use crate::jobs::{JobVerb, JobsMsg, JobsRequest, JobsWork, Worked};
 use crate::reply::ReplyTo;
 use crate::store::orders::Control;
 use crate::store::{Done, FailureWork, Reader};
 use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::job::queue::{JobWish, Submitted};
 use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use ractor::ActorRef;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -30,26 +35,40 @@ const WORK: Duration = Duration::from_secs(40);
 /// Longest time until a grant is durable.
 const GRANT: Duration = Duration::from_secs(40);
 
+/// Longest time until jobs are durable.
+const JOBS: Duration = Duration::from_secs(50);
+
 /// Longest wait for what endpoints say of their limits.
 const LIMITS: Duration = Duration::from_secs(2);
 
 /// Carries commands out in this process.
 pub(super) struct Switch {
     switchboard: Switchboard,
-    ids: Arc<Mutex<Vec<String>>>,
+    ids: Arc<Mutex<BTreeSet<String>>>,
     packs: Arc<PackDir>,
     reader: Reader,
     /// A mark of the key that grants are sealed with.
     key_print: Option<String>,
     root: ActorRef<RootMsg>,
+    jobs: Handle<JobsMsg>,
+    clock: Clock,
 }
 
 impl Switch {
-    pub(super) fn new(engine: &Engine, ids: Arc<Mutex<Vec<String>>>) -> Self {
+    pub(super) fn new(
+        engine: &Engine,
+        ids: Arc<Mutex<BTreeSet<String>>>,
+        jobs: Handle<JobsMsg>,
+    ) -> Self {
         let (packs, reader) = (Arc::clone(engine.packs()), engine.reader().clone());
         let key_print = engine.grants().vault.as_ref().map(|vault| vault.print().to_owned());
-        let root = engine.root().clone();
-        Self { switchboard: engine.switchboard(), ids, packs, reader, key_print, root }
+        let (root, clock) = (engine.root().clone(), engine.registry().clock());
+        Self { switchboard: engine.switchboard(), ids, packs, reader, key_print, root, jobs, clock }
+    }
+
+    /// Until when somebody waits for jobs.
+    fn until(&self) -> Duration {
+        self.clock.now().mono + JOBS
     }
 }
 
@@ -69,8 +88,7 @@ impl Operator for Switch {
     }
 
     fn purge(&self, account: &str) -> Soon<Result<u64, NotPurged>> {
-        let is_named =
-            self.ids.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|id| id == account);
+        let is_named = self.ids.lock().unwrap_or_else(PoisonError::into_inner).contains(account);
         let (switchboard, account) = (self.switchboard.clone(), account.to_owned());
         let (packs, reader) = (Arc::clone(&self.packs), self.reader.clone());
         Box::pin(async move {
@@ -91,15 +109,26 @@ impl Operator for Switch {
 
     fn reindex(&self, account: AccountId) -> Soon<Result<(), Failure>> {
         let root = self.root.clone();
+        Box::pin(async move { derive_again(&root, account).await })
+    }
+
+    fn submit(&self, wishes: Vec<JobWish>) -> Soon<Result<Vec<Submitted>, Failure>> {
+        let (jobs, until) = (self.jobs.clone(), self.until());
         Box::pin(async move {
-            let (done, answer) = oneshot::channel();
-            let reply =
-                ReplyTo::new(move |answer: Option<Result<(), Failure>>| drop(done.send(answer)));
-            let gone = || Failure::bug("the tree has ended");
-            root.cast(RootMsg::DeriveAgain(account, reply)).map_err(|_| gone())?;
-            let late = || Failure::storage("the database did not answer in time");
-            let answer = tokio::time::timeout(GRANT, answer).await.map_err(|_| late())?;
-            answer.ok().flatten().unwrap_or_else(|| Err(gone()))
+            answer_of(JOBS, |reply| jobs.send(JobsRequest::Submit(wishes, until, reply))).await
+        })
+    }
+
+    fn work_jobs(
+        &self,
+        verb: JobVerb,
+        ids: Vec<u64>,
+        by: &str,
+    ) -> Soon<Result<Vec<Worked>, Failure>> {
+        let (jobs, by, until) = (self.jobs.clone(), by.to_owned(), self.until());
+        Box::pin(async move {
+            let work = JobsWork { verb, ids, by };
+            answer_of(JOBS, |reply| jobs.send(JobsRequest::Work(work, until, reply))).await
         })
     }
 
@@ -136,6 +165,28 @@ impl Operator for Switch {
             Ok(done == Done::Changed)
         })
     }
+}
+
+/// What a service of the tree answers, in time.
+async fn answer_of<T: Send + 'static>(
+    deadline: Duration,
+    ask: impl FnOnce(ReplyTo<Result<T, Failure>>),
+) -> Result<T, Failure> {
+    let (done, answer) = oneshot::channel();
+    ask(ReplyTo::new(move |answer: Option<Result<T, Failure>>| drop(done.send(answer))));
+    let late = || Failure::storage("the database did not answer in time");
+    let answer = tokio::time::timeout(deadline, answer).await.map_err(|_| late())?;
+    let gone = || Failure::storage("who was asked has ended before an answer: ask again");
+    answer.ok().flatten().unwrap_or_else(|| Err(gone()))
+}
+
+/// Has what is derived of an account read anew; answered when that is durable.
+pub(super) async fn derive_again(
+    root: &ActorRef<RootMsg>,
+    account: AccountId,
+) -> Result<(), Failure> {
+    // A root that is gone drops what it is told, and with it the reply.
+    answer_of(GRANT, |reply| drop(root.cast(RootMsg::DeriveAgain(account, reply)))).await
 }
 
 /// Gives back the packs that no message needs any more.

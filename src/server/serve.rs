@@ -12,7 +12,7 @@ use crate::server::face::{face, open_door};
 use crate::server::follow::{Followed, Refused, stamp_of};
 use crate::server::hear::{Heard, SURROUNDINGS_LOOK_EVERY, Signals, Watched};
 use crate::server::serve_error::ServeError;
-use crate::server::{drift::Drift, space};
+use crate::server::{drift::Drift, job_hands, space};
 use crate::supervision::root::RootMsg;
 use crate::telemetry::names;
 use crate::telemetry::wire::WireLog;
@@ -84,7 +84,10 @@ impl RunningServer {
             };
             engine.derive(&config).map_err(StartError::Failure)?;
             match applied {
-                Ok(_) => face(&engine, &config, &followed, metrics, door),
+                Ok(_) => {
+                    let jobs = job_hands::start(&engine, &followed).await?;
+                    face(&engine, &config, &followed, metrics, door, jobs)
+                }
                 Err(Refused::Problems(problems)) => Err(ServeError::Config(problems)),
                 Err(Refused::Failure(failure)) => Err(StartError::Failure(failure).into()),
             }

@@ -12,6 +12,7 @@ mod failures;
 mod feed;
 mod guards;
 mod indexed;
+mod jobs;
 mod mend;
 mod messages;
 mod numbers;

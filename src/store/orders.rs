@@ -3,6 +3,7 @@
 
 use crate::provider::in_flight::WhichMail;
 use crate::store::failures::FailureWork;
+use crate::store::jobs::JobWork;
 use postrider_core::budget::Spending;
 use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
@@ -76,6 +77,8 @@ pub enum Control {
     },
     /// What a human does with rows of the ledger.
     Failures(FailureWork),
+    /// What is written of jobs.
+    Jobs(JobWork),
     /// Whose it is, as the config says now: who may see it.
     Own {
         /// Its id, as it is stored.

@@ -14,6 +14,7 @@ pub(super) mod failures;
 pub(super) mod feeds;
 pub(super) mod held;
 pub(super) mod inserts;
+pub(super) mod jobs;
 pub(super) mod list;
 pub(super) mod mail;
 mod numbers;

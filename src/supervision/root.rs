@@ -11,6 +11,7 @@ use crate::credentials::actor::{
 };
 use crate::derive::{DeriveActor, DeriveArgs, DeriveRequest};
 use crate::handle::Handle;
+use crate::jobs::{JobsActor, JobsArgs, JobsMsg};
 use crate::reply::ReplyTo;
 use crate::store::actor::{StoreActor, StoreArgs};
 use crate::store::message::StoreMsg;
@@ -61,6 +62,8 @@ pub enum RootMsg {
     DeriveSo(Made),
     /// Derive everything of an account anew.
     DeriveAgain(AccountId, ReplyTo<Result<(), Failure>>),
+    /// The handle of who keeps jobs, who is started.
+    Jobs(JobsArgs, oneshot::Sender<Handle<JobsMsg>>),
     /// Run accounts once.
     RunOnce(Vec<AccountArgs>, ReplyTo<Vec<(String, Summary)>>),
     /// Follow these accounts, no longer follow those.
@@ -93,6 +96,7 @@ enum Child {
     Pool(String),
     Credential(String),
     Derive,
+    Jobs,
     Accounts,
     Face(&'static str, Spawn),
 }
@@ -115,6 +119,7 @@ pub struct RootState {
     store: Service<StoreActor>,
     accounts: Service<AccountsSupervisor>,
     derive: Option<Service<DeriveActor>>,
+    jobs: Option<Service<JobsActor>>,
     pools: BTreeMap<String, Service<ConnectionActor>>,
     credentials: BTreeMap<String, Service<CredentialActor>>,
     /// Who is to be followed, should the accounts' supervisor have to be started again.
@@ -161,6 +166,7 @@ impl Actor for Root {
             store,
             accounts,
             derive: None,
+            jobs: None,
             pools: BTreeMap::new(),
             credentials: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -224,6 +230,14 @@ impl Actor for Root {
                 Some(derive) => derive.handle.send(DeriveRequest::Again(account, reply)),
                 None => reply.send(Err(is_off())),
             },
+            RootMsg::Jobs(args, reply) => {
+                let (cell, registry, path) =
+                    (me.get_cell(), &state.registry, "root/jobs".to_owned());
+                let (jobs, id) = Service::start("jobs", path, args, cell, registry).await?;
+                state.children.insert(id, Child::Jobs);
+                drop(reply.send(jobs.handle.clone()));
+                state.jobs = Some(jobs);
+            }
             RootMsg::RunOnce(accounts, reply) => {
                 state.once = true;
                 state.accounts.handle.send(AccountsRequest::RunOnce(accounts, reply));
@@ -330,6 +344,7 @@ impl RootState {
             Child::Credential(name) => ("credential", name.clone()),
             Child::Accounts => ("accounts", "root/accounts".to_owned()),
             Child::Derive => ("derive", "root/derive".to_owned()),
+            Child::Jobs => ("jobs", "root/jobs".to_owned()),
             Child::Face(kind, _) => (*kind, format!("root/{kind}")),
         };
         self.registry.restarts(&path, failure, Some(self.clock.now().wall));
@@ -357,6 +372,12 @@ impl RootState {
                 if let Some(derive) = &self.derive {
                     let id = derive.restart(cell, &registry).await?;
                     self.children.insert(id, Child::Derive);
+                }
+            }
+            Child::Jobs => {
+                if let Some(jobs) = &self.jobs {
+                    let id = jobs.restart(cell, &registry).await?;
+                    self.children.insert(id, Child::Jobs);
                 }
             }
             // The runs it held cannot be answered any more: the process ends, and says why.

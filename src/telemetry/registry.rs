@@ -8,11 +8,13 @@ use dashmap::DashMap;
 use postrider_core::account::follow::SlotWish;
 use postrider_core::account::schedule::Mode;
 use postrider_core::failure::{Class, Failure};
+use postrider_core::job::queue::RunEnd;
 use postrider_core::run::summary::{Counts, FolderSummary};
-use postrider_core::standing::{Activity, Outcome, Push, Standing};
+use postrider_core::standing::{Activity, Push, Standing};
 use postrider_core::time::{Micros, Now};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A failure as it is shown: never a secret, an address or a subject.
@@ -89,7 +91,9 @@ pub struct AccountLine {
     /// How old the last proof was then, as it is stored: a restart forgets nothing.
     pub stale: Duration,
     /// How the latest runs ended, by number: the newest last.
-    pub ended: VecDeque<(u64, Outcome)>,
+    pub ended: VecDeque<RunEnd>,
+    /// Which life of its actor this is; numbers of runs begin anew with each.
+    pub life: u64,
     /// End of the last run that left nothing undone.
     pub last_success: Option<Micros>,
     /// Failures handled, by class.
@@ -129,6 +133,7 @@ impl AccountLine {
             followed: now.mono,
             stale: Duration::ZERO,
             ended: VecDeque::new(),
+            life: 0,
             last_success: None,
             errors: BTreeMap::new(),
             provider: "",
@@ -185,13 +190,16 @@ pub struct Registry {
     accounts: Arc<DashMap<String, AccountLine>>,
     /// What keeps the whole process from working, by what it is about.
     conditions: Arc<DashMap<&'static str, String>>,
+    /// Lives of accounts' actors that have begun.
+    lives: Arc<AtomicU64>,
 }
 
 impl Registry {
     /// An empty registry.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, actors: Arc::default(), accounts: Arc::default(), conditions: Arc::default() }
+        let (actors, accounts) = (Arc::default(), Arc::default());
+        Self { clock, actors, accounts, conditions: Arc::default(), lives: Arc::default() }
     }
 
     /// Something keeps the whole process from working, or no longer does.
@@ -333,6 +341,17 @@ impl Registry {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<AccountLine> {
         self.accounts.get(name).map(|line| line.value().clone())
+    }
+
+    /// What is to be known of an account's line.
+    pub fn look<T>(&self, name: &str, look: impl FnOnce(&AccountLine) -> T) -> Option<T> {
+        self.accounts.get(name).map(|line| look(line.value()))
+    }
+
+    /// The number of a life that begins now.
+    #[must_use]
+    pub fn next_life(&self) -> u64 {
+        self.lives.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Brings the time that accounts were throttled up to date.

@@ -5,7 +5,7 @@ use crate::support::check::{consistent, equal};
 use crate::support::database::{ask, change, rows};
 use crate::support::gmail::{follower, mirrors, short, well};
 use crate::support::mail::{Mail, Mailbox, blocking, note, serve};
-use crate::support::served::{Served, head, request, wait_until};
+use crate::support::served::{Served, head, wait_until};
 use postrider_feedd::{GmailServer, Play};
 use postrider_imapd::{Misbehaviour, Server};
 use serde_json::Value;
@@ -32,18 +32,6 @@ async fn hollow(uids: &[u32]) -> (Mailbox, Server, Hollow) {
 
 fn following(server: &Server) -> Postrider {
     Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")))
-}
-
-fn post(served: &Served, path: &str, body: &str) -> (u16, Value) {
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n",
-        served.address,
-        served.token,
-        body.len()
-    );
-    let (status, _, body) = request(&served.address, &head, body);
-    (status, serde_json::from_str(&body).unwrap_or_default())
 }
 
 fn items(served: &Served, query: &str) -> Vec<Value> {
@@ -108,7 +96,7 @@ async fn one_is_tried_again_and_the_others_wait() {
         let words = nine["text"].as_str().unwrap();
         assert!(told["detail"].as_str().unwrap().contains(words), "{told}");
         // Tried in vain it fails once more, and it alone.
-        let (status, told) = post(&served, &format!("{path}/retry"), "");
+        let (status, told) = served.post(&format!("{path}/retry"), "");
         assert_eq!((status, &told["account"]), (202, &"u".into()), "{told}");
         has_run(&served, &told);
         let tries = || {
@@ -122,10 +110,10 @@ async fn one_is_tried_again_and_the_others_wait() {
         wait_until("it is stored", || items(&served, "").len() == 2);
         assert_eq!(tries(), [1, 1]);
         assert_eq!(served.ask("GET", &path).0, 404, "it is settled");
-        assert_eq!(post(&served, &format!("{path}/retry"), "").0, 404);
+        assert_eq!(served.post(&format!("{path}/retry"), "").0, 404);
         // All of a class, of an account.
         hollow.lock().unwrap().clear();
-        let told = post(&served, "/v1/failures/retry?class=network", "");
+        let told = served.post("/v1/failures/retry?class=network", "");
         assert_eq!(told, (202, serde_json::json!({ "rows": 0, "accounts": 0 })));
         let args = ["failures", "retry", "--account", "u", "--class", "invalid_data"];
         let ran = postrider.run(&args).exits(0);
@@ -164,7 +152,7 @@ async fn what_is_left_out_is_asked_for_by_nobody() {
         assert_eq!(ask(&postrider.database(), NEXT), next, "it is left out");
         wait_until("five is tried", || of_uid(&served, 5)["attempts"] == 2);
         let (status, _) =
-            post(&served, &format!("/v1/failures/{five}/discard"), "{\"note\": \"this, too\"}");
+            served.post(&format!("/v1/failures/{five}/discard"), "{\"note\": \"this, too\"}");
         assert_eq!(status, 200);
         assert!((served.metric("postrider_ledger_open{class=\"invalid_data\"}") - 0.0).abs() < 0.1);
         // Nobody who asks for everything asks for it, and nothing is left undone.
@@ -200,7 +188,7 @@ async fn what_is_left_out_is_asked_for_by_nobody() {
         // Named, it is tried again; it fails, and is no longer left out.
         let served = postrider.serve(&[]);
         served.wait_for_state("u", "idle");
-        let (status, told) = post(&served, &format!("/v1/failures/{nine}/retry"), "");
+        let (status, told) = served.post(&format!("/v1/failures/{nine}/retry"), "");
         assert_eq!(status, 202, "{told}");
         has_run(&served, &told);
         let told = of_uid(&served, 9);
@@ -228,7 +216,7 @@ async fn a_paused_account_tries_it_when_it_is_resumed() {
         postrider.run(&["pause", "u"]).exits(0);
         hollow.lock().unwrap().clear();
         let id = of_uid(&served, 5)["id"].to_string();
-        let (status, told) = post(&served, &format!("/v1/failures/{id}/retry"), "");
+        let (status, told) = served.post(&format!("/v1/failures/{id}/retry"), "");
         assert_eq!((status, &told["run"]), (202, &Value::Null), "{told}");
         assert!(told["reason"].as_str().unwrap().contains("paused"), "{told}");
         let ran = postrider.run(&["failures", "retry", &id]).exits(0);
@@ -238,7 +226,7 @@ async fn a_paused_account_tries_it_when_it_is_resumed() {
             ran.stdout
         );
         // With others it is due, and nobody is told.
-        let told = post(&served, "/v1/failures/retry", "");
+        let told = served.post("/v1/failures/retry", "");
         assert_eq!(told, (202, serde_json::json!({ "rows": 1, "accounts": 0 })));
         postrider.run(&["resume", "u"]).exits(0);
         wait_until("it is stored", || items(&served, "").is_empty());
@@ -272,7 +260,7 @@ async fn what_cannot_be_done_is_said() {
             ("/v1/failures/retry?account=v", "", 404, "account"),
             ("/v1/failures/retry?reach=message", "", 400, "reach"),
         ] {
-            let (got, told) = post(&served, path, body);
+            let (got, told) = served.post(path, body);
             assert_eq!(got, status, "{path} {body}: {told}");
             assert!(told["detail"].as_str().unwrap().contains(says), "{path} {body}: {told}");
         }
@@ -372,12 +360,12 @@ async fn a_mail_that_is_held_is_not_left_out() {
         served.wait_for_state("u", "idle");
         let id = items(&served, "")[0]["id"].to_string();
         let path = format!("/v1/failures/{id}/discard");
-        let (status, told) = post(&served, &path, "{\"note\": \"x\"}");
+        let (status, told) = served.post(&path, "{\"note\": \"x\"}");
         assert_eq!(status, 409, "{told}");
         assert!(told["detail"].as_str().unwrap().contains("is held"), "{told}");
         assert_eq!(items(&served, "")[0]["left_out"], false);
         // Of all that are due none is left: with others it is tried, too.
-        let told = post(&served, "/v1/failures/retry?class=provider", "");
+        let told = served.post("/v1/failures/retry?class=provider", "");
         assert_eq!(told, (202, serde_json::json!({ "rows": 1, "accounts": 1 })));
         wait_until("it is looked at", || items(&served, "").is_empty());
         served.stop();
@@ -415,13 +403,13 @@ async fn what_is_left_out_of_a_feed() {
         };
         let (out, other) = (of_id(&ids[3]), of_id(&ids[4]));
         let path = format!("/v1/failures/{out}/discard");
-        let (status, told) = post(&served, &path, "{\"note\": \"spoilt\"}");
+        let (status, told) = served.post(&path, "{\"note\": \"spoilt\"}");
         assert_eq!((status, &told["note"]), (200, &"spoilt".into()), "{told}");
         drop(server.asked());
         let asked_for = |id: &str| server.asked().iter().filter(|q| q.raw() == Some(id)).count();
         // One that is named is tried alone; when it comes nothing is left undone.
         bad.lock().unwrap().retain(|id| *id != ids[4]);
-        let (status, told) = post(&served, &format!("/v1/failures/{other}/retry"), "");
+        let (status, told) = served.post(&format!("/v1/failures/{other}/retry"), "");
         assert_eq!(status, 202, "{told}");
         has_run(&served, &told);
         assert!(asked_for(&ids[4]) > 0, "it is named");
@@ -453,7 +441,7 @@ async fn what_is_left_out_of_a_feed() {
         bad.lock().unwrap().clear();
         let served = postrider.serve(&[]);
         served.wait_for_state("u", "idle");
-        let told = post(&served, &format!("/v1/failures/{out}/retry"), "");
+        let told = served.post(&format!("/v1/failures/{out}/retry"), "");
         assert_eq!(told.0, 202, "{told:?}");
         wait_until("it is stored", || items(&served, "").is_empty());
         served.stop();

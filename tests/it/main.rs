@@ -37,6 +37,7 @@ mod grants_away;
 mod helping;
 mod hostile;
 mod interface;
+mod jobs;
 mod lists;
 mod logins;
 mod longest;

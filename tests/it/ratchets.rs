@@ -15,6 +15,8 @@ const WIDE: &[&str] = &[
     "Config",
     "FolderColumns",
     "FolderRow",
+    "JobColumns",
+    "JobView",
     "MailView",
     "StoredAccount",
 ];

@@ -35,6 +35,13 @@ read    mail failure GET /v1/failures/{id}/raw
 operate -    list    POST /v1/failures/retry
 operate -    failure POST /v1/failures/{id}/retry
 operate -    failure POST /v1/failures/{id}/discard
+read    -    list    GET /v1/jobs
+read    -    job     GET /v1/jobs/{id}
+operate -    list    POST /v1/jobs
+operate -    list    POST /v1/jobs/cancel
+operate -    job     POST /v1/jobs/{id}/cancel
+operate -    job     POST /v1/jobs/{id}/retry
+operate -    job     POST /v1/jobs/{id}/discard
 read    -    list    GET /v1/events
 read    -    process GET /v1/limits
 read    -    process GET /v1/health
@@ -150,6 +157,11 @@ async fn served() -> (postrider_imapd::Server, Postrider, Served, Vec<Asker>) {
         let mut served = postrider.serve(&[]);
         served.token = format!("{:x<40}", "admin");
         OWNERS.iter().for_each(|(id, _)| served.wait_for_state(id, "idle"));
+        let asked = served.post("/v1/jobs", r#"{"kind": "incremental", "all": true}"#);
+        assert_eq!((asked.0, asked.1["items"].as_array().unwrap().len()), (202, 2));
+        wait_until("two jobs are done", || {
+            served.get("/v1/jobs?status=done")["items"].as_array().unwrap().len() == 2
+        });
         (postrider, served)
     })
     .await;
@@ -163,6 +175,7 @@ struct Named {
     thread: String,
     contact: String,
     failure: String,
+    job: String,
     folder: String,
 }
 
@@ -177,6 +190,7 @@ fn named(served: &Served, account: &'static str) -> Named {
         thread: first("/v1/threads", "")["id"].to_string(),
         contact: first("/v1/contacts", "")["id"].to_string(),
         failure: first("/v1/failures", "")["id"].to_string(),
+        job: first("/v1/jobs", "")["id"].to_string(),
         folder: message["folders"][0]["id"].to_string(),
     }
 }
@@ -189,6 +203,7 @@ impl Named {
             About::Thread => &self.thread,
             About::Contact => &self.contact,
             About::Failure => &self.failure,
+            About::Job => &self.job,
             About::Nobody | About::List | About::Process => "index.html",
         }
     }
@@ -217,7 +232,7 @@ fn the_table_of_routes_is_this_one() {
 /// What a right allows is let in, and nothing else; what is another owner's is not there, as what never was is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_with_every_right_and_every_owner() {
-    let (_server, _postrider, served, askers) = served().await;
+    let (_server, _postrider, mut served, askers) = served().await;
     blocking(move || {
         let nobody = |token: Option<&str>| Asker {
             token: token.map(str::to_owned),
@@ -249,7 +264,9 @@ async fn every_route_with_every_right_and_every_owner() {
                         _ if others && is_named => &[404],
                         // Who is let in and says nothing is told so; what the config names is not purged.
                         _ if route.path.ends_with("credential") => &[400],
-                        _ if route.path.ends_with("discard") => &[400],
+                        _ if route.path.ends_with("failures/{id}/discard") => &[400],
+                        _ if route.path.ends_with("jobs") && route.method == "POST" => &[400],
+                        _ if route.path.ends_with("jobs/cancel") => &[400],
                         _ if route.path.ends_with("purge") => &[409],
                         _ if route.method == "POST" => &[202, 409],
                         _ => &[200],
@@ -274,7 +291,8 @@ async fn every_route_with_every_right_and_every_owner() {
                     tried += 1;
                 }
             }
-            let other = if route.method == "GET" { "DELETE" } else { "GET" };
+            let has_get = |path: &str| routes().iter().any(|r| r.method == "GET" && r.path == path);
+            let other = if has_get(&route.path) { "DELETE" } else { "GET" };
             let path = path("of-ada");
             assert_eq!(served.ask(other, &path).0, 405, "{other} {path}");
         }
@@ -287,6 +305,8 @@ async fn every_route_with_every_right_and_every_owner() {
         for path in [
             "/v1/failures?account=of-bob".to_owned(),
             "/v1/failures?owner=bob".to_owned(),
+            "/v1/jobs?account=of-bob".to_owned(),
+            "/v1/jobs?owner=bob".to_owned(),
             "/v1/messages?account=of-bob".to_owned(),
             "/v1/messages?owner=bob".to_owned(),
             "/v1/threads?owner=bob".to_owned(),
@@ -308,9 +328,29 @@ async fn every_route_with_every_right_and_every_owner() {
             (202, &1.into(), &1.into()),
             "{told}"
         );
-        for path in ["/v1/failures/retry?owner=bob", "/v1/failures/retry?account=of-bob"] {
+        for path in [
+            "/v1/failures/retry?owner=bob",
+            "/v1/failures/retry?account=of-bob",
+            "/v1/jobs/cancel?owner=bob",
+            "/v1/jobs/cancel?account=of-bob",
+        ] {
             assert_eq!(op.ask(&served, "POST", path).0, 404, "{path}");
         }
+        // So is what an owner asks for.
+        let admin = std::mem::replace(&mut served.token, op.token.clone().unwrap());
+        let asked = |body: &str| served.post("/v1/jobs", body);
+        let all = asked(r#"{"kind": "incremental", "all": true}"#);
+        let items = all.1["items"].as_array().unwrap();
+        let of: Vec<&Value> = items.iter().map(|job| &job["account"]).collect();
+        assert_eq!((all.0, of), (202, vec![&Value::from("of-ada")]));
+        let bobs = asked(r#"{"kind": "full", "accounts": ["of-bob"]}"#);
+        let never = asked(r#"{"kind": "full", "accounts": ["nobody"]}"#);
+        let why = |told: &Value| told["refused"][0]["why"].clone();
+        assert_eq!((bobs.0, bobs.1["items"].as_array().unwrap().len()), (202, 0));
+        assert_eq!(why(&bobs.1), why(&never.1));
+        assert_eq!(asked(r#"{"kind": "full", "owner": "bob"}"#).0, 404);
+        assert_eq!(asked(r#"{"kind": "maintenance", "task": "purge"}"#).0, 403);
+        served.token = admin;
         let ada = Asker { token: Some(format!("{:x<40}", "read-mail-ada")), ..op };
         for (path, found) in [
             ("/v1/messages?q=only", 1),

@@ -171,7 +171,7 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 26] = [
+const ON_BOTH: [&str; 27] = [
     "damaged",
     "shuffled",
     "verified",
@@ -189,6 +189,7 @@ const ON_BOTH: [&str; 26] = [
     "storm",
     "gmail",
     "grants",
+    "jobs",
     "lists",
     "migration",
     "poison_by_death",

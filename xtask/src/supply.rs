@@ -24,6 +24,8 @@ const TWICE: &[(&str, &str)] = &[
     ("rand_chacha", "oauth2 stays behind"),
     ("rand_core", "oauth2 stays behind"),
     ("sha2", "sqlx-postgres has moved on"),
+    ("strum", "croner stays behind"),
+    ("strum_macros", "croner stays behind"),
     ("syn", "async-trait has moved on"),
     ("thiserror", "oauth2 stays behind"),
     ("thiserror-impl", "oauth2 stays behind"),

@@ -16,6 +16,7 @@ use crate::store::sql::control::{
 use crate::store::sql::credential::{
     ForgetSpent, NextCredential, NotRenewed, PutSpent, RenameCredential, Reseal,
 };
+use crate::store::sql::jobs::RenameJobs;
 use crate::store::sql::query::Document;
 use crate::store::sql::setting::PutSetting;
 use crate::store::transaction::{Sql, Transaction};
@@ -73,6 +74,10 @@ pub(in crate::store) async fn control(
             let done = if work(db, asked, at).await? == 0 { Done::Missing } else { Done::Changed };
             return Ok(over(done));
         }
+        Control::Jobs(work) => {
+            let is_written = super::jobs::work(db, numbers, work).await?;
+            return Ok(over(if is_written { Done::Changed } else { Done::Same }));
+        }
         Control::Own { account, owner } => {
             let own = OwnAccount { account: account.clone(), owner: owner.clone() };
             return Ok(over(changed(db.put_now(own).await?)));
@@ -87,6 +92,12 @@ pub(in crate::store) async fn control(
     if let Control::Purge { account } = control {
         // It may have been granted before the account's first run.
         purge_name(db, account).await?;
+    }
+    if let Control::Rename { was, account } = control
+        && !db.finds(AccountExists { name: account.clone() }).await?
+    {
+        // So may what was asked for.
+        db.put(RenameJobs { was: was.clone(), name: account.clone() }).await?;
     }
     let stood = db.ask_one(StoodByName { name: name.clone() }).await?;
     let Some(Stood { id, state }) = stood else { return Ok(over(Done::Missing)) };
@@ -139,6 +150,7 @@ pub(in crate::store) async fn control(
         | Control::NotRenewed { .. }
         | Control::RefusedProof { .. }
         | Control::Failures(_)
+        | Control::Jobs(_)
         | Control::Own { .. }
         | Control::Spend { .. } => {}
     }

@@ -13,6 +13,7 @@ use crate::store::sql::control::{
 use crate::store::sql::counts::{UncountLocations, UncountPurged};
 use crate::store::sql::derive::{PurgeAttachments, PurgeDerived};
 use crate::store::sql::feeds::{PurgeFeeds, PurgeOwed};
+use crate::store::sql::jobs::PurgeJobs;
 use crate::store::sql::query::Document;
 use crate::store::sql::setting::ForgetSetting;
 use crate::store::sql::threads::{PurgeAliases, PurgeThreadKeys, PurgeThreads};
@@ -70,6 +71,7 @@ impl RowPass for Purge {
 pub(super) async fn purge_name(db: &Transaction, name: &str) -> Result<(), Trouble> {
     db.put(PurgeCredential { name: name.to_owned() }).await?;
     db.put(ForgetSetting { name: refused_proof_of(name) }).await?;
+    db.put(PurgeJobs { name: name.to_owned() }).await?;
     db.put(PurgeSpent { name: name.to_owned() }).await
 }
 

@@ -70,6 +70,7 @@ pub(super) mod feeds;
 mod given;
 pub(super) mod held;
 pub(super) mod inserts;
+pub(super) mod jobs;
 pub(super) mod list;
 mod lock;
 mod login;

@@ -278,6 +278,13 @@ impl Document {
     }
 }
 
+impl Document {
+    /// Its text, to stand in another one.
+    pub(in crate::store) fn into_text(self) -> String {
+        self.0
+    }
+}
+
 /// A JSON document that stands in a column.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Json<T>(pub(in crate::store) T);

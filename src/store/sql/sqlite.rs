@@ -57,6 +57,7 @@ pub(in crate::store) mod fold;
 pub(in crate::store) mod gathered;
 pub(super) mod held;
 pub(super) mod inserts;
+pub(super) mod jobs;
 pub(super) mod list;
 pub(super) mod mail;
 pub(super) mod opening;

@@ -96,6 +96,17 @@ impl Served {
         (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
     }
 
+    /// The same, with a body.
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, Value) {
+        let (token, address, length) = (&self.token, &self.address, body.len());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n"
+        );
+        let (status, _, body) = request(address, &head, body);
+        (status, serde_json::from_str(&body).unwrap_or_default())
+    }
+
     pub(crate) fn get(&self, path: &str) -> Value {
         let (status, value) = self.ask("GET", path);
         assert_eq!(status, 200, "{path}: {value}");

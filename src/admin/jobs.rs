@@ -1,0 +1,356 @@
+//! Jobs: asking for them, looking, taking them back.
+
+use crate::admin::Shared;
+use crate::admin::job_view::{
+    CancelledView, JobView, RefusedView, SubmittedView, TakenView, WishedJob,
+};
+use crate::admin::lists::{Asked, limited};
+use crate::admin::problem::{Problem, ProblemOf};
+use crate::admin::sight::Sight;
+use crate::admin::view::Page;
+use crate::instant::instant_of;
+use crate::jobs::JobVerb;
+use crate::store::{JobReader, WhichJobs};
+use crate::telemetry::registry::AccountLine;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use postrider_core::failure::{Class, Failure};
+use postrider_core::job::queue::{Job, JobPlace, JobWish, Submitted};
+use postrider_core::job::slots::Level;
+use postrider_core::job::words::{JobKind, JobStatus, JobTask, fits};
+use postrider_core::time::Micros;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+/// Jobs of an account that are taken back at once; more than it may have.
+const OPEN_MOST: u32 = 1000;
+
+/// Its routes.
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(jobs, submit))
+        .routes(routes!(job))
+        .routes(routes!(cancel))
+        .routes(routes!(retry))
+        .routes(routes!(discard))
+        .routes(routes!(cancel_all))
+}
+
+/// Which jobs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Jobs {
+    /// Only of this status.
+    #[param(example = "queued")]
+    status: Option<String>,
+    /// Only of this kind.
+    #[param(example = "full")]
+    kind: Option<String>,
+    /// Only of this account.
+    account: Option<String>,
+    /// Only of this owner's accounts.
+    owner: Option<String>,
+    /// Items at most (100; at most 1000).
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Whose jobs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JobsOf {
+    /// Of this account.
+    account: Option<String>,
+    /// Of this owner's accounts.
+    owner: Option<String>,
+}
+
+/// One of these words, or a problem that names them.
+fn word<T: Copy>(
+    name: &str,
+    given: &str,
+    all: &[T],
+    as_str: fn(T) -> &'static str,
+) -> Result<T, Problem> {
+    let words: Vec<&str> = all.iter().copied().map(as_str).collect();
+    let found = all.iter().copied().find(|one| as_str(*one) == given);
+    found.ok_or_else(|| {
+        Problem::bad(format!("{name}: there is no `{given}`; write one of {}", words.join(", ")))
+    })
+}
+
+fn kind_of(given: &str) -> Result<JobKind, Problem> {
+    word("kind", given, JobKind::ALL, JobKind::as_str)
+}
+
+/// Which of them a request may see.
+async fn seen(
+    shared: &Shared,
+    sight: &Sight,
+    (account, owner): (Option<String>, Option<String>),
+) -> Result<WhichJobs, Problem> {
+    let owner = sight.narrowed(shared, account.as_deref(), owner).await?;
+    Ok(WhichJobs { account, owner, ..WhichJobs::default() })
+}
+
+/// What somebody asked for, or a fixed time: what waits, what is done, and what has come of it, for a week.
+#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(Jobs), responses(
+    (status = 200, body = Page<JobView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<404>, ProblemOf<503>))]
+pub(super) async fn jobs(
+    State(shared): State<Shared>,
+    sight: Sight,
+    Asked(asked): Asked<Jobs>,
+) -> Result<Json<Page<JobView>>, Problem> {
+    let limit = limited(asked.limit)?;
+    let after = match &asked.cursor {
+        Some(cursor) => {
+            cursor.parse().map_err(|_| Problem::bad("cursor: write the `next` of a page before"))?
+        }
+        None => 0,
+    };
+    let status = asked.status.as_deref();
+    let status = status.map(|given| word("status", given, JobStatus::ALL, JobStatus::as_str));
+    let (status, kind) = (status.transpose()?, asked.kind.as_deref().map(kind_of).transpose()?);
+    let which = seen(&shared, &sight, (asked.account, asked.owner)).await?;
+    let which = WhichJobs { status, kind, ..which };
+    let rows = JobReader::new(&shared.reader).rows(&which, after, limit).await?;
+    let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = rows.last().filter(|_| full).map(|job| job.id.to_string());
+    let items = rows.iter().map(|job| JobView::of(&shared, job)).collect();
+    Ok(Json(Page { items, next }))
+}
+
+/// The job of this number.
+async fn row(shared: &Shared, id: &str) -> Result<Job, Problem> {
+    let missing = || Problem::missing("job");
+    let id = id.parse().map_err(|_| missing())?;
+    JobReader::new(&shared.reader).row(id).await?.ok_or_else(missing)
+}
+
+/// A job.
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = u64, Path, description = "Its number")), responses(
+    (status = 200, body = JobView), ProblemOf<401>, ProblemOf<404>, ProblemOf<503>))]
+pub(super) async fn job(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<JobView>, Problem> {
+    row(&shared, &id).await.map(|job| Json(JobView::of(&shared, &job)))
+}
+
+/// Whether something could be done, or why not.
+fn refused(failure: Failure) -> Problem {
+    match failure.class {
+        Class::Config => Problem::conflict(failure.text),
+        _ => {
+            let text = "the database is away, or has not answered in time; it may yet be done: `postrider jobs` tells";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "storage", text)
+        }
+    }
+}
+
+/// The accounts that a wish is for: those that there are, and those that there are not.
+async fn wished(
+    shared: &Shared,
+    sight: &Sight,
+    asked: &WishedJob,
+) -> Result<(BTreeSet<String>, Vec<RefusedView>), Problem> {
+    let named = [asked.accounts.is_some(), asked.owner.is_some(), asked.all];
+    if named.into_iter().filter(|named| *named).count() > 1 {
+        return Err(Problem::bad("write one of accounts, owner and all"));
+    }
+    let (mut accounts, mut refused) = (BTreeSet::new(), Vec::new());
+    for account in asked.accounts.iter().flatten() {
+        let is_followed = shared.registry.look(account, |_| ()).is_some();
+        match sight.account(shared, account).await {
+            Ok(()) if is_followed => drop(accounts.insert(account.clone())),
+            Err(problem) if problem.status != StatusCode::NOT_FOUND.as_u16() => {
+                return Err(problem);
+            }
+            _ => {
+                let why = "there is no such account, or the config does not name it".to_owned();
+                refused.push(RefusedView { account: Some(account.clone()), why });
+            }
+        }
+    }
+    if asked.owner.is_some() || asked.all {
+        if asked.owner.as_deref().is_some_and(|owner| !sight.sees(Some(owner))) {
+            return Err(Problem::missing("owner"));
+        }
+        let of = |line: &AccountLine| {
+            let owner = line.owner.as_deref();
+            sight.sees(owner) && asked.owner.as_deref().is_none_or(|wanted| owner == Some(wanted))
+        };
+        let lines = shared.registry.accounts();
+        accounts.extend(lines.into_iter().filter(|(_, line)| of(line)).map(|(name, _)| name));
+    }
+    Ok((accounts, refused))
+}
+
+/// What a wish is for: of each account one, or one of the whole process.
+fn places(
+    asked: &WishedJob,
+    sight: &Sight,
+    accounts: BTreeSet<String>,
+) -> Result<Vec<JobPlace>, Problem> {
+    let kind = kind_of(&asked.kind)?;
+    let task = asked.task.as_deref();
+    let task = task.map(|given| word("task", given, JobTask::ALL, JobTask::as_str)).transpose()?;
+    let is_named = asked.accounts.is_some() || asked.owner.is_some() || asked.all;
+    fits(kind, task, is_named).map_err(|(key, why)| Problem::bad(format!("{key}: {why}")))?;
+    if is_named {
+        let of = |account| JobPlace { kind, task, account: Some(account) };
+        return Ok(accounts.into_iter().map(of).collect());
+    }
+    if sight.owner().is_some() {
+        let text = "this token is for one owner's accounts; what is of the whole process needs one without @OWNER in admin.token";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text));
+    }
+    Ok(vec![JobPlace { kind, task, account: None }])
+}
+
+/// Have something done, for some accounts or of the whole process. Equal jobs that wait become one.
+#[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = WishedJob, responses(
+    (status = 202, body = SubmittedView), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
+pub(super) async fn submit(
+    State(shared): State<Shared>,
+    sight: Sight,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<SubmittedView>), Problem> {
+    let body = body.map_err(|_| Problem::bad("the body is too long, or has broken off"))?;
+    let asked: WishedJob = serde_json::from_slice(&body).map_err(|e| {
+        Problem::bad(format!(
+            "the body is no job, as {{\"kind\": \"full\", \"accounts\": [\"work\"]}}: {e}"
+        ))
+    })?;
+    let priority = match asked.priority {
+        None => Level::Operator,
+        Some(n) => {
+            let levels = Level::ALL.into_iter().filter(|level| *level != Level::History);
+            let found = levels.into_iter().find(|level| level.number() == n);
+            found.ok_or_else(|| Problem::bad("priority: write a number from 0 (the best) to 3"))?
+        }
+    };
+    let now = shared.registry.clock().now().wall;
+    let not_before = asked.not_before.as_deref().map(|text| {
+        let words = "not_before: write an instant, as 2026-01-31T08:00:00Z";
+        instant_of(text).ok_or_else(|| Problem::bad(words))
+    });
+    let not_before = not_before.transpose()?.map_or(now, |at: Micros| at.max(now));
+    let (accounts, mut refused_views) = wished(&shared, &sight, &asked).await?;
+    let owner_of = |name: &str| shared.registry.look(name, |line| line.owner.clone()).flatten();
+    let wishes: Vec<JobWish> = places(&asked, &sight, accounts)?
+        .into_iter()
+        .map(|what| JobWish {
+            uuid: Uuid::new_v4().to_string(),
+            owner: what.account.as_deref().and_then(owner_of),
+            what,
+            priority,
+            not_before,
+            by: sight.by().to_owned(),
+        })
+        .collect();
+    let of: Vec<Option<String>> = wishes.iter().map(|wish| wish.what.account.clone()).collect();
+    let submitted = shared.operator.submit(wishes).await.map_err(refused)?;
+    let mut items = Vec::new();
+    for (account, submitted) in of.into_iter().zip(submitted) {
+        match submitted {
+            Submitted::Taken(job) => {
+                let (status, merged) = (job.status.as_str(), job.merged);
+                items.push(TakenView { id: job.id, account, status, merged });
+            }
+            Submitted::Refused(why) => refused_views.push(RefusedView { account, why }),
+        }
+    }
+    Ok((StatusCode::ACCEPTED, Json(SubmittedView { items, refused: refused_views })))
+}
+
+/// Does something with a job; answered when that is durable.
+async fn worked(
+    shared: &Shared,
+    sight: &Sight,
+    id: &str,
+    verb: JobVerb,
+) -> Result<Json<JobView>, Problem> {
+    let missing = || Problem::missing("job");
+    let id = id.parse().map_err(|_| missing())?;
+    let worked = shared.operator.work_jobs(verb, vec![id], sight.by()).await.map_err(refused)?;
+    match worked.into_iter().next().ok_or_else(missing)? {
+        Ok(job) => Ok(Json(JobView::of(shared, &job))),
+        Err(why) => Err(Problem::conflict(why)),
+    }
+}
+
+/// Take a job back; its run that is under way is ended.
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = u64, Path, description = "Its number")), responses(
+    (status = 200, body = JobView), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
+pub(super) async fn cancel(
+    State(shared): State<Shared>,
+    sight: Sight,
+    Path(id): Path<String>,
+) -> Result<Json<JobView>, Problem> {
+    worked(&shared, &sight, &id, JobVerb::Cancel).await
+}
+
+/// Have a job that is dead, or was taken back, done after all.
+#[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(("id" = u64, Path, description = "Its number")), responses(
+    (status = 200, body = JobView), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
+pub(super) async fn retry(
+    State(shared): State<Shared>,
+    sight: Sight,
+    Path(id): Path<String>,
+) -> Result<Json<JobView>, Problem> {
+    worked(&shared, &sight, &id, JobVerb::Retry).await
+}
+
+/// Say that nobody needs a dead job any more.
+#[utoipa::path(post, path = "/v1/jobs/{id}/discard", tag = "jobs", params(("id" = u64, Path, description = "Its number")), responses(
+    (status = 200, body = JobView), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
+pub(super) async fn discard(
+    State(shared): State<Shared>,
+    sight: Sight,
+    Path(id): Path<String>,
+) -> Result<Json<JobView>, Problem> {
+    worked(&shared, &sight, &id, JobVerb::Discard).await
+}
+
+/// Take all jobs of an account, or of an owner's accounts, back.
+#[utoipa::path(post, path = "/v1/jobs/cancel", tag = "jobs", params(JobsOf), responses(
+    (status = 202, body = CancelledView), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
+pub(super) async fn cancel_all(
+    State(shared): State<Shared>,
+    sight: Sight,
+    Asked(asked): Asked<JobsOf>,
+) -> Result<(StatusCode, Json<CancelledView>), Problem> {
+    if asked.account.is_none() && asked.owner.is_none() {
+        return Err(Problem::bad("write whose: account or owner"));
+    }
+    let which = seen(&shared, &sight, (asked.account, asked.owner)).await?;
+    let reader = JobReader::new(&shared.reader);
+    let (mut jobs, mut kept) = (0, 0);
+    for status in JobStatus::ALL.iter().copied().filter(|status| status.is_open()) {
+        let mut after = 0;
+        loop {
+            let which = WhichJobs { status: Some(status), ..which.clone() };
+            let rows = reader.rows(&which, after, OPEN_MOST).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.id;
+            let ids = rows.iter().map(|job| job.id).collect();
+            let told = shared.operator.work_jobs(JobVerb::Cancel, ids, sight.by());
+            let told = told.await.map_err(refused)?;
+            let done = told.iter().filter(|one| one.is_ok()).count();
+            (jobs, kept) = (jobs + done, kept + told.len() - done);
+        }
+    }
+    Ok((StatusCode::ACCEPTED, Json(CancelledView { jobs, refused: kept })))
+}

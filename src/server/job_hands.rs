@@ -1,0 +1,98 @@
+//! How jobs are carried out in this process.
+
+use crate::account::message::NotObeyed;
+use crate::boot::switchboard::Switchboard;
+use crate::boot::wiring::Engine;
+use crate::handle::Handle;
+use crate::jobs::{JobHands, JobsArgs, JobsMsg};
+use crate::reply::Soon;
+use crate::server::follow::Followed;
+use crate::server::operator::derive_again;
+use crate::server::serve_error::ServeError;
+use crate::store::orders::Control;
+use crate::store::{Done, JobWork, Reader};
+use crate::supervision::root::RootMsg;
+use postrider_core::account::follow::{Command, Conflict, Order};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::id::AccountId;
+use ractor::ActorRef;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Longest time until what is written of jobs is durable, or refused.
+const WRITE: Duration = Duration::from_secs(60);
+
+/// Carries jobs out.
+struct Hands {
+    switchboard: Switchboard,
+    root: ActorRef<RootMsg>,
+    reader: Reader,
+    ids: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl JobHands for Hands {
+    fn order(&self, account: &str, order: Order) -> Soon<Result<u64, String>> {
+        let (switchboard, account) = (self.switchboard.clone(), account.to_owned());
+        Box::pin(async move {
+            match switchboard.command(&account, Command::Order(order)).await {
+                Ok((_, run)) => Ok(run),
+                Err(NotObeyed::Conflict(Conflict(why))) => Err(why.to_owned()),
+                Err(NotObeyed::NotStored) => Err("the database is away".to_owned()),
+                Err(NotObeyed::Late) => Err("its account has not answered in time".to_owned()),
+            }
+        })
+    }
+
+    fn cancel(&self, account: &str) {
+        self.switchboard.tell(account, Command::Cancel);
+    }
+
+    fn write(&self, work: JobWork) -> Soon<Result<bool, Failure>> {
+        let switchboard = self.switchboard.clone();
+        Box::pin(async move {
+            let done = switchboard.control(Control::Jobs(work), WRITE).await?;
+            Ok(done == Done::Changed)
+        })
+    }
+
+    fn reindex(&self, account: &str) -> Soon<Result<String, Failure>> {
+        let (reader, root, account) = (self.reader.clone(), self.root.clone(), account.to_owned());
+        Box::pin(async move {
+            let stored = reader.stored_accounts(Some(&account)).await?;
+            let missing = || {
+                let text = "nothing of its account is stored yet";
+                Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
+            };
+            let row = stored.first().ok_or_else(missing)?;
+            derive_again(&root, AccountId(row.id)).await?;
+            Ok("its mail is to be read anew: `postrider status` tells how far that is".to_owned())
+        })
+    }
+
+    fn names(&self, account: &str) -> bool {
+        let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.contains(account)
+    }
+}
+
+/// Starts who keeps jobs.
+///
+/// # Errors
+/// When the tree has ended.
+pub(super) async fn start(
+    engine: &Engine,
+    followed: &Followed,
+) -> Result<Handle<JobsMsg>, ServeError> {
+    let (switchboard, root) = (engine.switchboard(), engine.root().clone());
+    let reader = engine.reader().clone();
+    let ids = Arc::clone(&followed.ids);
+    let hands: Arc<dyn JobHands> =
+        Arc::new(Hands { switchboard, root, reader: reader.clone(), ids });
+    let (registry, schedules) = (engine.registry().clone(), followed.schedules.subscribe());
+    let args = JobsArgs { reader, hands, registry, schedules };
+    let (reply, jobs) = oneshot::channel();
+    engine.root().cast(RootMsg::Jobs(args, reply)).map_err(|_| ServeError::Ended)?;
+    jobs.await.map_err(|_| ServeError::Ended)
+}
