@@ -218,23 +218,21 @@ impl Voice {
             self.left.extend(news.into_iter().take(room).map(|line| (line.clone(), mono)));
         }
         let at = self.clock.now().wall;
-        let failure = summary.failure.as_ref();
-        let end = RunEnd {
-            run: 0,
-            outcome: summary.outcome,
-            left: leaves && summary.outcome == Outcome::Cancelled,
-            failure: failure.map(|failure| (failure.class.as_str(), failure.to_string())),
-            stored: summary.counts.stored,
-        };
         self.registry.account(&self.name, |line| {
             line.run = None;
-            // As it was shown before this run's end; numbers behind it may be used up by now.
-            let end = RunEnd { run: line.runs.0 + 1, ..end };
             line.left = if waits { summary.counts.remaining } else { 0 };
             if line.ended.len() >= ENDED {
                 line.ended.pop_front();
             }
-            line.ended.push_back(end);
+            let failure = summary.failure.as_ref();
+            line.ended.push_back(RunEnd {
+                // As was shown before this run's end; numbers behind it may be used up by now.
+                run: line.runs.0 + 1,
+                outcome: summary.outcome,
+                left: leaves && summary.outcome == Outcome::Cancelled,
+                failure: failure.map(|failure| (failure.class.as_str(), failure.to_string())),
+                stored: summary.counts.stored,
+            });
             if summary.outcome == Outcome::Success {
                 line.last_success = Some(at);
             }

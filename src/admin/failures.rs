@@ -2,7 +2,7 @@
 
 use crate::account::message::NotObeyed;
 use crate::admin::Shared;
-use crate::admin::lists::{Asked, limited, number};
+use crate::admin::lists::{Asked, limited, number, word};
 use crate::admin::mail::as_file;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
@@ -161,20 +161,6 @@ impl Discarded {
     }
 }
 
-/// A word of this list, or a problem that names them.
-fn word<T: Copy>(
-    name: &str,
-    given: Option<&str>,
-    read: impl Fn(&str) -> Option<T>,
-    words: &[&str],
-) -> Result<Option<T>, Problem> {
-    let Some(given) = given else { return Ok(None) };
-    let unknown = || {
-        Problem::bad(format!("{name}: there is no `{given}`; write one of {}", words.join(", ")))
-    };
-    read(given).map(Some).ok_or_else(unknown)
-}
-
 /// Which rows a request asks for, of those that it may see.
 async fn seen(
     shared: &Shared,
@@ -182,11 +168,9 @@ async fn seen(
     (account, owner): (Option<String>, Option<String>),
     (class, reach): (Option<&str>, Option<&str>),
 ) -> Result<WhichFailures, Problem> {
-    let words: Vec<&str> = Class::ALL.iter().copied().map(Class::as_str).collect();
-    let class = word("class", class, Class::from_word, &words)?;
+    let class = class.map(|given| word("class", given, Class::ALL, Class::as_str)).transpose()?;
     let reaches = [Reach::Message, Reach::Folder, Reach::Account];
-    let of_ledger = |given: &str| Reach::from_word(given).filter(|reach| reaches.contains(reach));
-    let reach = word("reach", reach, of_ledger, &reaches.map(Reach::as_str))?;
+    let reach = reach.map(|given| word("reach", given, &reaches, Reach::as_str)).transpose()?;
     let owner = sight.narrowed(shared, account.as_deref(), owner).await?;
     Ok(WhichFailures { account, owner, class, reach })
 }

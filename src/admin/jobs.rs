@@ -4,7 +4,7 @@ use crate::admin::Shared;
 use crate::admin::job_view::{
     CancelledView, JobView, RefusedView, SubmittedView, TakenView, WishedJob,
 };
-use crate::admin::lists::{Asked, limited};
+use crate::admin::lists::{Asked, limited, number, word};
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
 use crate::admin::view::Page;
@@ -76,20 +76,6 @@ pub(crate) struct JobsOf {
     owner: Option<String>,
 }
 
-/// One of these words, or a problem that names them.
-fn word<T: Copy>(
-    name: &str,
-    given: &str,
-    all: &[T],
-    as_str: fn(T) -> &'static str,
-) -> Result<T, Problem> {
-    let words: Vec<&str> = all.iter().copied().map(as_str).collect();
-    let found = all.iter().copied().find(|one| as_str(*one) == given);
-    found.ok_or_else(|| {
-        Problem::bad(format!("{name}: there is no `{given}`; write one of {}", words.join(", ")))
-    })
-}
-
 fn kind_of(given: &str) -> Result<JobKind, Problem> {
     word("kind", given, JobKind::ALL, JobKind::as_str)
 }
@@ -113,12 +99,7 @@ pub(super) async fn jobs(
     Asked(asked): Asked<Jobs>,
 ) -> Result<Json<Page<JobView>>, Problem> {
     let limit = limited(asked.limit)?;
-    let after = match &asked.cursor {
-        Some(cursor) => {
-            cursor.parse().map_err(|_| Problem::bad("cursor: write the `next` of a page before"))?
-        }
-        None => 0,
-    };
+    let after = number(asked.cursor.as_ref())?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
     let status = asked.status.as_deref();
     let status = status.map(|given| word("status", given, JobStatus::ALL, JobStatus::as_str));
     let (status, kind) = (status.transpose()?, asked.kind.as_deref().map(kind_of).transpose()?);

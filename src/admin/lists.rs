@@ -62,6 +62,20 @@ pub(super) fn number(cursor: Option<&String>) -> Result<Option<i64>, Problem> {
     cursor.map(read).transpose()
 }
 
+/// One of these words, or a problem that names them.
+pub(super) fn word<T: Copy>(
+    name: &str,
+    given: &str,
+    all: &[T],
+    as_str: fn(T) -> &'static str,
+) -> Result<T, Problem> {
+    let words: Vec<&str> = all.iter().copied().map(as_str).collect();
+    let found = all.iter().copied().find(|one| as_str(*one) == given);
+    found.ok_or_else(|| {
+        Problem::bad(format!("{name}: there is no `{given}`; write one of {}", words.join(", ")))
+    })
+}
+
 /// Longest wait for the rows of accounts: behind it what is known without them is told.
 const ROWS: Duration = Duration::from_secs(10);
 

@@ -107,10 +107,7 @@ impl Sight {
         let missing = || Problem::missing("failure");
         let number = id.parse().map_err(|_| missing())?;
         let row = FailureReader::new(&shared.reader).row(number).await?.ok_or_else(missing)?;
-        let unseen = |problem: Problem| {
-            if problem.status == StatusCode::NOT_FOUND { missing() } else { problem }
-        };
-        self.account(shared, &row.account).await.map_err(unseen)
+        self.account(shared, &row.account).await.map_err(|problem| unseen(problem, missing))
     }
 
     /// Whether there is this job, and its account is seen; one of the whole process is not.
@@ -118,16 +115,13 @@ impl Sight {
         let missing = || Problem::missing("job");
         let number = id.parse().map_err(|_| missing())?;
         let job = JobReader::new(&shared.reader).row(number).await?.ok_or_else(missing)?;
-        let unseen = |problem: Problem| {
-            if problem.status == StatusCode::NOT_FOUND { missing() } else { problem }
-        };
         let account = job.what.account.ok_or_else(missing)?;
         let is_known = shared.registry.look(&account, |_| ()).is_some();
         if !is_known && shared.reader.owner_of(Thing::Account(&account)).await?.is_none() {
             // It has never begun: whose it was as it was asked for.
             return if self.sees(job.owner.as_deref()) { Ok(()) } else { Err(missing()) };
         }
-        self.account(shared, &account).await.map_err(unseen)
+        self.account(shared, &account).await.map_err(|problem| unseen(problem, missing))
     }
 
     /// Whether there is this account, and it is seen. What the config says of it now is asked first.
@@ -139,4 +133,9 @@ impl Sight {
         let owner = owner.filter(|owner| self.sees(owner.as_deref()));
         owner.map(|_| ()).ok_or_else(|| Problem::missing("account"))
     }
+}
+
+/// What is of an account that is not seen is not there either.
+fn unseen(problem: Problem, missing: impl Fn() -> Problem) -> Problem {
+    if problem.status == StatusCode::NOT_FOUND { missing() } else { problem }
 }

@@ -13,6 +13,7 @@ use crate::jobs::message::{JobVerb, JobsArgs, JobsMsg, JobsRequest, JobsWork, Wo
 use crate::jobs::orders::OrderBook;
 use crate::jobs::timetable::Timetable;
 use crate::store::JobWork;
+use crate::telemetry::registry::AccountLine;
 use postrider_core::account::follow::Order;
 use postrider_core::failure::Failure;
 use postrider_core::job::queue::{AccountFacts, Job, JobWish, RunOfJob, Submitted, Turn};
@@ -222,9 +223,7 @@ impl JobsState {
     fn runs_for(&self, job: &Job) -> bool {
         let (Some(run), Some(account)) = (job.run, &job.what.account) else { return false };
         let runs = (run.number.saturating_sub(1), run.number);
-        let is_its = |line: &crate::telemetry::registry::AccountLine| {
-            line.life == run.life && line.runs == runs
-        };
+        let is_its = |line: &AccountLine| line.life == run.life && line.runs == runs;
         self.args.registry.look(account, is_its).unwrap_or(false)
     }
 

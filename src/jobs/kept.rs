@@ -47,10 +47,8 @@ impl KeptQueue {
         let (mut open, next) = self.jobs.open().await?;
         let at_work = open.iter_mut().filter(|job| job.status.is_at_work());
         at_work.for_each(|job| job.run = self.runs.get(&job.id).copied());
-        let goes_on = open.iter_mut().filter(|job| Some(job.id) == doing);
-        goes_on.for_each(|job| job.run = Some(RunOfJob { life: 0, number: 0 }));
         let queue = Queue::new(open, next);
-        let again = queue.forsaken(now);
+        let again = queue.forsaken(doing, now);
         self.queue = Some(queue);
         self.store(again, None).await
     }

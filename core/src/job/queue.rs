@@ -65,10 +65,12 @@ impl Queue {
         queue
     }
 
-    /// What nobody is at any more: the process that knew with which run is another. Queued again.
+    /// What nobody is at any more: the process that knew with which run is another. Queued again. `doing`: the maintenance
+    /// that goes on.
     #[must_use]
-    pub fn forsaken(&self, now: Micros) -> Vec<Job> {
-        let is_forsaken = |job: &&Job| job.status.is_at_work() && job.run.is_none();
+    pub fn forsaken(&self, doing: Option<u64>, now: Micros) -> Vec<Job> {
+        let is_forsaken =
+            |job: &&Job| job.status.is_at_work() && job.run.is_none() && Some(job.id) != doing;
         let at_work = self.open.values().filter(is_forsaken);
         at_work.flat_map(|job| self.settled(job.queued_again(now), now)).collect()
     }

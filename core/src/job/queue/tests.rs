@@ -333,10 +333,15 @@ fn another_process_begins_with_what_nobody_is_at() {
     let known = Job { id: 4, status: JobStatus::Claimed, run, ..waits.clone() };
     let queue = Queue::new([claimed, running, waits, known], 9);
     let again: Vec<_> = queue
-        .forsaken(T)
+        .forsaken(None, T)
         .into_iter()
         .map(|job| (job.id, job.status, job.attempts, job.run))
         .collect();
     assert_eq!(again, [(1, JobStatus::Queued, 0, None), (2, JobStatus::Queued, 1, None)]);
     assert_eq!(queue.next(), 9);
+    // Maintenance that this process is at is not.
+    let doing =
+        Job { id: 5, status: JobStatus::Running, ..desk.submit(&wish(JobKind::Maintenance, "a")) };
+    let queue = Queue::new([doing], 9);
+    assert_eq!((queue.forsaken(Some(5), T).len(), queue.forsaken(None, T).len()), (0, 1));
 }

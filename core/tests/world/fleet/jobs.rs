@@ -48,7 +48,7 @@ impl JobDesk {
         let open = self.queue.open().map(|job| Job { run: None, ..job.clone() });
         let open: Vec<Job> = open.collect();
         self.queue = Queue::new(open, self.queue.next());
-        for job in self.queue.forsaken(now) {
+        for job in self.queue.forsaken(None, now) {
             self.queue.put(job);
         }
     }

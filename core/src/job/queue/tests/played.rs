@@ -205,7 +205,7 @@ impl Played {
                 let open = self.queue.open().map(|job| Job { run: None, ..job.clone() });
                 let open: Vec<Job> = open.collect();
                 self.queue = Queue::new(open, self.queue.next());
-                for job in self.queue.forsaken(self.now) {
+                for job in self.queue.forsaken(None, self.now) {
                     self.put(job);
                 }
                 for (here, wanted) in &mut self.accounts {
