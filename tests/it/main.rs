@@ -59,6 +59,7 @@ mod renewals;
 mod repeats;
 mod restored;
 mod rights;
+mod schedules;
 mod schema;
 mod search;
 mod secrets;

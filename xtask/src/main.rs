@@ -171,7 +171,7 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 27] = [
+const ON_BOTH: [&str; 28] = [
     "damaged",
     "shuffled",
     "verified",
@@ -194,6 +194,7 @@ const ON_BOTH: [&str; 27] = [
     "migration",
     "poison_by_death",
     "reading",
+    "schedules",
     "schema",
     "search",
     "threads",
