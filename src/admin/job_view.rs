@@ -24,7 +24,7 @@ pub(crate) struct JobView {
     priority: u8,
     /// `queued`, `claimed` (its account has taken it), `running`, `done`, `dead`, `cancelled`.
     status: &'static str,
-    /// While it is queued: why its account takes it not now.
+    /// While it is queued: why its account takes it not now, or that its time has not come.
     reason: Option<String>,
     /// It is not begun before.
     not_before: String,
@@ -125,6 +125,9 @@ impl JobView {
         let queued = job.status == JobStatus::Queued;
         let account = job.what.account.as_deref().filter(|_| queued);
         let held = account.and_then(|account| shared.registry.look(account, held).flatten());
+        let is_early = queued && job.not_before > shared.registry.clock().now().wall;
+        let early = || format!("it is not begun before {}", instant(job.not_before));
+        let held = held.or_else(|| is_early.then(early));
         Self {
             id: job.id,
             uuid: job.uuid.clone(),

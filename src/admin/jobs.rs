@@ -150,6 +150,9 @@ async fn wished(
     if named.into_iter().filter(|named| *named).count() > 1 {
         return Err(Problem::bad("write one of accounts, owner and all"));
     }
+    if asked.accounts.as_ref().is_some_and(Vec::is_empty) {
+        return Err(Problem::bad("accounts: nobody is named; write ids of accounts"));
+    }
     let (mut accounts, mut refused) = (BTreeSet::new(), Vec::new());
     for account in asked.accounts.iter().flatten() {
         let is_followed = shared.registry.look(account, |_| ()).is_some();
@@ -174,6 +177,10 @@ async fn wished(
         };
         let lines = shared.registry.accounts();
         accounts.extend(lines.into_iter().filter(|(_, line)| of(line)).map(|(name, _)| name));
+        // Whoever has none is as one who is not there.
+        if asked.owner.is_some() && accounts.is_empty() {
+            return Err(Problem::missing("owner"));
+        }
     }
     Ok((accounts, refused))
 }

@@ -148,7 +148,7 @@ async fn added(args: &AddArgs, client: &Client) -> Result<Exit, CallError> {
             say_line(&format!("job {}{of}: {}{merged}", text(item, "id"), text(item, "status")));
         }
         if items.is_empty() && refused.is_empty() {
-            say_line("there is no such account");
+            say_line("there is no account yet");
         }
     }
     for one in &refused {

@@ -341,6 +341,7 @@ async fn what_cannot_be_asked_for_is_told() {
         for (body, words) in [
             ("", "the body is no job"),
             (r#"{"kind": "full"}"#, "accounts, owner or all"),
+            (r#"{"kind": "full", "accounts": []}"#, "accounts: nobody is named"),
             (
                 r#"{"kind": "fully", "all": true}"#,
                 "full, incremental, webhook_triggered, maintenance",
@@ -374,6 +375,13 @@ async fn what_cannot_be_asked_for_is_told() {
                 && ran.stderr.contains("nobody: there is no such account"),
             "{ran:?}"
         );
+        let (status, told) = served.post("/v1/jobs", r#"{"kind": "full", "owner": "nobody"}"#);
+        assert_eq!((status, &told["detail"]), (404, &"there is no such owner".into()));
+        postrider.run(&["jobs", "add", "full", "--owner", "nobody"]).exits(2);
+        let wish = json!({ "kind": "incremental", "accounts": ["b"], "not_before": "2099-01-01T00:00:00Z" });
+        let later = submitted(&served, &wish)["items"][0]["id"].as_u64().unwrap();
+        let told = job(&served, later);
+        assert!(told["reason"].as_str().unwrap().contains("2099-01-01"), "{told}");
         let done = asked_for(&served, "full", "b");
         wait_for(&served, done, "done");
         for verb in ["cancel", "retry", "discard"] {
