@@ -25,7 +25,9 @@ use tokio::time::Instant;
 /// Octets of UID set in a command line (RFC 7162 §6 asks for lines below 8,192).
 pub(in crate::provider::imap) const SET_OCTETS: usize = 4000;
 
-/// Octets of mail after which what has come of a page is handed over as a part, and octets of its rows.
+/// Messages after which what has come of a page is handed over as a part, octets of mail, and octets of its rows: a
+/// process that is killed reads no more than that anew, of each session.
+const PART_MAILS: u64 = 250;
 const PART_OCTETS: u64 = 16 * 1024 * 1024;
 const PART_ROWS: u64 = 1024 * 1024;
 /// What has come is handed over as a part at the latest after this.
@@ -42,6 +44,7 @@ pub(in crate::provider::imap) fn stray(
 
 /// What has come of a page since a part of it was handed over.
 pub(in crate::provider::imap) struct CameSince {
+    mails: u64,
     octets: u64,
     rows: u64,
     since: Instant,
@@ -50,7 +53,7 @@ pub(in crate::provider::imap) struct CameSince {
 impl CameSince {
     /// Nothing yet.
     pub(in crate::provider::imap) fn begin(now: Instant) -> Self {
-        Self { octets: 0, rows: 0, since: now }
+        Self { mails: 0, octets: 0, rows: 0, since: now }
     }
 
     /// A message came; it may be the first.
@@ -58,13 +61,15 @@ impl CameSince {
         if first {
             self.since = now;
         }
+        self.mails += 1;
         self.octets += meta.length;
         self.rows += meta.row_octets();
     }
 
     /// Whether it is to be handed over; what waits unsealed waits only so long.
     pub(in crate::provider::imap) fn is_enough(&self, waits: bool, now: Instant) -> bool {
-        self.octets >= PART_OCTETS
+        self.mails >= PART_MAILS
+            || self.octets >= PART_OCTETS
             || self.rows >= PART_ROWS
             || (waits && now.saturating_duration_since(self.since) >= PART_TIME)
     }
