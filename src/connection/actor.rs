@@ -26,6 +26,9 @@ mod view;
 
 /// How long a returned session may take to log out before it is killed.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// A returned session that has read so many octets behind this reads an answer that nobody waits for: it is killed.
+const LAST_ANSWER: Duration = Duration::from_millis(500);
+const LAST_OCTETS: u64 = 64 * 1024;
 /// How often sessions are looked at, and a server that is down.
 const TICK: Duration = Duration::from_secs(1);
 /// Of so many looks one is at those that only watch, too: thousands may.
@@ -165,6 +168,14 @@ impl Actor for ConnectionActor {
                     None,
                 );
                 me.send_after(FAREWELL, move || ConnectionMsg::Overdue(id));
+                let octets = state.children.get(&id).map_or(0, SessionChild::octets);
+                me.send_after(LAST_ANSWER, move || ConnectionMsg::StillReads(id, octets));
+            }
+            ConnectionMsg::StillReads(id, before) => {
+                let octets = state.children.get(&id).map_or(0, SessionChild::octets);
+                if octets.saturating_sub(before) > LAST_OCTETS {
+                    state.kill(id);
+                }
             }
             ConnectionMsg::Overdue(id) => state.kill(id),
             ConnectionMsg::Probed(Ok(())) => state.health.greeted(),

@@ -70,7 +70,7 @@ impl SessionChild {
         self.seen = (self.octets(), mono);
     }
 
-    fn octets(&self) -> u64 {
+    pub(super) fn octets(&self) -> u64 {
         self.leash.as_ref().map_or(0, |leash| leash.octets.load(Ordering::Relaxed))
     }
 

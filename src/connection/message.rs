@@ -51,6 +51,8 @@ pub enum ConnectionMsg {
     Returned(SessionId),
     /// A returned session has had its time.
     Overdue(SessionId),
+    /// A returned session had read so many octets then: is it still reading?
+    StillReads(SessionId, u64),
     /// What a bare connection met.
     Probed(Result<(), Failure>),
     /// Look at the queue again: logins are paced.
