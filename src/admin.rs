@@ -29,6 +29,7 @@ pub mod table;
 pub mod token;
 pub mod verbs;
 pub mod view;
+mod wish;
 
 use crate::account::message::Obeyed;
 use crate::connection::message::LimitsView;

@@ -10,6 +10,7 @@ mod evidence;
 pub(crate) mod feed;
 mod fetcher;
 pub mod filter;
+pub mod first;
 pub(crate) mod folders;
 pub(crate) mod machine;
 pub mod reads;

@@ -176,9 +176,9 @@ impl Actor for AccountActor {
                 return Ok(());
             }
             AccountMsg::Died(failure) => return Err(failure.into()),
-            AccountMsg::Command(command, reply) => match state.follower.accepts(command) {
+            AccountMsg::Command(command, reply) => match state.follower.accepts(&command) {
                 Ok(()) => {
-                    state.obeyed.push((command, reply));
+                    state.obeyed.push((command.clone(), reply));
                     Input::Command(command)
                 }
                 Err(conflict) => {

@@ -232,6 +232,8 @@ impl Voice {
                 left: leaves && summary.outcome == Outcome::Cancelled,
                 failure: failure.map(|failure| (failure.class.as_str(), failure.to_string())),
                 stored: summary.counts.stored,
+                deferred: summary.deferred.is_some(),
+                put_off: summary.put_off,
             });
             if summary.outcome == Outcome::Success {
                 line.last_success = Some(at);

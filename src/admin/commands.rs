@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     let mut router = OpenApiRouter::new();
     for verb in VERBS {
         let handler = move |State(shared): State<Shared>, Path(id): Path<String>| async move {
-            obey(&shared, id, verb.command).await
+            obey(&shared, id, verb.command.clone()).await
         };
         router = router.route(&verb.path(), post(handler));
         let paths = &mut router.get_openapi_mut().paths;

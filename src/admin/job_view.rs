@@ -14,11 +14,23 @@ use utoipa::ToSchema;
 pub(crate) struct JobView {
     id: u64,
     uuid: String,
-    /// `full` (everything is compared), `incremental` (by the best proof), `webhook_triggered`, `maintenance`.
+    /// `full` (everything is compared), `incremental` (by the best proof), `selective` (some of the unread history comes first), `webhook_triggered`, `maintenance`.
     kind: &'static str,
     /// Of maintenance: `reindex`, `purge`.
     task: Option<&'static str>,
     account: Option<String>,
+    /// Of selective ones: paths of folders; of all without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folders: Option<Vec<String>>,
+    /// Of selective ones: mail that came at this instant or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    /// Of selective ones: mail that came before this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    /// Of selective ones: so many of each folder, the newest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
     owner: Option<String>,
     /// 0 is the best.
     priority: u8,
@@ -98,11 +110,23 @@ pub(crate) struct CancelledView {
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WishedJob {
-    /// `full`, `incremental`, `webhook_triggered`, `maintenance`.
+    /// `full`, `incremental`, `selective`, `webhook_triggered`, `maintenance`.
     pub(crate) kind: String,
     /// Of maintenance: `reindex` (of accounts), `purge` (rows of finished jobs; of the whole process).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) task: Option<String>,
+    /// Of selective: only of these folders, by path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) folders: Option<Vec<String>>,
+    /// Of selective: mail that its server took in since this day (`2026-01-31`, UTC) or instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<String>,
+    /// Of selective: up to the end of this day, or before this instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<String>,
+    /// Of selective: so many of each folder at most, the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) limit: Option<u64>,
     /// For these accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) accounts: Option<Vec<String>>,
@@ -126,6 +150,7 @@ impl JobView {
         let account = job.what.account.as_deref().filter(|_| queued);
         let held = account.and_then(|account| shared.registry.look(account, held).flatten());
         let is_early = queued && job.not_before > shared.registry.clock().now().wall;
+        let first = job.what.first.as_ref();
         let early = || format!("it is not begun before {}", instant(job.not_before));
         let held = held.or_else(|| is_early.then(early));
         Self {
@@ -134,6 +159,10 @@ impl JobView {
             kind: job.what.kind.as_str(),
             task: job.what.task.map(JobTask::as_str),
             account: job.what.account.clone(),
+            folders: first.map(|first| first.folders.clone()).filter(|paths| !paths.is_empty()),
+            since: first.and_then(|first| first.since).map(|at| instant(Micros(at))),
+            until: first.and_then(|first| first.until).map(|at| instant(Micros(at))),
+            limit: first.and_then(|first| first.limit),
             owner: job.owner.clone(),
             priority: job.priority.number(),
             status: job.status.as_str(),

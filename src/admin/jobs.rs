@@ -8,22 +8,21 @@ use crate::admin::lists::{Asked, limited, number, word};
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
 use crate::admin::view::Page;
+use crate::admin::wish::{choosing, places, wished};
 use crate::instant::instant_of;
 use crate::jobs::JobVerb;
 use crate::store::{JobReader, WhichJobs};
-use crate::telemetry::registry::AccountLine;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use postrider_core::failure::{Class, Failure};
-use postrider_core::job::queue::{Job, JobPlace, JobWish, Submitted};
+use postrider_core::job::queue::{Job, JobWish, Submitted};
 use postrider_core::job::slots::Level;
-use postrider_core::job::words::{JobKind, JobStatus, JobTask, fits};
+use postrider_core::job::words::{JobKind, JobStatus};
 use postrider_core::time::Micros;
 use serde::Deserialize;
-use std::collections::BTreeSet;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -76,7 +75,7 @@ pub(crate) struct JobsOf {
     owner: Option<String>,
 }
 
-fn kind_of(given: &str) -> Result<JobKind, Problem> {
+pub(super) fn kind_of(given: &str) -> Result<JobKind, Problem> {
     word("kind", given, JobKind::ALL, JobKind::as_str)
 }
 
@@ -140,73 +139,6 @@ fn refused(failure: Failure) -> Problem {
     }
 }
 
-/// The accounts that a wish is for: those that there are, and those that there are not.
-async fn wished(
-    shared: &Shared,
-    sight: &Sight,
-    asked: &WishedJob,
-) -> Result<(BTreeSet<String>, Vec<RefusedView>), Problem> {
-    let named = [asked.accounts.is_some(), asked.owner.is_some(), asked.all];
-    if named.into_iter().filter(|named| *named).count() > 1 {
-        return Err(Problem::bad("write one of accounts, owner and all"));
-    }
-    if asked.accounts.as_ref().is_some_and(Vec::is_empty) {
-        return Err(Problem::bad("accounts: nobody is named; write ids of accounts"));
-    }
-    let (mut accounts, mut refused) = (BTreeSet::new(), Vec::new());
-    for account in asked.accounts.iter().flatten() {
-        let is_followed = shared.registry.look(account, |_| ()).is_some();
-        match sight.account(shared, account).await {
-            Ok(()) if is_followed => drop(accounts.insert(account.clone())),
-            Err(problem) if problem.status != StatusCode::NOT_FOUND.as_u16() => {
-                return Err(problem);
-            }
-            _ => {
-                let why = "there is no such account, or the config does not name it".to_owned();
-                refused.push(RefusedView { account: Some(account.clone()), why });
-            }
-        }
-    }
-    if asked.owner.is_some() || asked.all {
-        if asked.owner.as_deref().is_some_and(|owner| !sight.sees(Some(owner))) {
-            return Err(Problem::missing("owner"));
-        }
-        let of = |line: &AccountLine| {
-            let owner = line.owner.as_deref();
-            sight.sees(owner) && asked.owner.as_deref().is_none_or(|wanted| owner == Some(wanted))
-        };
-        let lines = shared.registry.accounts();
-        accounts.extend(lines.into_iter().filter(|(_, line)| of(line)).map(|(name, _)| name));
-        // Whoever has none is as one who is not there.
-        if asked.owner.is_some() && accounts.is_empty() {
-            return Err(Problem::missing("owner"));
-        }
-    }
-    Ok((accounts, refused))
-}
-
-/// What a wish is for: of each account one, or one of the whole process.
-fn places(
-    asked: &WishedJob,
-    sight: &Sight,
-    accounts: BTreeSet<String>,
-) -> Result<Vec<JobPlace>, Problem> {
-    let kind = kind_of(&asked.kind)?;
-    let task = asked.task.as_deref();
-    let task = task.map(|given| word("task", given, JobTask::ALL, JobTask::as_str)).transpose()?;
-    let is_named = asked.accounts.is_some() || asked.owner.is_some() || asked.all;
-    fits(kind, task, is_named).map_err(|(key, why)| Problem::bad(format!("{key}: {why}")))?;
-    if is_named {
-        let of = |account| JobPlace { kind, task, account: Some(account) };
-        return Ok(accounts.into_iter().map(of).collect());
-    }
-    if sight.owner().is_some() {
-        let text = "this token is for one owner's accounts; what is of the whole process needs one without @OWNER in admin.token";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text));
-    }
-    Ok(vec![JobPlace { kind, task, account: None }])
-}
-
 /// Have something done, for some accounts or of the whole process. Equal jobs that wait become one.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = WishedJob, responses(
     (status = 202, body = SubmittedView), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
@@ -236,6 +168,7 @@ pub(super) async fn submit(
     });
     let not_before = not_before.transpose()?.map_or(now, |at: Micros| at.max(now));
     let (accounts, mut refused_views) = wished(&shared, &sight, &asked).await?;
+    let accounts = choosing(&shared, accounts, &asked, &mut refused_views).await?;
     let owner_of = |name: &str| shared.registry.look(name, |line| line.owner.clone()).flatten();
     let wishes: Vec<JobWish> = places(&asked, &sight, accounts)?
         .into_iter()

@@ -99,7 +99,7 @@ pub(super) fn schedule(t: &mut Taker<'_>, place: &Origin, all: &[Account]) -> Op
     let catch_up = t.flag("catch_up");
     if t.problems.len() == before
         && let Some(kind) = kind
-        && let Err((key, why)) = fits(kind, task, accounts.is_some())
+        && let Err((key, why)) = fits_the_clock(kind, task, accounts.is_some())
     {
         let at = t.item(key).map_or_else(|| place.clone(), |item| item.place);
         t.wrong(at, key, why);
@@ -109,6 +109,19 @@ pub(super) fn schedule(t: &mut Taker<'_>, place: &Origin, all: &[Account]) -> Op
     }
     let (kind, priority, cron) = (kind?, priority?, cron?);
     Some(Schedule { id, kind, task, accounts, priority, catch_up, cron, zone })
+}
+
+/// Whether there is such a job at fixed times.
+fn fits_the_clock(
+    kind: JobKind,
+    task: Option<JobTask>,
+    named: bool,
+) -> Result<(), (&'static str, &'static str)> {
+    if kind == JobKind::Selective {
+        let why = "selective is asked for by hand: `postrider jobs add selective`";
+        return Err(("job", why));
+    }
+    fits(kind, task, None, named)
 }
 
 fn is_name(id: &str) -> bool {

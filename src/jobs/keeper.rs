@@ -334,7 +334,8 @@ impl JobsState {
     fn order(&mut self, me: &ActorRef<JobsMsg>, job: &Job, mono: Duration) {
         let Some(account) = job.what.account.clone() else { return };
         let (id, number) = (job.id, self.orders.give(job.id, mono + LOST));
-        let order = Order { doubts: job.what.kind == JobKind::Full, level: job.priority };
+        let (doubts, first) = (job.what.kind == JobKind::Full, job.what.first.clone());
+        let order = Order { doubts, level: job.priority, first };
         let (me, registry) = (me.clone(), self.args.registry.clone());
         let answer = self.args.hands.order(&account, order);
         tokio::spawn(async move {

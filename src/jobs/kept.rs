@@ -147,7 +147,12 @@ mod tests {
         let now = Micros(1_700_000_000_000_000);
         let wish = |n: usize| JobWish {
             uuid: String::new(),
-            what: JobPlace { kind: JobKind::Full, task: None, account: Some(format!("a{n}")) },
+            what: JobPlace {
+                kind: JobKind::Full,
+                task: None,
+                account: Some(format!("a{n}")),
+                first: None,
+            },
             priority: Level::Schedule,
             not_before: now,
             owner: None,

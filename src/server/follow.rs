@@ -299,9 +299,12 @@ fn wanted(
         // It is seen from now on, whenever it is admitted.
         let account = by_id.get(id.as_str()).copied();
         let row = account.and_then(|account| row_of(account, stored));
+        let ready = next.ready.get(id).and_then(|ready| ready.as_ref().ok());
+        let family = ready.map(|args| args.endpoint.family()).unwrap_or_default();
         engine.registry().account(id, |line| {
             line.provider = account.map_or("", |account| account.provider);
             line.owner = account.and_then(|account| account.owner.clone());
+            line.family = family;
             let Some(row) = row.filter(|_| line.proved.is_none()) else { return };
             line.stale = row.looked_at.map_or(Duration::ZERO, |at| wall.since(at));
             line.last_success = line.last_success.or(row.proved_at);

@@ -285,14 +285,15 @@ impl AccountsState {
         reply: ReplyTo<Obeyed>,
     ) -> Result<(), ActorProcessingErr> {
         let mut reply = Some(reply);
-        for action in self.roster.step(RosterEvent::Commanded(name, command), self.args.clock.now())
+        for action in
+            self.roster.step(RosterEvent::Commanded(name, command.clone()), self.args.clock.now())
         {
             match action {
                 RosterAction::Obey(name) => {
                     if let (Some(child), Some(reply)) = (self.children.get(&name), reply.take()) {
                         // Dropped with an actor that has just died, it says that there will be no
                         // answer.
-                        drop(child.actor.cast(AccountMsg::Command(command, reply)));
+                        drop(child.actor.cast(AccountMsg::Command(command.clone(), reply)));
                     }
                 }
                 RosterAction::Conflict(why) => {

@@ -9,6 +9,7 @@ use postrider_core::account::follow::SlotWish;
 use postrider_core::account::schedule::Mode;
 use postrider_core::failure::{Class, Failure};
 use postrider_core::job::queue::RunEnd;
+use postrider_core::provider::Family;
 use postrider_core::run::summary::{Counts, FolderSummary};
 use postrider_core::standing::{Activity, Push, Standing};
 use postrider_core::time::{Micros, Now};
@@ -100,6 +101,8 @@ pub struct AccountLine {
     pub errors: BTreeMap<&'static str, u64>,
     /// Which protocol; nothing before it is followed.
     pub provider: &'static str,
+    /// How mail lies there.
+    pub family: Family,
     /// Whose it is, as the config says.
     pub owner: Option<String>,
     /// How new mail is noticed.
@@ -137,6 +140,7 @@ impl AccountLine {
             last_success: None,
             errors: BTreeMap::new(),
             provider: "",
+            family: Family::default(),
             owner: None,
             push: Push::Poll,
             folders: Arc::default(),

@@ -344,7 +344,7 @@ async fn what_cannot_be_asked_for_is_told() {
             (r#"{"kind": "full", "accounts": []}"#, "accounts: nobody is named"),
             (
                 r#"{"kind": "fully", "all": true}"#,
-                "full, incremental, webhook_triggered, maintenance",
+                "full, incremental, selective, webhook_triggered, maintenance",
             ),
             (r#"{"kind": "full", "all": true, "owner": "x"}"#, "one of accounts, owner and all"),
             (r#"{"kind": "full", "all": true, "task": "purge"}"#, "only maintenance"),

@@ -63,6 +63,7 @@ mod schedules;
 mod schema;
 mod search;
 mod secrets;
+mod selective;
 mod serve;
 mod server_login;
 mod shuffled;

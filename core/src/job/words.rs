@@ -1,5 +1,11 @@
 //! The public words of jobs.
 
+use crate::run::first::FirstOf;
+
+/// Paths of folders that one job may name, and octets of each.
+const FOLDERS: usize = 100;
+const PATH: usize = 1000;
+
 string_enum! {
     /// What a job is.
     JobKind {
@@ -7,6 +13,8 @@ string_enum! {
         Full => "full",
         /// Everything is looked at, by the best proof that there is.
         Incremental => "incremental",
+        /// Some of the unread history comes before the rest of it.
+        Selective => "selective",
         /// The same, because somebody else's program says that something has changed.
         WebhookTriggered => "webhook_triggered",
         /// Work on what is stored.
@@ -63,8 +71,19 @@ impl JobStatus {
 pub fn fits(
     kind: JobKind,
     task: Option<JobTask>,
+    first: Option<&FirstOf>,
     named: bool,
 ) -> Result<(), (&'static str, &'static str)> {
+    match (kind, first) {
+        (JobKind::Selective, None) => {
+            return Err(("kind", "selective needs one of these: folders, since, until, limit"));
+        }
+        (JobKind::Selective, Some(first)) => judged(first)?,
+        (_, Some(_)) => {
+            return Err(("kind", "folders, since, until and limit are of selective jobs alone"));
+        }
+        (_, None) => {}
+    }
     match (kind, task) {
         (JobKind::Maintenance, None) => {
             Err(("task", "maintenance is of one of these: reindex, purge"))
@@ -73,10 +92,25 @@ pub fn fits(
             Err(("task", "purge is of the whole process: leave accounts, owner and all out"))
         }
         (JobKind::Maintenance, Some(JobTask::Purge)) => Ok(()),
-        (JobKind::Full | JobKind::Incremental | JobKind::WebhookTriggered, Some(_)) => {
-            Err(("task", "only maintenance has one"))
-        }
+        (_, Some(_)) if kind != JobKind::Maintenance => Err(("task", "only maintenance has one")),
         _ if !named => Err(("accounts", "write for which: accounts, owner or all")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether something can be chosen so.
+fn judged(first: &FirstOf) -> Result<(), (&'static str, &'static str)> {
+    if first.folders.len() > FOLDERS || first.folders.iter().any(|path| path.len() > PATH) {
+        return Err(("folders", "at most 100 paths of at most 1000 octets"));
+    }
+    if first.limit == Some(0) {
+        return Err(("limit", "write how many of each folder, at least 1"));
+    }
+    match (first.since, first.until) {
+        (Some(since), Some(until)) if since >= until => Err(("until", "it is not behind since")),
+        _ if *first == FirstOf::default() => {
+            Err(("kind", "selective needs one of these: folders, since, until, limit"))
+        }
         _ => Ok(()),
     }
 }
@@ -85,12 +119,38 @@ pub fn fits(
 mod tests {
     use super::*;
 
+    /// What is wrong with a job is said by the field.
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let none = FirstOf::default;
+        let fit = |kind, task, first: Option<FirstOf>, named| {
+            fits(kind, task, first.as_ref(), named).map_err(|(key, _)| key)
+        };
+        let selective = |first| fit(JobKind::Selective, None, first, true);
+        let some = |first: FirstOf| selective(Some(first));
+        assert_eq!(selective(None), Err("kind"));
+        assert_eq!(some(none()), Err("kind"));
+        assert_eq!(some(FirstOf { limit: Some(0), ..none() }), Err("limit"));
+        assert_eq!(some(FirstOf { since: Some(5), until: Some(5), ..none() }), Err("until"));
+        assert_eq!(some(FirstOf { folders: vec!["x".repeat(1001)], ..none() }), Err("folders"));
+        assert_eq!(some(FirstOf { folders: vec!["x".to_owned(); 101], ..none() }), Err("folders"));
+        assert_eq!(some(FirstOf { since: Some(4), until: Some(5), ..none() }), Ok(()));
+        let first = || Some(FirstOf { limit: Some(1), ..none() });
+        assert_eq!(fit(JobKind::Selective, None, first(), false), Err("accounts"));
+        assert_eq!(fit(JobKind::Selective, Some(JobTask::Reindex), first(), true), Err("task"));
+        assert_eq!(fit(JobKind::Full, None, first(), true), Err("kind"));
+        assert_eq!(fit(JobKind::Full, None, None, true), Ok(()));
+        assert_eq!(fit(JobKind::Maintenance, None, None, true), Err("task"));
+        assert_eq!(fit(JobKind::Maintenance, Some(JobTask::Purge), None, true), Err("task"));
+        assert_eq!(fit(JobKind::Maintenance, Some(JobTask::Purge), None, false), Ok(()));
+    }
+
     /// Whoever changes one changes the API, the rows and the metrics.
     #[test]
     fn the_words_are_a_contract() {
         let said = |all: Vec<&'static str>| all.join(" ");
         let kinds = JobKind::ALL.iter().map(|kind| kind.as_str()).collect();
-        assert_eq!(said(kinds), "full incremental webhook_triggered maintenance");
+        assert_eq!(said(kinds), "full incremental selective webhook_triggered maintenance");
         let tasks = JobTask::ALL.iter().map(|task| task.as_str()).collect();
         assert_eq!(said(tasks), "reindex purge");
         let all = JobStatus::ALL.iter().map(|status| status.as_str()).collect();

@@ -393,7 +393,7 @@ fn commands_to_who_does_not_run() {
         let mut roster = Roster::new(Admission { at_a_time: 1, starts_per_second: 1000 }, false);
         roster.step(want(enrolled("a")), at(0));
         roster.step(want(Enrolled { past: known.clone(), ..enrolled("b") }), at(0));
-        roster.step(RosterEvent::Commanded("b".into(), command), at(1));
+        roster.step(RosterEvent::Commanded("b".into(), command.clone()), at(1));
         roster.step(RosterEvent::Dropped("a".into()), at(2));
         let out = roster.step(ended("a", 1), at(5));
         let [.., RosterAction::Start(_, 2, past)] = &out[..] else { panic!("{out:?}") };
@@ -426,7 +426,7 @@ fn commands_end_a_wait_that_has_yet_to_begin() {
         let past = Past { begin: waiting(refused), ..Past::default() };
         roster.step(want(enrolled("a")), at(0));
         roster.step(want(Enrolled { past, ..enrolled("b") }), at(0));
-        roster.step(RosterEvent::Commanded("b".into(), command), at(1));
+        roster.step(RosterEvent::Commanded("b".into(), command.clone()), at(1));
         roster.step(RosterEvent::Dropped("a".into()), at(2));
         let out = roster.step(ended("a", 1), at(5));
         let [.., RosterAction::Start(_, 2, past)] = &out[..] else { panic!("{out:?}") };

@@ -230,6 +230,9 @@ pub(crate) trait RunEffects: RunFacts {
 
     /// Pages of the past wait until then.
     fn defer(&mut self, wait: Wait);
+
+    /// What is left of the past is for another run.
+    fn put_off(&mut self);
 }
 
 /// A run, where a step of its work stands: what it may read of it and what it may do to it are traits.
@@ -431,6 +434,10 @@ impl<O: Copy> RunEffects for RunCtx<'_, O> {
         if before.is_none_or(|before| before.until < wait.until) {
             self.shared.undone.deferred = Some(wait);
         }
+    }
+
+    fn put_off(&mut self) {
+        self.shared.undone.put_off = true;
     }
 }
 

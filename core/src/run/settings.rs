@@ -1,8 +1,9 @@
-//! What a run may know of the config.
+//! What a run may know of the config, and of what somebody asked for.
 
 use crate::provider::Family;
 use crate::recovery::decide::Policy;
 use crate::run::filter::FolderFilter;
+use crate::run::first::FirstOf;
 use std::time::Duration;
 
 /// What a run may know of the config.
@@ -28,6 +29,8 @@ pub struct Settings {
     pub flags_window: u32,
     /// The folders wanted.
     pub folders: FolderFilter,
+    /// What of the unread history it reads, because somebody asked: the rest is for the next run. Nothing: all of it.
+    pub first: Vec<FirstOf>,
 }
 
 impl Default for Settings {
@@ -42,6 +45,7 @@ impl Default for Settings {
             recent_messages: 1000,
             flags_window: 1000,
             folders: FolderFilter::default(),
+            first: Vec::new(),
         }
     }
 }

@@ -70,6 +70,8 @@ impl Life {
             left: leaves && summary.outcome == Outcome::Cancelled,
             failure: failure.map(|failure| (failure.class.as_str(), failure.to_string())),
             stored: summary.counts.stored,
+            deferred: summary.deferred.is_some(),
+            put_off: summary.put_off,
         });
         if self.ends.len() > 8 {
             self.ends.pop_front();
@@ -379,10 +381,10 @@ impl World {
 
     pub(crate) fn order(&mut self, command: Command) -> bool {
         let Some(follower) = &self.life().follower else { return false };
-        if follower.accepts(command).is_err() {
+        if follower.accepts(&command).is_err() {
             return false;
         }
-        match command {
+        match &command {
             Command::Pause => (self.life().paused, self.life().unstored) = (true, false),
             Command::Resume => self.life().paused = false,
             Command::Stop => self.life().stopping = true,
@@ -396,13 +398,14 @@ impl World {
         let all =
             [Command::Pause, Command::Resume, Command::Resume, Command::SyncNow, Command::Cancel];
         let command = match self.dice.roll(11) {
-            n @ 0..5 => all[usize::try_from(n).unwrap()],
+            n @ 0..5 => all[usize::try_from(n).unwrap()].clone(),
             5 => Command::ResetErrors,
             6 => Command::Woken,
             7 => Command::Stop,
             8 => {
                 let doubts = self.dice.roll(2) == 0;
-                Command::Order(Order { doubts, level: *self.dice.pick(&Level::ALL) })
+                let first = self.dice.chance(50).then(|| self.some_first());
+                Command::Order(Order { doubts, level: *self.dice.pick(&Level::ALL), first })
             }
             _ => {
                 self.now += i64::try_from(self.dice.roll(1200)).unwrap();

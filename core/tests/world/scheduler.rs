@@ -9,7 +9,9 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::haste::Haste;
 use postrider_core::mail::id::FolderId;
 use postrider_core::run::event::{Action, Event, SecondNews};
+use postrider_core::run::first::FirstOf;
 use postrider_core::run::scope::{Depth, Scope};
+use postrider_core::run::settings::Settings;
 use postrider_core::run::summary::Summary;
 use postrider_core::standing::Outcome;
 use postrider_core::time::{Micros, Now};
@@ -149,13 +151,33 @@ impl World {
         self.begin(scope);
     }
 
+    /// Some of the past that somebody may ask for.
+    pub(crate) fn some_first(&mut self) -> FirstOf {
+        let date = |world: &mut Self| {
+            world.dice.chance(40).then(|| i64::try_from(world.dice.roll(3000) * 1_000_000).unwrap())
+        };
+        let (since, until) = (date(self), date(self));
+        let limit = self.dice.chance(40).then(|| self.dice.roll(5));
+        let names: Vec<String> = self.server.folders.keys().cloned().collect();
+        let folders = if names.is_empty() || self.dice.chance(60) {
+            Vec::new()
+        } else {
+            vec![self.dice.pick(&names).clone()]
+        };
+        FirstOf { folders, since, until, limit }
+    }
+
     pub(crate) fn begin(&mut self, scope: Scope) {
         self.epoch += 1;
         self.session = None;
         self.connecting = false;
         self.timer = false;
         self.counting = false;
-        self.machine = Some(Machine::new(self.settings.clone(), self.history.clone()));
+        // Somebody has asked for some of the past.
+        let is_asked = self.faults && self.life.is_none() && self.dice.chance(10);
+        let first = is_asked.then(|| self.some_first()).into_iter().collect();
+        let settings = Settings { first, ..self.settings.clone() };
+        self.machine = Some(Machine::new(settings, self.history.clone()));
         self.note(|| format!("== run {scope:?}"));
         self.deliver(Event::Begin(scope));
     }

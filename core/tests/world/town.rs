@@ -320,12 +320,8 @@ impl Town {
             1 if self.dice.chance(4) => self.supervisor_dies(),
             2 => {
                 let name = (*self.dice.pick(&NAMES)).to_owned();
-                let command = *self.dice.pick(&[
-                    Command::Pause,
-                    Command::SyncNow,
-                    Command::ResetErrors,
-                    Command::Woken,
-                ]);
+                let all = [Command::Pause, Command::SyncNow, Command::ResetErrors, Command::Woken];
+                let command = self.dice.pick(&all).clone();
                 self.tell(RosterEvent::Commanded(name, command));
             }
             3 => self.now += self.dice.roll(8_000),

@@ -46,7 +46,7 @@ pub enum JobVerbs {
 /// `jobs add`
 #[derive(Clone, Debug, Args)]
 pub struct AddArgs {
-    /// What it is: full (everything is compared), incremental (the best proof that there is), webhook_triggered (the same, because a program says so), maintenance.
+    /// What it is: full (everything is compared), incremental (the best proof that there is), selective (some of the unread history comes first), webhook_triggered (the same, because a program says so), maintenance.
     #[arg(value_parser = PossibleValuesParser::new(JobKind::ALL.iter().copied().map(JobKind::as_str)))]
     pub kind: String,
     /// For which accounts.
@@ -55,6 +55,18 @@ pub struct AddArgs {
     /// Which maintenance: reindex (an account's mail is read anew into tables), purge (rows of finished jobs go).
     #[arg(long, value_parser = PossibleValuesParser::new(JobTask::ALL.iter().copied().map(JobTask::as_str)))]
     pub task: Option<String>,
+    /// Of selective: only of this folder, by path; may be written more than once.
+    #[arg(long = "folder", value_name = "PATH")]
+    pub folders: Vec<String>,
+    /// Of selective: mail that its server took in since this day (as 2026-01-31, in UTC) or instant.
+    #[arg(long, value_name = "DAY")]
+    pub since: Option<String>,
+    /// Of selective: up to the end of this day, or before this instant.
+    #[arg(long, value_name = "DAY")]
+    pub until: Option<String>,
+    /// Of selective: so many of each folder at most, the newest.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
     /// For this owner's accounts.
     #[arg(long, conflicts_with = "all")]
     pub owner: Option<String>,

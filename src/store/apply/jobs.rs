@@ -48,7 +48,8 @@ pub(super) async fn work(
 /// In the order of the columns.
 fn row(job: &Job) -> Result<Json, Trouble> {
     let text = |document: Document| document.into_text();
-    let spec = StoredSpec { task: job.what.task.map(|task| JobTask::as_str(task).to_owned()) };
+    let task = job.what.task.map(|task| JobTask::as_str(task).to_owned());
+    let spec = StoredSpec { task, first: job.what.first.clone() };
     let checkpoint = StoredCheckpoint { stored: job.stored };
     Ok(json!([
         job.id,

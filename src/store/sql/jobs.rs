@@ -2,6 +2,7 @@
 
 use crate::store::sql::query::{Document, Json, queries, rows};
 use postrider_core::job::queue::JobError;
+use postrider_core::run::first::FirstOf;
 use postrider_core::time::Micros;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub(in crate::store) struct StoredSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::store) task: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::store) first: Option<FirstOf>,
 }
 
 /// What a job has come to, as it is stored.

@@ -2,9 +2,10 @@
 
 use crate::account::follow::follower::Follower;
 use crate::account::follow::stage::{After, Cause, NextLook, Resting, Stage};
-use crate::account::follow::vocabulary::{Command, Conflict, Output, Status};
+use crate::account::follow::vocabulary::{Command, Conflict, Order, Output, Status};
 use crate::failure::Class;
 use crate::job::slots::Level;
+use crate::provider::Family;
 use crate::recovery::history::History;
 use crate::run::event::Event;
 use crate::run::scope::Scope;
@@ -19,7 +20,7 @@ impl Follower {
     ///
     /// # Errors
     /// [`Conflict`], with the reason.
-    pub fn accepts(&self, command: Command) -> Result<(), Conflict> {
+    pub fn accepts(&self, command: &Command) -> Result<(), Conflict> {
         match (command, &self.stage) {
             (Command::Stop, _) => Ok(()),
             (_, Stage::Ended) => Err(Conflict("the account has been stopped")),
@@ -28,6 +29,11 @@ impl Follower {
                 Stage::Paused,
             ) => Err(Conflict("the account is paused: resume it first")),
             // Who orders waits as the account does.
+            (Command::Order(Order { first: Some(_), .. }), _)
+                if self.rules.settings.family == Family::Feed =>
+            {
+                Err(Conflict("what is read first cannot be chosen with its provider"))
+            }
             (Command::Order(_), Stage::New(_)) => Err(Conflict("the account has not begun")),
             (Command::Order(_), Stage::Parked(_)) => {
                 Err(Conflict("the account waits until something changes"))
@@ -71,7 +77,9 @@ impl Follower {
             Command::SyncNow => self.run_now(Scope::Insist, now, out),
             Command::Retry => self.run_now(Scope::Everything, now, out),
             Command::Order(order) => {
-                self.look_soon((order.scope(), order.level, true), now, out);
+                let (scope, level) = (order.scope(), order.level);
+                let first = order.first.into_iter().collect();
+                self.look_soon(NextLook { scope, level, by_job: true, first }, now, out);
             }
             Command::ResetErrors => {
                 match &mut self.stage {
@@ -227,30 +235,27 @@ impl Follower {
     /// A run of everything, now or right after the one that is under way; a wait inside that one is
     /// cut short.
     fn run_now(&mut self, scope: Scope, now: Now, out: &mut Vec<Output>) {
-        self.look_soon((scope, Level::Operator, false), now, out);
+        let level = Level::Operator;
+        self.look_soon(NextLook::at(scope, level), now, out);
     }
 
     /// The same, this soon, for a job perhaps.
-    fn look_soon(
-        &mut self,
-        (scope, level, by_job): (Scope, Level, bool),
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
+    fn look_soon(&mut self, look: NextLook, now: Now, out: &mut Vec<Output>) {
         match &mut self.stage {
             Stage::Ended | Stage::Paused => {}
             Stage::Asking(wanted) => {
                 // Who doubts is not served by less.
-                let scope = scope.or(&wanted.scope);
-                *wanted.instead(level) = scope.clone();
+                let scope = look.scope.or(&wanted.scope);
+                *wanted.instead(look.level) = scope.clone();
+                wanted.first.extend(look.first);
                 self.look_again(&scope, out);
             }
             Stage::Working(working) => {
-                working.level = working.level.min(level);
-                let next = NextLook { scope, level, by_job };
+                working.level = working.level.min(look.level);
+                let by_job = look.by_job;
                 working.again.next = Some(match working.again.next.take() {
-                    Some(known) => next.with(known),
-                    None => next,
+                    Some(known) => look.with(known),
+                    None => look,
                 });
                 if by_job {
                     return;
@@ -260,7 +265,7 @@ impl Follower {
                 }
             }
             Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) => {
-                self.ask_at(level, scope, Cause::Plan, out)
+                self.ask_for(look, out);
             }
         }
     }

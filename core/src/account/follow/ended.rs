@@ -62,8 +62,8 @@ impl Follower {
             (After::End, _) => self.end(out),
             (After::Pause, _) => self.pause(out),
             (After::Rest, Stage::Resting(_)) => match next {
-                Some(NextLook { scope, level, .. }) => {
-                    self.ask_at(level, scope, Cause::Plan, out);
+                Some(look) => {
+                    self.ask_for(look, out);
                     if let Stage::Asking(wanted) = &mut self.stage {
                         wanted.past = past;
                     }

@@ -16,6 +16,7 @@ use crate::provider::Connected;
 use crate::recovery::history::{History, SURVIVAL};
 use crate::run::event::{Action, Event};
 use crate::run::scope::Scope;
+use crate::run::settings::Settings;
 use crate::standing::Standing;
 use crate::time::Now;
 use std::collections::VecDeque;
@@ -164,6 +165,7 @@ impl Follower {
             Input::NotStored(command) => self.not_stored(command, &mut out),
         }
         self.try_anew(now, &mut out);
+        self.makes_room(now, &mut out);
         self.survive(now);
         self.arm(now, &mut out);
         out
@@ -203,7 +205,9 @@ impl Follower {
     fn granted(&mut self, now: Now, out: &mut Vec<Output>) {
         let Stage::Asking(wanted) = &mut self.stage else { return self.goes_on(now, out) };
         let scope = std::mem::replace(&mut wanted.scope, Scope::Everything);
-        let machine = Machine::new(self.rules.settings.clone(), self.history.clone());
+        let first = std::mem::take(&mut wanted.first);
+        let settings = Settings { first, ..self.rules.settings.clone() };
+        let machine = Machine::new(settings, self.history.clone());
         let working = Working::new(machine, wanted, now.mono);
         self.stage = Stage::Working(Box::new(working));
         self.drive(Event::Begin(scope), now, out);

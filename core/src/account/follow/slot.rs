@@ -1,7 +1,7 @@
 //! What a follower wants of the slots: one while its run works, none while that waits for a session or for a time.
 
 use super::Follower;
-use super::stage::{Cause, Held, NextRun, Slot, Stage};
+use super::stage::{Cause, Held, NextLook, NextRun, Slot, Stage, Working};
 use super::vocabulary::{Output, SlotWish};
 use crate::account::schedule::Mode;
 use crate::budget::Wait;
@@ -72,6 +72,27 @@ impl Follower {
         self.look_again(&scope, out);
         self.stage = Stage::Asking(NextRun::new(scope, cause, level));
         out.push(Output::AskSlot(self.run));
+    }
+
+    /// The same, for this.
+    pub(super) fn ask_for(&mut self, look: NextLook, out: &mut Vec<Output>) {
+        self.ask_at(look.level, look.scope, Cause::Plan, out);
+        if let Stage::Asking(wanted) = &mut self.stage {
+            wanted.first = look.first;
+        }
+    }
+
+    /// Somebody waits for some of the past: the run under way leaves what it has not asked for to another one.
+    pub(super) fn makes_room(&mut self, now: Now, out: &mut Vec<Output>) {
+        let waits = |working: &Working| {
+            let next = working.again.next.as_ref();
+            next.is_some_and(|next| !next.first.is_empty())
+                && working.machine.phase() == Phase::Working
+                && !working.machine.is_put_off()
+        };
+        if matches!(&self.stage, Stage::Working(working) if waits(working)) {
+            self.drive(Event::PutOff, now, out);
+        }
     }
 
     /// How soon a run is to begin that this has begun.

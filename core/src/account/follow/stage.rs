@@ -6,6 +6,7 @@ use crate::failure::{Class, Failure};
 use crate::job::slots::Level;
 use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
+use crate::run::first::FirstOf;
 use crate::run::scope::{Depth, Scope};
 use crate::standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,11 +61,14 @@ pub(super) struct NextRun {
     pub(super) caught_up: bool,
     /// A watch has ended: INBOX is looked at then, though the run is wanted for history alone.
     pub(super) inbox_at: Option<Duration>,
+    /// What of the past it is to read, where somebody has asked for some of it.
+    pub(super) first: Vec<FirstOf>,
 }
 
 impl NextRun {
     pub(super) fn new(scope: Scope, cause: Cause, level: Level) -> Self {
-        Self { scope, cause, level, past: false, caught_up: false, inbox_at: None }
+        let (past, caught_up, inbox_at, first) = (false, false, None, Vec::new());
+        Self { scope, cause, level, past, caught_up, inbox_at, first }
     }
 
     /// A watch has told something. Returns what it is to look at for that; none where looks find nothing, and
@@ -130,15 +134,24 @@ pub(super) struct NextLook {
     pub(super) level: Level,
     /// A job alone wants it: it cuts no wait short.
     pub(super) by_job: bool,
+    /// What of the past it is to read, where somebody asks for some of it.
+    pub(super) first: Vec<FirstOf>,
 }
 
 impl NextLook {
+    /// A look at this, this soon.
+    pub(super) fn at(scope: Scope, level: Level) -> Self {
+        Self { scope, level, by_job: false, first: Vec::new() }
+    }
+
     /// Something else wants to look, too.
-    pub(super) fn with(self, other: Self) -> Self {
+    pub(super) fn with(self, mut other: Self) -> Self {
+        other.first.extend(self.first);
         Self {
             scope: self.scope.or(&other.scope),
             level: self.level.min(other.level),
             by_job: self.by_job && other.by_job,
+            first: other.first,
         }
     }
 }
@@ -219,7 +232,7 @@ impl Working {
         self.after = After::Rest;
         if !self.again.next.as_ref().is_some_and(|next| next.scope.insists()) {
             let (scope, level) = (Scope::Everything, Level::Hint);
-            self.again.next = Some(NextLook { scope, level, by_job: false });
+            self.again.next = Some(NextLook::at(scope, level));
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::provider::watch::{Hint, Noticed, Unwatched};
 use crate::recovery::history::History;
 use crate::recovery::waiting::Waiting;
 use crate::run::event::{Action, Event};
+use crate::run::first::FirstOf;
 use crate::run::scope::Scope;
 use crate::run::settings::Settings;
 use crate::run::summary::Summary;
@@ -51,7 +52,7 @@ pub struct Past {
 }
 
 /// What a human wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Stop working until `Resume`.
     Pause,
@@ -74,16 +75,18 @@ pub enum Command {
 }
 
 /// What a job orders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// Nothing is believed of what counters prove.
     pub doubts: bool,
     /// How soon it is to begin.
     pub level: Level,
+    /// What of the unread history is read, and nothing else of it; none: as always.
+    pub first: Option<FirstOf>,
 }
 
 impl Order {
-    pub(super) fn scope(self) -> Scope {
+    pub(super) fn scope(&self) -> Scope {
         match (self.doubts, self.level) {
             (true, _) => Scope::Doubt,
             (false, Level::Operator) => Scope::Insist,

@@ -230,8 +230,7 @@ impl Follower {
                 let phase = working.machine.phase();
                 let later = matches!(phase, Phase::Opening | Phase::Reopening | Phase::Closing);
                 if (later || list) && working.after == After::Rest {
-                    let nothing =
-                        || NextLook { scope: nothing(), level: Level::Hint, by_job: false };
+                    let nothing = || NextLook::at(nothing(), Level::Hint);
                     let next = working.again.next.get_or_insert_with(nothing);
                     next.by_job = false;
                     add(&mut next.scope);

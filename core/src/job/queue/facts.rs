@@ -1,7 +1,7 @@
 //! What becomes of a job, given what is known of its account.
 
 use crate::job::queue::job::{Job, RunOfJob};
-use crate::job::words::JobStatus;
+use crate::job::words::{JobKind, JobStatus};
 use crate::standing::Outcome;
 use crate::time::Micros;
 use std::time::Duration;
@@ -12,6 +12,8 @@ pub(super) const ATTEMPTS: u32 = 3;
 pub(super) const HELD_FOR: Duration = Duration::from_secs(7 * 86_400);
 /// Maintenance that has failed so often is tried again after so many of these.
 const MAINTAIN_AGAIN: Duration = Duration::from_secs(60);
+/// One whose account had no budget for it is looked at again behind this.
+const BUDGET_AGAIN: Duration = Duration::from_secs(15 * 60);
 /// One that has failed is not tried again before.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -28,6 +30,10 @@ pub struct RunEnd {
     pub failure: Option<(&'static str, String)>,
     /// Messages that it has stored.
     pub stored: u64,
+    /// It has left mail of the past to later, for it had no budget for it.
+    pub deferred: bool,
+    /// It has left mail of the past to another run.
+    pub put_off: bool,
 }
 
 /// What is known of an account.
@@ -103,6 +109,19 @@ fn ended(job: &Job, run: RunOfJob, here: &HereFacts, now: Micros) -> Job {
     };
     let job = &Job { stored: job.stored + end.stored, ..job.clone() };
     match end.outcome {
+        // It was asked for nothing but what still waits.
+        Outcome::Success | Outcome::Partial
+            if end.deferred && job.what.kind == JobKind::Selective =>
+        {
+            let job = job.queued_again(now);
+            Job { not_before: job.not_before.max(now.plus(BUDGET_AGAIN)), ..job }
+        }
+        Outcome::Success | Outcome::Partial
+            if end.put_off && job.what.kind == JobKind::Selective =>
+        {
+            let how = "the rest of the history follows".to_owned();
+            job.finished(JobStatus::Done, how, now)
+        }
         Outcome::Success | Outcome::Partial => {
             job.finished(JobStatus::Done, end.outcome.as_str().to_owned(), now)
         }

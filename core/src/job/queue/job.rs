@@ -2,6 +2,7 @@
 
 use crate::job::slots::Level;
 use crate::job::words::{JobKind, JobStatus, JobTask};
+use crate::run::first::FirstOf;
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ pub struct JobPlace {
     pub task: Option<JobTask>,
     /// The account's id in the config; none where it is of the whole process.
     pub account: Option<String>,
+    /// What of the unread history, where that is what it is for.
+    pub first: Option<FirstOf>,
 }
 
 impl JobPlace {
@@ -26,7 +29,9 @@ impl JobPlace {
     #[must_use]
     pub fn key(&self) -> String {
         let task = self.task.map_or("", JobTask::as_str);
-        format!("{} {task} {}", self.kind, self.account.as_deref().unwrap_or_default())
+        let account = self.account.as_deref().unwrap_or_default();
+        let first = self.first.as_ref().map(|first| format!(" {first:?}")).unwrap_or_default();
+        format!("{} {task} {account}{first}", self.kind)
     }
 }
 

@@ -4,6 +4,7 @@ use super::facts::{AGAIN_AFTER, HELD_FOR};
 use super::*;
 use crate::job::slots::Level;
 use crate::job::words::{JobKind, JobTask};
+use crate::run::first::FirstOf;
 use crate::standing::Outcome;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ fn at(seconds: u64) -> Micros {
 
 fn wish(kind: JobKind, account: &str) -> JobWish {
     let task = (kind == JobKind::Maintenance).then_some(JobTask::Reindex);
-    let what = JobPlace { kind, task, account: Some(account.to_owned()) };
+    let what = JobPlace { kind, task, account: Some(account.to_owned()), first: None };
     JobWish {
         uuid: String::new(),
         what,
@@ -34,7 +35,7 @@ fn here() -> HereFacts {
 
 fn end(run: u64, outcome: Outcome) -> RunEnd {
     let failure = (outcome == Outcome::Failed).then(|| ("network", "no route".to_owned()));
-    RunEnd { run, outcome, left: false, failure, stored: 3 }
+    RunEnd { run, outcome, left: false, failure, stored: 3, deferred: false, put_off: false }
 }
 
 /// A queue whose accounts are all as this one.
@@ -212,6 +213,8 @@ fn what_ends_its_run_says_what_becomes_of_it() {
     assert_eq!(ended(cancelled()), JobStatus::Cancelled);
     // Its account is paused, or followed otherwise.
     assert_eq!(ended(RunEnd { left: true, ..cancelled() }), JobStatus::Queued);
+    // What it had no budget for was left to later: that is nothing to who asked for all of it.
+    assert_eq!(ended(RunEnd { deferred: true, ..end(1, Outcome::Partial) }), JobStatus::Done);
     // It never began, or nobody knows any more: another's end is not its end.
     assert_eq!(ended(end(0, Outcome::Success)), JobStatus::Queued);
     assert_eq!(ended(end(2, Outcome::Success)), JobStatus::Queued);
@@ -344,4 +347,44 @@ fn another_process_begins_with_what_nobody_is_at() {
         Job { id: 5, status: JobStatus::Running, ..desk.submit(&wish(JobKind::Maintenance, "a")) };
     let queue = Queue::new([doing], 9);
     assert_eq!((queue.forsaken(Some(5), T).len(), queue.forsaken(None, T).len()), (0, 1));
+}
+
+fn selective(limit: u64) -> JobWish {
+    let first = Some(FirstOf { limit: Some(limit), ..FirstOf::default() });
+    let wish = wish(JobKind::Selective, "a");
+    JobWish { what: JobPlace { first, ..wish.what }, ..wish }
+}
+
+/// Other mail is another job.
+#[test]
+fn some_of_the_past_is_the_same_where_it_is_the_same_mail() {
+    let mut desk = Desk::new();
+    let one = desk.submit(&selective(5));
+    assert_eq!(desk.submit(&selective(5)).id, one.id);
+    let other = desk.submit(&selective(6));
+    assert!(other.id != one.id && one.what.key() != other.what.key());
+    assert_eq!(desk.due().len(), 1, "one after the other");
+}
+
+/// Who had no budget for the past has not read what was asked for.
+#[test]
+fn some_of_the_past_waits_for_its_budget() {
+    let mut desk = Desk::new();
+    let id = desk.submit(&selective(5)).id;
+    for run in 1..=5 {
+        desk.turn(run);
+        let end = RunEnd { deferred: true, ..end(run, Outcome::Partial) };
+        desk.here = HereFacts { ended: run, ends: vec![end], ..here() };
+        let job = desk.stored();
+        assert_eq!((job.id, job.status, job.attempts), (id, JobStatus::Queued, 0));
+        desk.queue.put(job);
+        assert_eq!(desk.due(), [], "not at once");
+        desk.now = desk.now.plus(Duration::from_secs(3600));
+    }
+    desk.turn(6);
+    let end = RunEnd { put_off: true, ..end(6, Outcome::Partial) };
+    desk.here = HereFacts { ended: 6, ends: vec![end], ..here() };
+    let job = desk.stored();
+    assert_eq!(job.status, JobStatus::Done);
+    assert_eq!(job.outcome.as_deref(), Some("the rest of the history follows"));
 }

@@ -1,6 +1,7 @@
 //! Pages of mail: what is fetched, what each part commits, and what becomes of pages that are
 //! dropped.
 
+pub(super) mod first;
 pub(super) mod part;
 pub(super) mod plan;
 mod suspects;
@@ -11,11 +12,12 @@ use crate::failure::{Class, Failure};
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::page::{Again, Page, Unfetched};
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::FolderRequest;
+use crate::provider::folders::{FolderRequest, Sampled};
 use crate::recovery::asked::ends_processes;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
 use crate::run::folders::context::{FolderCx, Want};
+use crate::run::folders::fills::first::wishes_of;
 use crate::run::folders::fills::part::{Fill, FillKind, SentPart};
 use crate::run::folders::folder::{Folder, Owner};
 use crate::run::folders::notes::{GOES_LAST, LEFT_ALONE};
@@ -249,6 +251,13 @@ impl Fills {
         Ok(())
     }
 
+    /// When mail of a folder came that is still to be read; or that cannot be had now.
+    pub(super) fn on_dates(&self, id: FolderId, rows: Option<Vec<Sampled>>, cx: &mut FolderCx<'_>) {
+        let Some(folder) = cx.folders.get_mut(&id) else { return };
+        let wishes = wishes_of(folder, &cx.run.settings().first);
+        folder.fill.first.told(&wishes, rows);
+    }
+
     /// The session is gone: so are the pages it still owed.
     pub(super) fn cut_off(&self, cx: &mut FolderCx<'_>) {
         let owed = |f: &Folder| {
@@ -258,6 +267,9 @@ impl Fills {
         let owed: Vec<(FolderId, Token)> = cx.folders.values().flat_map(owed).collect();
         for (id, token) in owed {
             self.drop(id, token, cx);
+        }
+        for id in cx.folders.ids() {
+            self.on_dates(id, None, cx);
         }
     }
 

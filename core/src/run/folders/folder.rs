@@ -26,6 +26,8 @@ pub(crate) enum Owner {
     Page(FolderId, Token),
     /// Whether a folder can be opened, before a mail in it is asked for that sessions end at.
     Probe(FolderId),
+    /// When mail of a folder came that is still to be read.
+    Dates(FolderId),
     /// Whether a folder answers, where others are refused.
     Trial,
     /// A commit that nobody waits for but the end of the run.

@@ -61,6 +61,8 @@ impl Work for FolderWork {
             && !self.passes_left()
             && self.folders.are_filling()
             && !wants_newest(&self.folders, &self.notes, settings)
+            // Of that it reads what somebody asked for alone.
+            && settings.first.is_empty()
     }
 
     fn withholds(&self) -> bool {
@@ -111,6 +113,10 @@ impl Work for FolderWork {
         }
         let first = run.oldest_question();
         let (token, owner) = first.filter(|(first, _)| *first < token).unwrap_or((token, owner));
+        // Nobody needs to know when mail came: it is not asked again in this run.
+        if matches!(owner, Owner::Dates(_)) {
+            return Cut::Unnoted;
+        }
         let Some((about, worked)) = self.cut_at(token, owner, run) else { return Cut::Unnoted };
         let count = self.notes.count(&about);
         let settled = match (&about, owner) {
@@ -291,6 +297,9 @@ impl FolderWork {
             (Owner::Pass(id, _), FolderAnswer::Sampled { rows, threads, .. }) => {
                 self.with(run, |m, cx| m.passes.on_sample(id, Side::Theirs(rows, threads), cx));
             }
+            (Owner::Dates(id), FolderAnswer::Sampled { rows, .. }) => {
+                self.with(run, |m, cx| m.fills.on_dates(id, Some(rows), cx));
+            }
             // The session has answered.
             (Owner::Probe(id), FolderAnswer::Examined { .. }) => {
                 self.with(run, |m, cx| m.refusals.opens(id, cx));
@@ -340,6 +349,12 @@ impl FolderWork {
                 self.with(run, |m, cx| m.listing.on_examined(Err(failure), cx));
             }
             Owner::Probe(_) => {}
+            Owner::Dates(id) => {
+                self.with(run, |m, cx| m.fills.on_dates(id, None, cx));
+                if failure.class == Class::StateLost {
+                    self.with(run, |m, cx| m.refusals.on_trouble(id, failure, false, cx));
+                }
+            }
             Owner::Trial => return self.with(run, |m, cx| m.refusals.on_tried(Err(failure), cx)),
             Owner::Page(id, _) => {
                 self.with(run, |m, cx| m.fills.drop(id, token, cx));
@@ -423,7 +438,7 @@ impl FolderWork {
                 }
                 self.with(run, |m, cx| m.fills.on_answered(id, fill, false, cx));
             }
-            Owner::Pass(..) | Owner::Probe(_) | Owner::Trial | Owner::Nobody => {}
+            Owner::Pass(..) | Owner::Probe(_) | Owner::Dates(_) | Owner::Trial | Owner::Nobody => {}
         }
     }
 
@@ -451,6 +466,7 @@ impl FolderWork {
             Owner::Pass(..)
             | Owner::Listing(_)
             | Owner::Probe(_)
+            | Owner::Dates(_)
             | Owner::Trial
             | Owner::Nobody => {}
         }

@@ -8,6 +8,7 @@ use postrider_core::job::queue::{
 use postrider_core::job::slots::Level;
 use postrider_core::job::words::{JobKind, JobStatus};
 use postrider_core::roster::RosterEvent;
+use postrider_core::run::first::FirstOf;
 use postrider_core::standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,7 +84,8 @@ fn facts(fleet: &Fleet, n: usize) -> AccountFacts {
 impl Fleet {
     /// Somebody asks for something of an account, three times perhaps.
     pub(super) fn asks_for(&mut self, n: usize) {
-        let kinds = [JobKind::Full, JobKind::Incremental, JobKind::WebhookTriggered];
+        let kinds =
+            [JobKind::Full, JobKind::Incremental, JobKind::Selective, JobKind::WebhookTriggered];
         let kind = *self.dice.pick(&kinds);
         let priority = *self.dice.pick(&[Level::Operator, Level::Schedule, Level::Late]);
         let times = if self.dice.chance(30) { 3 } else { 1 };
@@ -104,9 +106,12 @@ impl Fleet {
             return;
         }
         let now = self.instant().wall;
+        let limit = Some(20);
+        let first = FirstOf { limit, ..FirstOf::default() };
+        let first = (kind == JobKind::Selective).then_some(first);
         let wish = |n: &usize| JobWish {
             uuid: String::new(),
-            what: JobPlace { kind, task: None, account: Some(name(*n)) },
+            what: JobPlace { kind, task: None, account: Some(name(*n)), first: first.clone() },
             priority,
             not_before: now,
             owner: None,
@@ -151,8 +156,9 @@ impl Fleet {
     fn orders(&mut self, job: &Job) {
         let n = nth(job.what.account.as_deref().unwrap());
         let doubts = job.what.kind == JobKind::Full;
-        let command = Command::Order(Order { doubts, level: job.priority });
-        let takes = |follower: &Follower| follower.accepts(command).is_ok();
+        let first = job.what.first.clone();
+        let command = Command::Order(Order { doubts, level: job.priority, first });
+        let takes = |follower: &Follower| follower.accepts(&command).is_ok();
         if !self.members[n].follower().is_some_and(takes) {
             return;
         }

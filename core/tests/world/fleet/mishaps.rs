@@ -150,15 +150,16 @@ impl Fleet {
                 self.in_about(8 * DAY, mishap);
             }
             Mishap::Operator(n) if !self.is_calm() => {
-                let command = *self.dice.pick(&[
+                let all = [
                     Command::SyncNow,
                     Command::SyncNow,
                     Command::Cancel,
                     Command::Retry,
                     Command::Pause,
                     Command::ResetErrors,
-                ]);
-                self.tell(RosterEvent::Commanded(name(n), command));
+                ];
+                let command = self.dice.pick(&all).clone();
+                self.tell(RosterEvent::Commanded(name(n), command.clone()));
                 if command == Command::Pause {
                     self.in_about(4 * HOUR, Mishap::Resumed(n));
                 }

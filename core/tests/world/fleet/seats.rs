@@ -10,14 +10,17 @@ use std::time::Duration;
 
 impl Fleet {
     pub(super) fn tell(&mut self, event: RosterEvent) {
-        let command =
-            if let RosterEvent::Commanded(_, command) = &event { Some(*command) } else { None };
+        let command = if let RosterEvent::Commanded(_, command) = &event {
+            Some(command.clone())
+        } else {
+            None
+        };
         for action in self.roster.step(event, self.instant()) {
             match action {
                 RosterAction::Start(name, number, past) => self.start(nth(&name), number, past),
                 RosterAction::Obey(name) => {
                     let n = nth(&name);
-                    if let Some(command) = command {
+                    if let Some(command) = command.clone() {
                         self.members[n].is_now(self.now);
                         self.members[n].world.order(command);
                         self.wake(n);

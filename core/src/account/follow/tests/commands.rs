@@ -11,7 +11,7 @@ fn pause_cancel_resume_and_stop() {
         Output::Persist { standing: Standing::Paused, event: Some(EventKind::AccountPaused), .. }
     )));
     assert!(out.iter().any(|o| matches!(o, Output::Release(SessionRole::Main))));
-    assert!(f.accepts(Command::SyncNow).is_err() && f.accepts(Command::Pause).is_ok());
+    assert!(f.accepts(&Command::SyncNow).is_err() && f.accepts(&Command::Pause).is_ok());
     assert!(!begins(&f.take(Input::Tick, at(5000))), "paused is paused");
     assert!(begins(&f.take(Input::Command(Command::Resume), at(5001))));
     let out = f.take(Input::Command(Command::Cancel), at(5002));
@@ -19,10 +19,10 @@ fn pause_cancel_resume_and_stop() {
         out.iter().any(|o| matches!(o, Output::Ended(s) if s.outcome == Outcome::Cancelled)),
         "{out:?}"
     );
-    assert!(f.accepts(Command::Cancel).is_err());
+    assert!(f.accepts(&Command::Cancel).is_err());
     let out = f.take(Input::Command(Command::Stop), at(5003));
     assert!(out.iter().any(|o| matches!(o, Output::Done)));
-    assert!(f.accepts(Command::SyncNow).is_err());
+    assert!(f.accepts(&Command::SyncNow).is_err());
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_run_waits_for_its_slot() {
         begins(&f.step(Input::Granted(2), at(904))) && !begins(&f.step(Input::Granted(2), at(905)))
     );
     let mut f = asking();
-    assert!(f.accepts(Command::SyncNow).is_ok());
+    assert!(f.accepts(&Command::SyncNow).is_ok());
     f.step(Input::Command(Command::SyncNow), at(902));
     assert!(
         matches!(&f.stage, Stage::Asking(NextRun { scope: Scope::Insist, .. })),
@@ -269,7 +269,7 @@ fn a_run_waits_for_its_slot() {
         [(Command::Cancel, Standing::Idle), (Command::Pause, Standing::Paused)]
     {
         let mut f = asking();
-        assert!(f.accepts(command).is_ok());
+        assert!(f.accepts(&command).is_ok());
         f.step(Input::Command(command), at(902));
         assert_eq!(
             (f.status().standing, f.runs()),

@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::account::follow::vocabulary::Order;
+use crate::run::first::FirstOf;
 
 fn order(doubts: bool, level: Level) -> Input {
-    Input::Command(Command::Order(Order { doubts, level }))
+    Input::Command(Command::Order(Order { doubts, level, first: None }))
 }
 
 fn is_taken(f: &Follower) -> bool {
-    f.accepts(Command::Order(Order { doubts: false, level: Level::Operator })).is_ok()
+    f.accepts(&Command::Order(Order { doubts: false, level: Level::Operator, first: None })).is_ok()
 }
 
 /// What a run is asked for, how closely it is to look, and the number that it will have.
@@ -127,4 +128,40 @@ fn an_order_behind_a_failed_run_waits() {
     f.step(Input::Command(Command::SyncNow), at(6));
     f.finished(failed(), at(7), &mut Vec::new());
     assert_eq!((f.slot(), f.runs()), (SlotWish::Wanted(Level::Operator), (2, 3)));
+}
+
+/// Some of the past, and nothing else of it: the run that is under way leaves the rest of its own to another one.
+#[test]
+fn some_of_the_past_is_a_run_of_its_own() {
+    let first = FirstOf { limit: Some(5), ..FirstOf::default() };
+    let order = || {
+        let (doubts, first) = (false, Some(first.clone()));
+        Input::Command(Command::Order(Order { doubts, level: Level::Schedule, first }))
+    };
+    let wanted = |f: &Follower| match &f.stage {
+        Stage::Asking(wanted) => wanted.first.clone(),
+        stage => panic!("{stage:?}"),
+    };
+    let mut f = resting();
+    f.step(order(), at(5));
+    assert_eq!((wanted(&f), f.runs()), (vec![first.clone()], (1, 2)));
+    // Beside what waits for its turn to read all of it.
+    let mut f = resting();
+    f.step(Input::Command(Command::SyncNow), at(5));
+    f.step(order(), at(5));
+    assert_eq!(wanted(&f), std::slice::from_ref(&first));
+    // Beside a run.
+    let mut f = super::orders::working();
+    f.step(order(), at(6));
+    assert_eq!(f.runs(), (1, 3));
+    let put_off = f.stage.working().unwrap().machine.is_put_off();
+    assert!(put_off, "{:?}", f.stage.working().unwrap().machine.phase());
+    let mut out = Vec::new();
+    let folders = vec![inbox()];
+    let put_off = true;
+    let summary = Summary { folders, put_off, ..Summary::of(Outcome::Success, History::default()) };
+    f.finished(summary, at(8), &mut out);
+    assert_eq!(wanted(&f), [first]);
+    let Stage::Asking(next) = &f.stage else { panic!() };
+    assert!(next.past, "what was put off comes behind it");
 }

@@ -25,7 +25,7 @@ pub(super) fn working() -> Follower {
 fn who_has_ended_can_be_ended_again() {
     let mut f = resting();
     f.take(Input::Command(Command::Stop), at(2));
-    assert!(f.accepts(Command::Stop).is_ok() && f.accepts(Command::Pause).is_err());
+    assert!(f.accepts(&Command::Stop).is_ok() && f.accepts(&Command::Pause).is_err());
     let mut f = resting();
     f.history.tries = 4;
     f.take(Input::Command(Command::Pause), at(2));

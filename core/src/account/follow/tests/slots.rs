@@ -213,7 +213,7 @@ fn history_that_was_put_off_is_no_reason_for_looks() {
 fn what_was_put_off_comes_behind_the_next_run() {
     let end = |summary: Summary, again: Option<(Scope, Level)>| {
         let mut f = at_work();
-        let next = |(scope, level)| NextLook { scope, level, by_job: false };
+        let next = |(scope, level)| NextLook::at(scope, level);
         f.stage.working().unwrap().again.next = again.map(next);
         f.finished(summary, at(1), &mut Vec::new());
         f

@@ -5,6 +5,7 @@ use crate::mail::page::Suspect;
 use crate::mail::page::{Again, Page};
 use crate::mail::uid_set::UidSet;
 use crate::run::event::Token;
+use crate::run::folders::fills::first::FirstPart;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Why a page is fetched.
@@ -101,6 +102,8 @@ pub(in crate::run::folders) struct FillPart {
     pub(super) paged: bool,
     /// The `uidnext` that the last arrivals page sent will leave.
     pub(super) chain: u32,
+    /// What comes first, because somebody asked.
+    pub(super) first: FirstPart,
 }
 
 impl FillPart {

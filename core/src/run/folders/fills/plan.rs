@@ -1,4 +1,4 @@
-//! What is read next of a folder's past: flagged mail, the newest, history downwards, due retries; and
+//! What is read next of a folder's past: what somebody asked for, flagged mail, the newest, history downwards, due retries; and
 //! last, one mail alone, what is suspicious or what sessions have ended at.
 
 use crate::commit::change::FolderChange;
@@ -9,6 +9,7 @@ use crate::run::context::{RunEffects, RunFacts};
 use crate::run::fetcher::PagesLeft;
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::fills::Fills;
+use crate::run::folders::fills::first::comes_first;
 use crate::run::folders::fills::part::{Fill, FillKind, SentPart};
 use crate::run::folders::folder::{Cx, Folder, Owner};
 use crate::run::folders::notes::Notes;
@@ -25,6 +26,8 @@ const READ: usize = 3;
 /// How far into a folder's past a page may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layer {
+    /// What somebody asked for.
+    First,
     Flagged,
     Newest,
     History,
@@ -131,7 +134,14 @@ impl Fills {
         if self.has_many_suspects(cx.folders) {
             return self.plan_suspects(&hungry, cx);
         }
+        if self.plan_first(&hungry, cx) {
+            return;
+        }
         for tier in [Layer::Flagged, Layer::Newest, Layer::History] {
+            // Who was asked for some of the past leaves the rest to another run.
+            if tier == Layer::History && !cx.run.settings().first.is_empty() && has_room(cx) {
+                return cx.run.put_off();
+            }
             for id in &hungry {
                 while has_room(cx) && self.fill_one(*id, tier, cx) {}
             }
@@ -142,6 +152,17 @@ impl Fills {
         if in_flight(cx) == 0 && !cx.folders.are_filling() {
             self.plan_alone(&hungry, cx);
         }
+    }
+
+    /// Asks for what comes first, because somebody asked. Returns whether the rest waits for it.
+    fn plan_first(&self, hungry: &[FolderId], cx: &mut FolderCx<'_>) -> bool {
+        let mut waits = false;
+        for id in hungry {
+            while comes_first(*id, cx) && has_room(cx) && self.fill_one(*id, Layer::First, cx) {}
+            waits |= comes_first(*id, cx);
+        }
+        // Where nothing of it can be asked for now, it holds up nobody.
+        waits && (in_flight(cx) > 0 || cx.run.is_asking())
     }
 
     /// Whether newest mail of the folder that is open is still to be asked for.
@@ -252,6 +273,7 @@ impl Fills {
             return false;
         }
         let uids: UidSet = match tier {
+            Layer::First => folder.fill.first.of(&todo).iter_down().take(size).collect(),
             Layer::Flagged => {
                 folder.listing.flagged().intersect(&free).iter_down().take(size).collect()
             }
@@ -264,7 +286,7 @@ impl Fills {
         if probes_first(id, cx) {
             return false;
         }
-        let open = if tier == Layer::Flagged || !is_whole {
+        let open = if matches!(tier, Layer::First | Layer::Flagged) || !is_whole {
             uids.clone()
         } else {
             // The holes around the UIDs go with them: up to the top if nothing is above, to the

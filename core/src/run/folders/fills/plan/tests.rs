@@ -8,10 +8,12 @@ use crate::mail::cursor::Mark;
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{AccountId, Incarnation, SessionId, UidValidity};
 use crate::mail::recognise::IdentityKind;
+use crate::provider::folders::Sampled;
 use crate::provider::{Proof, Request};
 use crate::recovery::history::History;
 use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::event::Action;
+use crate::run::first::FirstOf;
 use crate::run::folders::context::FolderFacts;
 use crate::run::folders::notes::Notes;
 use crate::run::folders::passes::part::{LastListing, PassPart};
@@ -76,8 +78,8 @@ impl Table {
         self.folders.get_mut(&FolderId(1)).unwrap()
     }
 
-    /// Plans; returns what is asked for.
-    fn plan(&mut self) -> VecDeque<String> {
+    /// Works on it.
+    fn with(&mut self, work: impl FnOnce(&Fills, &mut FolderCx<'_>)) -> Vec<Action> {
         let mut out = Vec::new();
         let mut cx = FolderCx {
             run: RunCtx::new(&mut self.shared, Now::default(), &mut out),
@@ -92,7 +94,19 @@ impl Table {
             },
             wants: Vec::new(),
         };
-        self.fills.plan(&PagePlan { is_listed: true, is_passing: false, open: None }, &mut cx);
+        work(&self.fills, &mut cx);
+        out
+    }
+
+    /// The session ends.
+    fn cut(&mut self) {
+        self.with(|fills, cx| fills.cut_off(cx));
+    }
+
+    /// Plans; returns what is asked for.
+    fn plan(&mut self) -> VecDeque<String> {
+        let at = PagePlan { is_listed: true, is_passing: false, open: None };
+        let out = self.with(|fills, cx| fills.plan(&at, cx));
         self.shared.book.asks.clear();
         self.shared.book.pending.clear();
         let asked = out.iter().filter_map(|action| match action {
@@ -102,6 +116,17 @@ impl Table {
             _ => None,
         });
         asked.collect()
+    }
+
+    /// Whose dates are asked for.
+    fn dates(&mut self) -> Option<String> {
+        self.folder().fill.first.asking().map(ToString::to_string)
+    }
+
+    /// Dates come, or will not.
+    fn tell(&mut self, rows: Option<Vec<Sampled>>) {
+        let wishes = self.shared.settings.first.clone();
+        self.folder().fill.first.told(&wishes, rows);
     }
 
     /// Plans, and lets what was asked for be read and committed whole.
@@ -210,4 +235,67 @@ proptest! {
         let asked: usize = pages.iter().filter(|(uids, _)| !uids.is_empty()).count();
         prop_assert!(asked <= usize::try_from(index.len()).unwrap());
     }
+}
+
+/// What somebody asked for comes first, then what comes first for everybody; the rest is for another run.
+#[test]
+fn what_is_asked_for_comes_first_and_the_rest_later() {
+    let mut table = Table::new(30, &(1..=30).collect(), 2, 2);
+    let first =
+        |limit, path: &str| FirstOf { limit, folders: vec![path.into()], ..FirstOf::default() };
+    table.shared.settings.first = vec![first(Some(1), "Other"), first(Some(3), "B")];
+    table.listed(set("5"), true);
+    let asked = ["29:30", "28", "5"];
+    let told = table.all();
+    assert_eq!(told.iter().map(|(uids, _)| uids.as_str()).collect::<Vec<_>>(), asked);
+    assert!(table.shared.undone.put_off);
+    table.shared.undone.put_off = false;
+    table.shared.settings.first.clear();
+    assert_eq!(table.all().len(), 13, "{:?}", table.shared.undone);
+    assert!(table.folder().lanes.backfill.remaining.is_empty());
+}
+
+/// Mail that came at a certain time: dates are asked for, a part at a time, and nothing else meanwhile.
+#[test]
+fn what_came_at_a_certain_time_comes_first() {
+    let mut table = Table::new(5000, &(1..=5000).collect(), 10, 10);
+    table.shared.settings.first =
+        vec![FirstOf { since: Some(100), until: Some(112), ..FirstOf::default() }];
+    let dated = |table: &mut Table, asked: &str| {
+        assert_eq!(table.plan().len(), 0);
+        assert!(table.dates().is_some_and(|uids| uids == asked), "{:?}", table.dates());
+        let rows = UidSet::parse(asked).unwrap();
+        let row = |uid: u32| Sampled { uid, size: 1, internal_date: Some(Micros(i64::from(uid))) };
+        table.tell(Some(rows.iter().map(row).collect()));
+    };
+    dated(&mut table, "3001:5000");
+    dated(&mut table, "1001:3000");
+    dated(&mut table, "1:1000");
+    let told = table.all();
+    let asked: Vec<&str> = told.iter().map(|(uids, _)| uids.as_str()).collect();
+    assert_eq!(asked, ["102:111", "100:101", "4991:5000"]);
+    assert!(table.shared.undone.put_off);
+}
+
+/// A server that tells no dates: the past comes as it would have come.
+#[test]
+fn without_dates_the_past_comes_in_its_order() {
+    let mut table = Table::new(30, &(1..=30).collect(), 10, 10);
+    table.shared.settings.first = vec![FirstOf { since: Some(1), ..FirstOf::default() }];
+    assert_eq!(table.plan().len(), 0);
+    table.tell(None);
+    assert_eq!(told(&table.all())[0].0, "21:30");
+    assert!(table.shared.undone.put_off);
+}
+
+/// A session that ends while dates are asked for: they are not asked for again.
+#[test]
+fn dates_are_asked_for_once_where_a_session_ends_at_them() {
+    let mut table = Table::new(30, &(1..=30).collect(), 10, 10);
+    table.shared.settings.first = vec![FirstOf { since: Some(1), ..FirstOf::default() }];
+    assert_eq!(table.plan().len(), 0);
+    assert!(table.dates().is_some());
+    table.cut();
+    assert_eq!(told(&table.all())[0].0, "21:30");
+    assert!(table.dates().is_none());
 }

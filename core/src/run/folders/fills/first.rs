@@ -1,0 +1,201 @@
+//! What of a folder's past is read first, because somebody asked: it is chosen by the dates that the server tells of
+//! what is still to be read, the newest first.
+
+use crate::mail::id::FolderId;
+use crate::mail::recognise::IdentityKind;
+use crate::mail::uid_set::UidSet;
+use crate::provider::folders::{FolderRequest, Sampled};
+use crate::run::context::{RunEffects, RunFacts};
+use crate::run::first::FirstOf;
+use crate::run::folders::context::FolderCx;
+use crate::run::folders::folder::{Folder, Owner};
+
+/// Messages whose dates are asked for at once.
+const DATES: usize = 2000;
+/// What their set may take in a command, in octets.
+const SET_OCTETS: usize = 4000;
+
+/// What is known of a folder's mail that comes first.
+#[derive(Debug, Default)]
+pub(in crate::run::folders) struct FirstPart {
+    /// Of these it is known whether they are chosen.
+    known: UidSet,
+    /// Their dates are asked for.
+    asking: Option<UidSet>,
+    chosen: UidSet,
+    /// So many were chosen for each wish.
+    taken: Vec<u64>,
+    /// Dates cannot be had in this run.
+    dateless: bool,
+}
+
+/// Whether more is wanted for the `n`th wish.
+fn has_room(part: &FirstPart, n: usize, wish: &FirstOf) -> bool {
+    wish.limit.is_none_or(|limit| part.taken.get(n).is_none_or(|taken| *taken < limit))
+}
+
+impl FirstPart {
+    /// Chooses among these, which come the newest first, with their dates.
+    fn choose(&mut self, wishes: &[FirstOf], mail: impl Iterator<Item = Sampled>) {
+        self.taken.resize(wishes.len(), 0);
+        let mut chosen = Vec::new();
+        for one in mail {
+            for (n, wish) in wishes.iter().enumerate() {
+                if wish.takes(one.internal_date) && has_room(self, n, wish) {
+                    chosen.push(one.uid);
+                    if let Some(taken) = self.taken.get_mut(n) {
+                        *taken += 1;
+                    }
+                }
+            }
+        }
+        self.chosen = self.chosen.union(&chosen.into_iter().collect());
+    }
+
+    /// Sees to it that of the newest of what is to be read it is known whether that comes first. Returns those whose
+    /// dates are to be asked for.
+    fn look(&mut self, wishes: &[FirstOf], todo: &UidSet) -> Option<UidSet> {
+        let unknown = todo.minus(&self.known);
+        let wants = |n: usize, wish: &FirstOf| has_room(self, n, wish);
+        let asks_dates = !self.dateless
+            && wishes.iter().enumerate().any(|(n, wish)| wish.is_dated() && wants(n, wish));
+        if asks_dates {
+            let newest: UidSet = unknown.iter_down().take(DATES).collect();
+            return Some(newest.chunks(SET_OCTETS).pop().unwrap_or_default());
+        }
+        let undated = |uid| Sampled { uid, size: 0, internal_date: None };
+        self.choose(wishes, unknown.iter_down().map(undated));
+        self.known = self.known.union(&unknown);
+        None
+    }
+
+    /// Dates came, or will not.
+    pub(in crate::run::folders) fn told(&mut self, wishes: &[FirstOf], rows: Option<Vec<Sampled>>) {
+        let Some(asked) = self.asking.take() else { return };
+        let Some(mut rows) = rows else {
+            self.dateless = true;
+            return;
+        };
+        rows.retain(|row| asked.contains(row.uid));
+        rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.uid));
+        rows.dedup_by_key(|row| row.uid);
+        self.choose(wishes, rows.into_iter());
+        self.known = self.known.union(&asked);
+    }
+
+    #[cfg(test)]
+    pub(super) fn asking(&self) -> Option<&UidSet> {
+        self.asking.as_ref()
+    }
+
+    /// What of this comes first.
+    pub(super) fn of(&self, todo: &UidSet) -> UidSet {
+        self.chosen.intersect(todo)
+    }
+}
+
+/// What comes first of a folder, as it was asked for.
+pub(in crate::run::folders) fn wishes_of(folder: &Folder, all: &[FirstOf]) -> Vec<FirstOf> {
+    all.iter().filter(|wish| wish.is_of(&folder.row.path)).cloned().collect()
+}
+
+/// Whether mail of a folder that comes first is still to be asked for, or to be chosen. Asks for dates where those are
+/// to say so, before all is read that was chosen.
+pub(super) fn comes_first(id: FolderId, cx: &mut FolderCx<'_>) -> bool {
+    let (page, aside) = (cx.run.settings().page_messages, cx.notes.aside(id));
+    let Some(folder) = cx.folders.get(&id).filter(|f| !f.is_left()) else { return false };
+    let wishes = wishes_of(folder, &cx.run.settings().first);
+    let Some(index) = folder.listing.index().filter(|_| !wishes.is_empty()) else { return false };
+    let free = folder.lanes.backfill.remaining.minus(&folder.fill.claimed()).minus(&aside);
+    let todo = index.intersect(&free);
+    let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), folder.lanes.live.uidvalidity);
+    let Some(Folder { fill, .. }) = cx.folders.get_mut(&id) else { return false };
+    let first = &mut fill.first;
+    let is_enough = first.of(&todo).len() >= page as u64;
+    let mut dates = None;
+    if first.asking.is_none() && !is_enough && !first.known.contains_all(&todo) {
+        dates = first.look(&wishes, &todo);
+    }
+    let comes = dates.is_some() || first.asking.is_some() || !first.of(&todo).is_empty();
+    // One question at a time.
+    if let Some(uids) = dates.filter(|_| !cx.run.is_asking()) {
+        first.asking = Some(uids.clone());
+        let names = IdentityKind::Hash;
+        let request = FolderRequest::Sample { remote_id, uidvalidity, uids, names };
+        cx.run.ask(Owner::Dates(id), request);
+    }
+    comes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Micros;
+
+    fn set(text: &str) -> UidSet {
+        UidSet::parse(text).unwrap()
+    }
+
+    fn dated(uids: &UidSet) -> Vec<Sampled> {
+        let row = |uid: u32| Sampled { uid, size: 1, internal_date: Some(Micros(i64::from(uid))) };
+        uids.iter().map(row).collect()
+    }
+
+    #[test]
+    fn the_newest_of_what_is_asked_for_are_chosen() {
+        let mut part = FirstPart::default();
+        let wish = FirstOf { limit: Some(3), ..FirstOf::default() };
+        assert_eq!(part.look(&[wish], &set("1:10")), None, "no dates are needed");
+        assert_eq!((part.of(&set("1:10")), part.known), (set("8:10"), set("1:10")));
+    }
+
+    #[test]
+    fn dates_are_asked_for_from_the_newest_down() {
+        let all = set("1:5000");
+        let wishes = [
+            FirstOf { since: Some(3500), until: Some(3600), limit: Some(10), ..FirstOf::default() },
+            FirstOf { until: Some(2), ..FirstOf::default() },
+        ];
+        let mut part = FirstPart::default();
+        for asked in ["3001:5000", "1001:3000", "1:1000"] {
+            let asks = part.look(&wishes, &all).unwrap();
+            assert_eq!(asks, set(asked));
+            part.asking = Some(asks.clone());
+            part.told(&wishes, Some(dated(&asks)));
+        }
+        assert_eq!(part.of(&all), set("1,3590:3599"));
+        assert_eq!(part.look(&wishes, &set("1:5000")).unwrap(), UidSet::new());
+    }
+
+    #[test]
+    fn who_has_enough_asks_for_no_dates() {
+        let wish = [FirstOf { since: Some(1), limit: Some(2), ..FirstOf::default() }];
+        let mut part = FirstPart { asking: Some(set("9:10")), ..FirstPart::default() };
+        part.told(&wish, Some(dated(&set("9:10"))));
+        assert_eq!(part.look(&wish, &set("1:10")), None);
+        assert_eq!((part.of(&set("1:10")), part.known), (set("9:10"), set("1:10")));
+    }
+
+    /// A server that tells none: what asks for none comes first all the same.
+    #[test]
+    fn without_dates_nothing_that_asks_for_them_is_chosen() {
+        let wishes = [
+            FirstOf { since: Some(1), ..FirstOf::default() },
+            FirstOf { limit: Some(1), ..FirstOf::default() },
+        ];
+        let mut part = FirstPart { asking: Some(set("9:10")), ..FirstPart::default() };
+        part.told(&wishes, None);
+        assert_eq!(part.look(&wishes, &set("1:10")), None);
+        assert_eq!(part.of(&set("1:10")), set("10"));
+    }
+
+    /// What it was not asked about, and what it tells twice, is not chosen for it.
+    #[test]
+    fn an_answer_is_taken_for_what_was_asked() {
+        let wish = [FirstOf { since: Some(1), limit: Some(2), ..FirstOf::default() }];
+        let mut part = FirstPart { asking: Some(set("5:8")), ..FirstPart::default() };
+        let rows = [dated(&set("8:9")), dated(&set("5:8"))].concat();
+        part.told(&wish, Some(rows));
+        assert_eq!(part.of(&set("1:10")), set("7:8"));
+    }
+}
