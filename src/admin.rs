@@ -4,7 +4,10 @@
 pub mod actor;
 pub mod address;
 mod answer;
+mod audit;
+pub mod audit_desk;
 mod commands;
+mod control;
 pub(crate) mod derived_view;
 mod document;
 mod events;
@@ -20,6 +23,7 @@ mod listen;
 mod lists;
 pub mod mail;
 mod metrics;
+mod note;
 pub mod probe;
 mod problem;
 mod progress;
@@ -34,7 +38,7 @@ mod wish;
 use crate::account::message::Obeyed;
 use crate::connection::message::LimitsView;
 use crate::jobs::{JobVerb, Worked};
-use crate::store::{Done, FailureWork, Reader};
+use crate::store::{AuditWork, Done, FailureWork, Reader};
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postrider_core::account::follow::Command;
@@ -47,6 +51,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 
+pub use crate::admin::audit_desk::AuditDesk;
 pub use crate::reply::Soon;
 
 /// Why nothing was purged.
@@ -82,6 +87,8 @@ pub trait Operator: Send + Sync {
         ids: Vec<u64>,
         by: &str,
     ) -> Soon<Result<Vec<Worked>, Failure>>;
+    /// Writes down who has what done; answered when that is durable.
+    fn audit(&self, work: AuditWork) -> Soon<Result<Done, Failure>>;
     /// What every endpoint limits, and how much of it is in use.
     fn limits(&self) -> Soon<Result<Vec<LimitsView>, Failure>>;
     /// Makes a grant durable, if the stored one is that generation, and wakes its account. Answers
@@ -114,6 +121,8 @@ pub struct Shared {
     pub per_account: bool,
     /// Nothing is synced here (`serve --no-sync`).
     pub no_sync: bool,
+    /// Numbers what is asked for.
+    pub audit: Arc<AuditDesk>,
     /// The bytes of mail.
     pub mail: mail::StoredBytes,
 }

@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod args;
+mod audit;
 mod auth;
 mod check;
 pub(crate) mod client;
@@ -50,6 +51,7 @@ pub async fn run(demo: impl AsyncFnOnce(args::DemoArgs) -> Exit) -> Exit {
             Verb::Failures(args) => failures::run(args).await,
             Verb::Jobs(args) => jobs::run(args).await,
             Verb::Events(args) => events::run(args).await,
+            Verb::Audit(args) => audit::run(args).await,
             Verb::Account(args) => purge::run(args).await,
             Verb::Auth(args) => auth::run(args).await,
             Verb::Sync(args) => sync::run(args).await,

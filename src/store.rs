@@ -3,6 +3,7 @@
 pub mod actor;
 mod apply;
 pub mod arrivals;
+mod audit;
 pub mod check;
 mod connect;
 pub mod derive;
@@ -34,6 +35,7 @@ mod transaction;
 mod waiting;
 
 pub use apply::Done;
+pub use audit::{AuditEnd, AuditRow, AuditWork, WhichAudits};
 pub use connect::{Database, Fitness, look, open, open_as, open_for_reading, open_to_look};
 pub use disagreement::Disagreement;
 pub use failures::{FailureReader, FailureWork, WhichFailures};
@@ -46,6 +48,7 @@ pub use jobs::{JobReader, JobWork, WhichJobs};
 pub use open_error::OpenError;
 pub use read::{Chosen, ManifestRow, Reader};
 pub use shown::{OfAccounts, Thing};
+pub use sql::audit::StoredAudit;
 pub use sql::counts::Miscount;
 pub use sql::failures::{FailingAccount, LeftOut, StoredFailure};
 pub use sql::reading::{AccountInfo, ManifestFolder};

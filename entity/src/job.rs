@@ -11,7 +11,7 @@ pub struct Model {
     pub id: i64,
     /// A name for it that no other has.
     pub uuid: String,
-    /// What it is: `full`, `incremental`, `webhook_triggered`, `maintenance`.
+    /// What it is: `full`, `incremental`, `selective`, `webhook_triggered`, `maintenance`.
     pub kind: String,
     /// The account's id in the config; none where it is of the whole process.
     pub account: Option<String>,

@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod attachment;
+pub mod audit;
 pub mod body;
 pub mod contact;
 pub mod counter;

@@ -160,6 +160,12 @@ pub const LATER: &[Later] = &[
              NULL)",
         down: "DROP TABLE job; DROP TABLE schedule",
     },
+    Later {
+        name: "m0025_audit",
+        up: "CREATE TABLE audit (id bigint NOT NULL PRIMARY KEY, who text COLLATE \"C\", role text, owner text COLLATE \"C\", verb \
+             text NOT NULL, what text COLLATE \"C\", source text, status bigint, detail text)",
+        down: "DROP TABLE audit",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

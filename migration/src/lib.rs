@@ -34,6 +34,7 @@ mod m0021_waits;
 mod m0022_asked;
 mod m0023_left_out;
 mod m0024_jobs;
+mod m0025_audit;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -69,6 +70,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0022_asked::Migration),
             Box::new(m0023_left_out::Migration),
             Box::new(m0024_jobs::Migration),
+            Box::new(m0025_audit::Migration),
         ]
     }
 }

@@ -157,6 +157,9 @@ CREATE INDEX job_finished ON job (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE schedule (id TEXT NOT NULL PRIMARY KEY, fired_at BIGINT NOT NULL);
 
+CREATE TABLE audit (id INTEGER NOT NULL PRIMARY KEY, who TEXT, role TEXT, owner TEXT, verb TEXT NOT NULL, what TEXT,
+    source TEXT, status BIGINT, detail TEXT);
+
 CREATE VIEW mail AS SELECT m.id, a.name AS account, m.subject, m.from_text AS "from", m.to_text AS "to",
     m.message_id, strftime('%Y-%m-%dT%H:%M:%SZ', COALESCE(m.internal_date, m.date, m.stored_at) / 1000000,
     'unixepoch') AS received_at, strftime('%Y-%m-%dT%H:%M:%SZ', m.date / 1000000, 'unixepoch') AS written_at,

@@ -1,6 +1,7 @@
 //! The door: Host names (DNS rebinding), tokens and roles, before any route is reached. A route
 //! that is not in the table is not there.
 
+use crate::admin::audit::Entry;
 use crate::admin::problem::Problem;
 use crate::admin::sight::Sight;
 use crate::admin::table::{About, needed};
@@ -15,19 +16,53 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use std::sync::Arc;
 
-/// Lets a request in, or says why not. Whose token is taken out while it is answered gets no more of it.
+/// Lets a request in, or says why not; what is to change something is written down.
 pub(super) async fn guard(
     State(shared): State<Shared>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let (holder, about) = match judge(&shared, &request) {
+    let judged = judge(&shared, &request);
+    let id = named(&mut request).await;
+    let Some(about) = changes(&shared, &request) else {
+        return let_in(&shared, judged, (request, &id), next).await;
+    };
+    let holder = bearer(request.headers()).and_then(|token| shared.tokens.holder(token));
+    let entry = Entry::of(&shared, &request, (holder.as_ref(), about, &id));
+    if let Err(problem) = judged {
+        let response = problem.into_response();
+        let end = entry.told(&response);
+        entry.refused(&shared, end).await;
+        return response;
+    }
+    entry.begins(&shared).await;
+    let response = let_in(&shared, judged, (request, &id), next).await;
+    let end = entry.told(&response);
+    entry.ends(&shared, end).await;
+    response
+}
+
+/// What a request is about that is to change something.
+fn changes(shared: &Shared, request: &Request) -> Option<About> {
+    let path = request.extensions().get::<MatchedPath>()?;
+    let needed = needed(request.method(), path.as_str(), shared.door.is_private())?;
+    needed.changes().then_some(needed.about)
+}
+
+/// Lets it in. Whose token is taken out while it is answered gets no more of it.
+async fn let_in(
+    shared: &Shared,
+    judged: Result<Option<(Holder, About)>, Problem>,
+    (mut request, id): (Request, &str),
+    next: Next,
+) -> Response {
+    let (holder, about) = match judged {
         Ok(None) => return next.run(request).await,
         Ok(Some(let_in)) => let_in,
         Err(problem) => return problem.into_response(),
     };
-    let (sight, id) = (Sight::from(&holder), named(&mut request).await);
-    if let Err(problem) = sight.reach(&shared, about, &id).await {
+    let sight = Sight::from(&holder);
+    if let Err(problem) = sight.reach(shared, about, id).await {
         return problem.into_response();
     }
     request.extensions_mut().insert(sight);

@@ -144,6 +144,14 @@ pub(crate) struct WishedJob {
     pub(crate) not_before: Option<String>,
 }
 
+/// When an account is to be looked at.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScheduledAt {
+    /// RFC 3339; what has passed is now.
+    pub(super) at: String,
+}
+
 impl JobView {
     pub(super) fn of(shared: &Shared, job: &Job) -> Self {
         let queued = job.status == JobStatus::Queued;

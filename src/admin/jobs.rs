@@ -2,21 +2,22 @@
 
 use crate::admin::Shared;
 use crate::admin::job_view::{
-    CancelledView, JobView, RefusedView, SubmittedView, TakenView, WishedJob,
+    CancelledView, JobView, RefusedView, ScheduledAt, SubmittedView, TakenView, WishedJob,
 };
 use crate::admin::lists::{Asked, limited, number, word};
+use crate::admin::note::AnswerNote;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
 use crate::admin::view::Page;
-use crate::admin::wish::{choosing, places, wished};
+use crate::admin::wish::{choosing, kind_of, places, wished};
 use crate::instant::instant_of;
 use crate::jobs::JobVerb;
 use crate::store::{JobReader, WhichJobs};
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use postrider_core::failure::{Class, Failure};
 use postrider_core::job::queue::{Job, JobWish, Submitted};
 use postrider_core::job::slots::Level;
@@ -40,6 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(retry))
         .routes(routes!(discard))
         .routes(routes!(cancel_all))
+        .routes(routes!(schedule_at))
 }
 
 /// Which jobs.
@@ -73,10 +75,6 @@ pub(crate) struct JobsOf {
     account: Option<String>,
     /// Of this owner's accounts.
     owner: Option<String>,
-}
-
-pub(super) fn kind_of(given: &str) -> Result<JobKind, Problem> {
-    word("kind", given, JobKind::ALL, JobKind::as_str)
 }
 
 /// Which of them a request may see.
@@ -146,13 +144,26 @@ pub(super) async fn submit(
     State(shared): State<Shared>,
     sight: Sight,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<SubmittedView>), Problem> {
+) -> Result<(StatusCode, Extension<AnswerNote>, Json<SubmittedView>), Problem> {
     let body = body.map_err(|_| Problem::bad("the body is too long, or has broken off"))?;
     let asked: WishedJob = serde_json::from_slice(&body).map_err(|e| {
         Problem::bad(format!(
             "the body is no job, as {{\"kind\": \"full\", \"accounts\": [\"work\"]}}: {e}"
         ))
     })?;
+    let (items, refused) = submitted(&shared, &sight, &asked).await?;
+    let ids: Vec<String> = items.iter().map(|item| item.id.to_string()).collect();
+    let told = format!("{}: job {}; {} refused", asked.kind, ids.join(", "), refused.len());
+    let outcome = Extension(AnswerNote(told));
+    Ok((StatusCode::ACCEPTED, outcome, Json(SubmittedView { items, refused })))
+}
+
+/// Puts what is asked for in the queue: what was taken, and what was not.
+async fn submitted(
+    shared: &Shared,
+    sight: &Sight,
+    asked: &WishedJob,
+) -> Result<(Vec<TakenView>, Vec<RefusedView>), Problem> {
     let priority = match asked.priority {
         None => Level::Operator,
         Some(n) => {
@@ -167,10 +178,10 @@ pub(super) async fn submit(
         instant_of(text).ok_or_else(|| Problem::bad(words))
     });
     let not_before = not_before.transpose()?.map_or(now, |at: Micros| at.max(now));
-    let (accounts, mut refused_views) = wished(&shared, &sight, &asked).await?;
-    let accounts = choosing(&shared, accounts, &asked, &mut refused_views).await?;
+    let (accounts, mut refused_views) = wished(shared, sight, asked).await?;
+    let accounts = choosing(shared, accounts, asked, &mut refused_views).await?;
     let owner_of = |name: &str| shared.registry.look(name, |line| line.owner.clone()).flatten();
-    let wishes: Vec<JobWish> = places(&asked, &sight, accounts)?
+    let wishes: Vec<JobWish> = places(asked, sight, accounts)?
         .into_iter()
         .map(|what| JobWish {
             uuid: Uuid::new_v4().to_string(),
@@ -193,7 +204,31 @@ pub(super) async fn submit(
             Submitted::Refused(why) => refused_views.push(RefusedView { account, why }),
         }
     }
-    Ok((StatusCode::ACCEPTED, Json(SubmittedView { items, refused: refused_views })))
+    Ok((items, refused_views))
+}
+
+/// Look at an account at a certain time: a job, which is shown, and can be taken back.
+#[utoipa::path(post, path = "/v1/accounts/{id}/schedule-at", tag = "accounts", request_body = ScheduledAt,
+    params(("id" = String, Path, description = "Its id in the config")), responses(
+    (status = 202, body = TakenView), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
+pub(super) async fn schedule_at(
+    State(shared): State<Shared>,
+    sight: Sight,
+    Path(id): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Extension<AnswerNote>, Json<TakenView>), Problem> {
+    let body = body.map_err(|_| Problem::bad("the body is too long, or has broken off"))?;
+    let asked: ScheduledAt = serde_json::from_slice(&body).map_err(|e| {
+        Problem::bad(format!("the body is no {{\"at\": \"2026-01-31T08:00:00Z\"}}: {e}"))
+    })?;
+    let (kind, at) = (JobKind::Incremental.as_str().to_owned(), asked.at);
+    let wish =
+        WishedJob { kind, accounts: Some(vec![id]), not_before: Some(at), ..WishedJob::default() };
+    let (items, refused) = submitted(&shared, &sight, &wish).await?;
+    let why = || refused.into_iter().next().map_or_else(String::new, |refused| refused.why);
+    let taken = items.into_iter().next().ok_or_else(|| Problem::conflict(why()))?;
+    let outcome = AnswerNote(format!("job {}", taken.id));
+    Ok((StatusCode::ACCEPTED, Extension(outcome), Json(taken)))
 }
 
 /// Does something with a job; answered when that is durable.

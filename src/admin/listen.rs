@@ -3,11 +3,15 @@
 #![expect(clippy::disallowed_methods, reason = "silent clients have a deadline")]
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -150,6 +154,10 @@ impl AsyncWrite for Guarded {
     }
 }
 
+/// Who asks: the other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller(pub(super) SocketAddr);
+
 /// Serves until it is dropped. A handshake or a request that hangs holds up nobody else.
 pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, service: Router) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
@@ -159,7 +167,7 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
     let mut silent: VecDeque<(AbortHandle, Arc<AtomicBool>)> = VecDeque::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             // Out of file descriptors, or a client that went away: not a reason to end.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
@@ -188,12 +196,17 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
                     Ok(Err(_)) | Err(_) => return,
                 },
             };
+            let service = TowerToHyperService::new(service);
+            let told = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(Caller(from));
+                service.call(request)
+            });
             let io = TokioIo::new(Guarded::new(stream, permit, heard));
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
                 .max_buf_size(BUFFER)
-                .serve_connection(io, TowerToHyperService::new(service));
+                .serve_connection(io, told);
             // A client that goes away in the middle is none of our trouble.
             drop(serving.await);
         });

@@ -4,8 +4,8 @@ use crate::admin::answer::{self, Queried};
 use crate::admin::document::finished;
 use crate::admin::view::StateView;
 use crate::admin::{
-    Shared, commands, derived_view, events, failures, grant, guard, health, jobs, limits, lists,
-    mail, metrics, problem::Problem,
+    Shared, audit, commands, control, derived_view, events, failures, grant, guard, health, jobs,
+    limits, lists, mail, metrics, problem::Problem,
 };
 use crate::feed::{EventDataView, PlaceView};
 use axum::http::StatusCode;
@@ -22,8 +22,8 @@ use utoipa_axum::routes;
 
 /// No request is longer; none of ours has a body.
 const BODY_LIMIT: usize = 16 * 1024;
-/// No request takes longer; the feed waits 25 s.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// No request takes longer; the feed waits 25 s, who has all looked at 60 s.
+const TIME_LIMIT: Duration = Duration::from_secs(80);
 
 #[derive(OpenApi)]
 #[openapi(
@@ -71,6 +71,8 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .routes(routes!(commands::purge))
         .routes(routes!(derived_view::reindex))
         .routes(routes!(grant::grant))
+        .routes(routes!(audit::audit))
+        .merge(control::routes())
         .split_for_parts()
 }
 

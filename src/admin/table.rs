@@ -43,6 +43,16 @@ pub struct Route {
     pub about: About,
 }
 
+impl Route {
+    /// Whether a request for it is to change something: then it is written down.
+    pub(super) fn changes(&self) -> bool {
+        self.method != "GET" || self.path == SYNC
+    }
+}
+
+/// What changes something, whichever way it is asked: schedulers that know no other.
+const SYNC: &str = "/v1/sync";
+
 const fn row(
     (method, path): (&'static str, &'static str),
     (role, mail): (Access, bool),
@@ -90,6 +100,7 @@ const ROUTES: &[Route] = &[
     read("/v1/failures/{id}", About::Failure),
     read("/v1/jobs", About::List),
     read("/v1/jobs/{id}", About::Job),
+    row(("GET", "/v1/audit"), (Access::Admin, false), About::List),
     read("/v1/events", About::List),
     read("/v1/limits", About::Process),
     read("/v1/health", About::Process),
@@ -118,6 +129,10 @@ const ROUTES: &[Route] = &[
     row(("POST", "/v1/jobs/{id}/discard"), (Access::Operate, false), About::Job),
     told("/v1/accounts/{id}/purge", Access::Admin),
     told("/v1/accounts/{id}/reindex", Access::Operate),
+    told("/v1/accounts/{id}/schedule-at", Access::Operate),
+    row(("POST", "/v1/control/{verb}"), (Access::Operate, false), About::List),
+    row(("POST", SYNC), (Access::Operate, false), About::List),
+    row(("GET", SYNC), (Access::Operate, false), About::List),
     told("/v1/accounts/{id}/credential", Access::Admin),
 ];
 

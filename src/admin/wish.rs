@@ -2,7 +2,6 @@
 
 use crate::admin::Shared;
 use crate::admin::job_view::{RefusedView, WishedJob};
-use crate::admin::jobs::kind_of;
 use crate::admin::lists::word;
 use crate::admin::problem::Problem;
 use crate::admin::sight::Sight;
@@ -10,10 +9,14 @@ use crate::instant::{day_of, instant_of};
 use crate::telemetry::registry::AccountLine;
 use axum::http::StatusCode;
 use postrider_core::job::queue::JobPlace;
-use postrider_core::job::words::{JobTask, fits};
+use postrider_core::job::words::{JobKind, JobTask, fits};
 use postrider_core::provider::Family;
 use postrider_core::run::first::FirstOf;
 use std::collections::BTreeSet;
+
+pub(super) fn kind_of(given: &str) -> Result<JobKind, Problem> {
+    word("kind", given, JobKind::ALL, JobKind::as_str)
+}
 
 /// The accounts that a wish is for: those that there are, and those that there are not.
 pub(super) async fn wished(
@@ -43,21 +46,32 @@ pub(super) async fn wished(
         }
     }
     if asked.owner.is_some() || asked.all {
-        if asked.owner.as_deref().is_some_and(|owner| !sight.sees(Some(owner))) {
-            return Err(Problem::missing("owner"));
-        }
-        let of = |line: &AccountLine| {
-            let owner = line.owner.as_deref();
-            sight.sees(owner) && asked.owner.as_deref().is_none_or(|wanted| owner == Some(wanted))
-        };
-        let lines = shared.registry.accounts();
-        accounts.extend(lines.into_iter().filter(|(_, line)| of(line)).map(|(name, _)| name));
-        // Whoever has none is as one who is not there.
-        if asked.owner.is_some() && accounts.is_empty() {
-            return Err(Problem::missing("owner"));
-        }
+        accounts.extend(followed(shared, sight, asked.owner.as_deref())?);
     }
     Ok((accounts, refused))
+}
+
+/// The accounts that are followed: an owner's, or all that are seen.
+pub(super) fn followed(
+    shared: &Shared,
+    sight: &Sight,
+    owner: Option<&str>,
+) -> Result<BTreeSet<String>, Problem> {
+    if owner.is_some_and(|owner| !sight.sees(Some(owner))) {
+        return Err(Problem::missing("owner"));
+    }
+    let of = |line: &AccountLine| {
+        let its = line.owner.as_deref();
+        sight.sees(its) && owner.is_none_or(|wanted| its == Some(wanted))
+    };
+    let lines = shared.registry.accounts();
+    let accounts: BTreeSet<String> =
+        lines.into_iter().filter(|(_, line)| of(line)).map(|(name, _)| name).collect();
+    // Whoever has none is as one who is not there.
+    if owner.is_some() && accounts.is_empty() {
+        return Err(Problem::missing("owner"));
+    }
+    Ok(accounts)
 }
 
 /// What a wish is for: of each account one, or one of the whole process.

@@ -60,6 +60,8 @@ pub enum Verb {
     Jobs(JobsArgs),
     /// Print events, a JSON object a line.
     Events(EventsArgs),
+    /// Show who has had what done: pauses, jobs, purges, and what was refused.
+    Audit(AuditArgs),
     /// Delete an account that the config no longer names.
     Account(RowsArgs),
     /// Grant access to a mailbox by OAuth2, and see what was granted.
@@ -159,11 +161,26 @@ impl Subcommand for AskedVerb {
     }
 }
 
+/// One account, or many
+#[derive(Clone, Debug, Args)]
+pub struct WhoseArgs {
+    /// The account's id.
+    #[arg(required_unless_present_any = ["owner", "all"])]
+    pub account: Option<String>,
+    /// All of this owner's accounts.
+    #[arg(long, conflicts_with_all = ["account", "all"])]
+    pub owner: Option<String>,
+    /// All accounts.
+    #[arg(long, conflicts_with = "account")]
+    pub all: bool,
+}
+
 /// The verbs of the table
 #[derive(Clone, Debug, Args)]
 pub struct VerbArgs {
-    /// The account's id.
-    pub account: String,
+    /// Of whom.
+    #[command(flatten)]
+    pub whose: WhoseArgs,
     /// Which server.
     #[command(flatten)]
     pub client: ClientArgs,
@@ -172,9 +189,10 @@ pub struct VerbArgs {
 /// `sync-now`
 #[derive(Clone, Debug, Args)]
 pub struct SyncNowArgs {
-    /// The account's id.
-    pub account: String,
-    /// Wait until it is done.
+    /// Of whom.
+    #[command(flatten)]
+    pub whose: WhoseArgs,
+    /// Wait until it is done; of many at most 60 seconds.
     #[arg(long)]
     pub wait: bool,
     /// Seconds that it is waited for at most.
@@ -196,6 +214,25 @@ pub struct ReindexArgs {
     /// Seconds that it is waited for at most.
     #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 3600)]
     pub timeout: u64,
+    /// Which server.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `audit`
+#[derive(Clone, Debug, Args)]
+pub struct AuditArgs {
+    /// Only about this: an account's id, a job's or a failure's number.
+    pub what: Option<String>,
+    /// Only by the token of this name.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Only about this owner's accounts.
+    #[arg(long)]
+    pub owner: Option<String>,
+    /// So many of them, the newest.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
     /// Which server.
     #[command(flatten)]
     pub client: ClientArgs,

@@ -4,7 +4,7 @@
     reason = "a command waits for what it asked for, and says so"
 )]
 
-use crate::cli::args::{ClientArgs, SyncNowArgs, VerbArgs};
+use crate::cli::args::{ClientArgs, SyncNowArgs, VerbArgs, WhoseArgs};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path};
 use crate::cli::exit::Exit;
 use crate::cli::out::say_line;
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How often a run that is waited for is looked at.
 const RUN_LOOK_EVERY: Duration = Duration::from_millis(200);
+/// A server waits no longer for the runs of many, in seconds.
+const WAIT_MOST: u64 = 60;
 
 /// A text of an answer.
 pub(super) fn text(value: &Value, key: &str) -> String {
@@ -46,13 +48,66 @@ fn tell(args: &ClientArgs, told: &Value) {
 }
 
 pub(super) async fn run(verb: &str, args: VerbArgs) -> Exit {
-    let path = format!("/v1/accounts/{}/{verb}", in_path(&args.account));
+    let Some(account) = &args.whose.account else {
+        let query = query_of(&args.whose);
+        let path = format!("/v1/control/{verb}");
+        let told =
+            with(&args.client, async |client| client.call(Method::POST, &path, &query).await);
+        return match told.await {
+            Ok(told) => told_many(&args.client, &told, ("accepted", "refused")),
+            Err(exit) => exit,
+        };
+    };
+    let path = format!("/v1/accounts/{}/{verb}", in_path(account));
     let told = with(&args.client, async |client| client.call(Method::POST, &path, &[]).await).await;
     match told {
         Ok(told) => {
             tell(&args.client, &told);
             Exit::Success
         }
+        Err(exit) => exit,
+    }
+}
+
+/// Whose accounts, as the API is asked.
+fn query_of(whose: &WhoseArgs) -> Vec<(&'static str, String)> {
+    match &whose.owner {
+        Some(owner) => vec![("owner", owner.clone())],
+        None => vec![("all", "true".to_owned())],
+    }
+}
+
+/// What became of a command to many.
+fn told_many(args: &ClientArgs, told: &Value, (done, failed): (&str, &str)) -> Exit {
+    let refused = told.get(failed).and_then(Value::as_array).cloned().unwrap_or_default();
+    if args.json {
+        say_line(&told.to_string());
+    } else {
+        let pending = match text(told, "pending") {
+            none if none.is_empty() || none == "0" => String::new(),
+            n => format!(", {n} are not done yet"),
+        };
+        say_line(&format!("{} of {}{pending}", text(told, done), text(told, "total")));
+    }
+    for one in &refused {
+        eprintln!("{}: {}", text(one, "account"), text(one, "why"));
+    }
+    let is_all = text(told, done) == text(told, "total");
+    if is_all { Exit::Success } else { Exit::Partial }
+}
+
+/// Runs `sync-now` of many.
+async fn sync_many(args: &SyncNowArgs) -> Exit {
+    if !args.wait {
+        let (whose, client) = (args.whose.clone(), args.client.clone());
+        return Box::pin(run("sync-now", VerbArgs { whose, client })).await;
+    }
+    let mut query = vec![("wait", args.timeout.min(WAIT_MOST).to_string())];
+    query.extend(args.whose.owner.iter().map(|owner| ("owner", owner.clone())));
+    let told =
+        with(&args.client, async |client| client.call(Method::POST, "/v1/sync", &query).await);
+    match told.await {
+        Ok(told) => told_many(&args.client, &told, ("successful", "failures")),
         Err(exit) => exit,
     }
 }
@@ -65,7 +120,8 @@ pub(super) fn standing(account: &Value) -> Option<Standing> {
 
 /// Runs `sync-now`.
 pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
-    let path = format!("/v1/accounts/{}", in_path(&args.account));
+    let Some(account) = &args.whose.account else { return sync_many(&args).await };
+    let path = format!("/v1/accounts/{}", in_path(account));
     let (late, ordered) = (Cell::new(false), Cell::new(0));
     let done = with(&args.client, async |client| {
         let told = client.call(Method::POST, &format!("{path}/sync-now"), &[]).await?;

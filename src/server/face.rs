@@ -70,6 +70,7 @@ pub(super) fn face(
     let door = opened.door;
     let args = opened.args(|tokens| Shared {
         reader: engine.reader().clone(),
+        audit: Arc::default(),
         probe: Arc::new(DatabaseProbe::new(engine.reader(), engine.registry().clock())),
         registry: engine.registry().clone(),
         operator: Arc::new(operator),

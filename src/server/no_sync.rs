@@ -13,7 +13,7 @@ use crate::connection::message::LimitsView;
 use crate::jobs::{JobVerb, Worked};
 use crate::server::face::{open_door, url_of};
 use crate::server::serve_error::ServeError;
-use crate::store::{Done, FailureWork, Reader, open_for_reading};
+use crate::store::{AuditWork, Done, FailureWork, Reader, open_for_reading};
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postrider_core::account::follow::{Command, Conflict};
@@ -66,6 +66,10 @@ impl Operator for Nobody {
         Box::pin(async { Err(only_looks()) })
     }
 
+    fn audit(&self, _work: AuditWork) -> Soon<Result<Done, Failure>> {
+        Box::pin(async { Err(only_looks()) })
+    }
+
     fn limits(&self) -> Soon<Result<Vec<LimitsView>, Failure>> {
         Box::pin(async { Ok(Vec::new()) })
     }
@@ -94,6 +98,7 @@ pub async fn look(
     let (_events, told) = watch::channel(0);
     let (_mode, mode) = watch::channel(config.mode);
     let args = opened.args(|tokens| Shared {
+        audit: Arc::default(),
         probe: Arc::new(DatabaseProbe::new(&reader, registry.clock())),
         mail: StoredBytes::new(&reader, config.bodies.clone()),
         reader,

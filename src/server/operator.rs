@@ -15,7 +15,7 @@ use crate::handle::Handle;
 use crate::jobs::{JobVerb, JobsMsg, JobsRequest, JobsWork, Worked};
 use crate::reply::ReplyTo;
 use crate::store::orders::Control;
-use crate::store::{Done, FailureWork, Reader};
+use crate::store::{AuditWork, Done, FailureWork, Reader};
 use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
@@ -130,6 +130,11 @@ impl Operator for Switch {
             let work = JobsWork { verb, ids, by };
             answer_of(JOBS, |reply| jobs.send(JobsRequest::Work(work, until, reply))).await
         })
+    }
+
+    fn audit(&self, work: AuditWork) -> Soon<Result<Done, Failure>> {
+        let switchboard = self.switchboard.clone();
+        Box::pin(async move { switchboard.control(Control::Audit(work), WORK).await })
     }
 
     fn limits(&self) -> Soon<Result<Vec<LimitsView>, Failure>> {

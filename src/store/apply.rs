@@ -3,6 +3,7 @@
 
 mod applied;
 mod asked;
+mod audit;
 mod clock;
 mod contacts;
 mod control;

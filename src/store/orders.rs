@@ -2,6 +2,7 @@
 //! config change.
 
 use crate::provider::in_flight::WhichMail;
+use crate::store::audit::AuditWork;
 use crate::store::failures::FailureWork;
 use crate::store::jobs::JobWork;
 use postrider_core::budget::Spending;
@@ -79,6 +80,8 @@ pub enum Control {
     Failures(FailureWork),
     /// What is written of jobs.
     Jobs(JobWork),
+    /// Who has had what done.
+    Audit(AuditWork),
     /// Whose it is, as the config says now: who may see it.
     Own {
         /// Its id, as it is stored.

@@ -2,6 +2,7 @@
 //! no caller knows a dialect, and numbers of parameters are the same in all.
 
 pub(super) mod asked;
+pub(super) mod audit;
 pub(super) mod change;
 pub(super) mod check;
 pub(super) mod commit;

@@ -12,6 +12,7 @@ mod clocks;
 mod compress;
 mod config;
 mod contacts;
+mod control;
 mod counts;
 mod crash_at_every_step;
 mod crowd;

@@ -74,6 +74,9 @@ pub(in crate::store) async fn control(
             let done = if work(db, asked, at).await? == 0 { Done::Missing } else { Done::Changed };
             return Ok(over(done));
         }
+        Control::Audit(work) => {
+            return super::audit::work(db, work).await.map(|()| over(Done::Changed));
+        }
         Control::Jobs(work) => {
             let is_written = super::jobs::work(db, numbers, work).await?;
             return Ok(over(if is_written { Done::Changed } else { Done::Same }));
@@ -151,6 +154,7 @@ pub(in crate::store) async fn control(
         | Control::RefusedProof { .. }
         | Control::Failures(_)
         | Control::Jobs(_)
+        | Control::Audit(_)
         | Control::Own { .. }
         | Control::Spend { .. } => {}
     }

@@ -41,6 +41,7 @@ macro_rules! chunk {
 }
 
 pub(super) mod asked;
+pub(super) mod audit;
 pub(super) mod change;
 pub(super) mod check;
 pub(in crate::store) mod codes;

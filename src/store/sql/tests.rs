@@ -35,6 +35,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         feeds::shapes(),
         held::shapes(),
         inserts::shapes(),
+        audit::shapes(),
         jobs::shapes(),
         opening::shapes(),
         quiet::shapes(),

@@ -1,7 +1,8 @@
 //! Pages of mail: what is fetched, what each part commits, and what becomes of pages that are
 //! dropped.
 
-pub(super) mod first;
+mod choosing;
+mod first;
 pub(super) mod part;
 pub(super) mod plan;
 mod suspects;
@@ -17,7 +18,7 @@ use crate::recovery::asked::ends_processes;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
 use crate::run::folders::context::{FolderCx, Want};
-use crate::run::folders::fills::first::wishes_of;
+use crate::run::folders::fills::choosing::wishes_of;
 use crate::run::folders::fills::part::{Fill, FillKind, SentPart};
 use crate::run::folders::folder::{Folder, Owner};
 use crate::run::folders::notes::{GOES_LAST, LEFT_ALONE};

@@ -1,14 +1,9 @@
 //! What of a folder's past is read first, because somebody asked: it is chosen by the dates that the server tells of
 //! what is still to be read, the newest first.
 
-use crate::mail::id::FolderId;
-use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::{FolderRequest, Sampled};
-use crate::run::context::{RunEffects, RunFacts};
+use crate::provider::folders::Sampled;
 use crate::run::first::FirstOf;
-use crate::run::folders::context::FolderCx;
-use crate::run::folders::folder::{Folder, Owner};
 
 /// Messages whose dates are asked for at once.
 const DATES: usize = 2000;
@@ -88,43 +83,35 @@ impl FirstPart {
         self.asking.as_ref()
     }
 
+    /// Their dates are asked for.
+    pub(super) fn asks(&mut self, uids: UidSet) {
+        self.asking = Some(uids);
+    }
+
+    /// Whether dates are on their way.
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking.is_some()
+    }
+
+    /// Those whose dates are to be asked for, so that there is a page of mail to read of this: none where there is, or
+    /// where some are on their way.
+    pub(super) fn next(
+        &mut self,
+        wishes: &[FirstOf],
+        todo: &UidSet,
+        page: usize,
+    ) -> Option<UidSet> {
+        let is_enough = self.of(todo).len() >= page as u64;
+        if self.is_asking() || is_enough || self.known.contains_all(todo) {
+            return None;
+        }
+        self.look(wishes, todo)
+    }
+
     /// What of this comes first.
     pub(super) fn of(&self, todo: &UidSet) -> UidSet {
         self.chosen.intersect(todo)
     }
-}
-
-/// What comes first of a folder, as it was asked for.
-pub(in crate::run::folders) fn wishes_of(folder: &Folder, all: &[FirstOf]) -> Vec<FirstOf> {
-    all.iter().filter(|wish| wish.is_of(&folder.row.path)).cloned().collect()
-}
-
-/// Whether mail of a folder that comes first is still to be asked for, or to be chosen. Asks for dates where those are
-/// to say so, before all is read that was chosen.
-pub(super) fn comes_first(id: FolderId, cx: &mut FolderCx<'_>) -> bool {
-    let (page, aside) = (cx.run.settings().page_messages, cx.notes.aside(id));
-    let Some(folder) = cx.folders.get(&id).filter(|f| !f.is_left()) else { return false };
-    let wishes = wishes_of(folder, &cx.run.settings().first);
-    let Some(index) = folder.listing.index().filter(|_| !wishes.is_empty()) else { return false };
-    let free = folder.lanes.backfill.remaining.minus(&folder.fill.claimed()).minus(&aside);
-    let todo = index.intersect(&free);
-    let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), folder.lanes.live.uidvalidity);
-    let Some(Folder { fill, .. }) = cx.folders.get_mut(&id) else { return false };
-    let first = &mut fill.first;
-    let is_enough = first.of(&todo).len() >= page as u64;
-    let mut dates = None;
-    if first.asking.is_none() && !is_enough && !first.known.contains_all(&todo) {
-        dates = first.look(&wishes, &todo);
-    }
-    let comes = dates.is_some() || first.asking.is_some() || !first.of(&todo).is_empty();
-    // One question at a time.
-    if let Some(uids) = dates.filter(|_| !cx.run.is_asking()) {
-        first.asking = Some(uids.clone());
-        let names = IdentityKind::Hash;
-        let request = FolderRequest::Sample { remote_id, uidvalidity, uids, names };
-        cx.run.ask(Owner::Dates(id), request);
-    }
-    comes
 }
 
 #[cfg(test)]

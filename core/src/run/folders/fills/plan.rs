@@ -9,7 +9,7 @@ use crate::run::context::{RunEffects, RunFacts};
 use crate::run::fetcher::PagesLeft;
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::fills::Fills;
-use crate::run::folders::fills::first::comes_first;
+use crate::run::folders::fills::choosing::comes_first;
 use crate::run::folders::fills::part::{Fill, FillKind, SentPart};
 use crate::run::folders::folder::{Cx, Folder, Owner};
 use crate::run::folders::notes::Notes;
