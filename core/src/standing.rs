@@ -59,6 +59,22 @@ impl Standing {
 }
 
 string_enum! {
+    /// Why a run was begun.
+    RunCause {
+        /// Its time had come; the first of a process, too.
+        Schedule => "schedule",
+        /// A watch has told something, or began after what it was to see.
+        Hint => "hint",
+        /// An operator.
+        Operator => "operator",
+        /// What somebody asked for, or a fixed time.
+        Job => "job",
+        /// Mail of the past is still to be read.
+        History => "history",
+    }
+}
+
+string_enum! {
     /// How a run ended.
     Outcome {
         /// Everything that there was to do is done.

@@ -27,6 +27,8 @@ pub struct Model {
     pub facts: i64,
     /// Messages that could not be fetched.
     pub failed: i64,
+    /// Why it was begun: `schedule`, `hint`, `operator`, `job`, `history`; none of one of an older version.
+    pub cause: Option<String>,
 }
 
 /// Tables are joined by hand where they are read.

@@ -163,8 +163,8 @@ pub const LATER: &[Later] = &[
     Later {
         name: "m0025_audit",
         up: "CREATE TABLE audit (id bigint NOT NULL PRIMARY KEY, who text COLLATE \"C\", role text, owner text COLLATE \"C\", verb \
-             text NOT NULL, what text COLLATE \"C\", source text, status bigint, detail text)",
-        down: "DROP TABLE audit",
+             text NOT NULL, what text COLLATE \"C\", source text, status bigint, detail text); ALTER TABLE run ADD COLUMN cause text",
+        down: "DROP TABLE audit; ALTER TABLE run DROP COLUMN cause",
     },
 ];
 

@@ -42,7 +42,8 @@ CREATE INDEX location_places ON location (message, ended_at);
 
 CREATE TABLE run (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, account integer NOT NULL,
     started_at integer NOT NULL, finished_at integer NOT NULL, outcome text NOT NULL, reason text NOT NULL,
-    stored integer NOT NULL, octets integer NOT NULL, facts integer NOT NULL, failed integer NOT NULL);
+    stored integer NOT NULL, octets integer NOT NULL, facts integer NOT NULL, failed integer NOT NULL,
+    cause TEXT);
 CREATE INDEX run_account ON run (account, id);
 
 CREATE TABLE failure (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, account integer NOT NULL,

@@ -81,7 +81,7 @@ impl Voice {
         self.progress.step(&self.name, status.standing, counts.unwrap_or(self.before));
         let next = status.next.map(|at| now.wall.plus(at.saturating_sub(now.mono)));
         let (before, folders) = (self.before, follower.folders());
-        let ended = follower.runs().0;
+        let (ended, failed_runs) = (follower.runs().0, follower.failed_runs());
         let fresh = std::mem::replace(&mut self.runs, ended) != ended;
         self.registry.account(&self.name, |line| {
             line.standing = status.standing;
@@ -98,6 +98,7 @@ impl Voice {
                 line.ended.clear();
             }
             line.runs = follower.runs();
+            line.failed_runs = failed_runs;
             // Who is replaced has proved what its predecessor did.
             line.proved = follower.proved().or(line.proved);
             line.push = follower.push();

@@ -125,6 +125,8 @@ pub(crate) struct Failures {
     /// Only of this reach: `message`, `folder` or `account`.
     #[param(example = "message")]
     reach: Option<String>,
+    /// Only those that last failed in this run (its `id` in `/v1/runs`).
+    run: Option<i64>,
     /// Items at most (100; at most 1000).
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -172,7 +174,7 @@ async fn seen(
     let reaches = [Reach::Message, Reach::Folder, Reach::Account];
     let reach = reach.map(|given| word("reach", given, &reaches, Reach::as_str)).transpose()?;
     let owner = sight.narrowed(shared, account.as_deref(), owner).await?;
-    Ok(WhichFailures { account, owner, class, reach })
+    Ok(WhichFailures { account, owner, class, reach, run: None })
 }
 
 /// The open rows of the ledger: what could not be done, why, and when it is tried again.
@@ -187,6 +189,7 @@ pub(super) async fn failures(
     let after = number(asked.cursor.as_ref())?.unwrap_or(0);
     let kinds = (asked.class.as_deref(), asked.reach.as_deref());
     let which = seen(&shared, &sight, (asked.account, asked.owner), kinds).await?;
+    let which = WhichFailures { run: asked.run, ..which };
     let rows = FailureReader::new(&shared.reader).rows(&which, after, limit).await?;
     let items: Vec<FailureView> = rows.iter().map(FailureView::from).collect();
     let full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);

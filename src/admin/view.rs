@@ -140,6 +140,8 @@ pub(crate) struct AccountView {
     /// How soon its run is to work, or works: 0 an operator wants it, 1 a watch has told something, 2 it is due, 3 the
     /// same after a failed run (or `sync.mode = "conservative"`), 4 history; null between runs.
     level: Option<u8>,
+    /// Runs that have failed since the last one that did not.
+    failed_runs: u32,
     /// Runs that have ended since this process started.
     runs_ended: u64,
     /// How the latest of them ended, the newest last.
@@ -182,6 +184,7 @@ impl AccountView {
             errors: BTreeMap::new(),
             push: Push::Poll.as_str(),
             level: None,
+            failed_runs: 0,
             runs_ended: 0,
             ended: Vec::new(),
             folders: Vec::new(),
@@ -257,6 +260,7 @@ impl AccountView {
         self.errors.clone_from(&line.errors);
         self.push = line.push.as_str();
         self.level = line.slot.level().map(Level::number);
+        self.failed_runs = line.failed_runs;
         self.runs_ended = line.runs.0;
         self.ended = line.ended.iter().map(EndedRunView::of).collect();
         self.folders = line
@@ -368,6 +372,8 @@ pub(crate) struct RunView {
     account: String,
     started_at: String,
     finished_at: String,
+    /// Why it was begun: `schedule`, `hint`, `operator`, `job`, `history`; null of one of an older version.
+    cause: Option<String>,
     /// `success`, `partial`, `failed`, `cancelled`.
     outcome: String,
     reason: String,
@@ -384,6 +390,7 @@ impl From<&StoredRun> for RunView {
             account: row.account.clone(),
             started_at: instant(row.started_at),
             finished_at: instant(row.finished_at),
+            cause: row.cause.clone(),
             outcome: row.outcome.clone(),
             reason: row.reason.clone(),
             stored: row.stored,

@@ -81,6 +81,7 @@ async fn ledger(args: &FailuresArgs) -> Result<(Vec<Value>, Vec<String>), Exit> 
                 owner: args.kind.owner.clone(),
                 class: args.kind.class.as_deref().and_then(Class::from_word),
                 reach: args.reach.as_deref().and_then(Reach::from_word),
+                run: None,
             };
             let items = stored.failures(&which).await?;
             stored.close().await;

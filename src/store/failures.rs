@@ -23,6 +23,8 @@ pub struct WhichFailures {
     pub class: Option<Class>,
     /// Only of this reach.
     pub reach: Option<Reach>,
+    /// Only those that last failed while this run was under way.
+    pub run: Option<i64>,
 }
 
 /// What a human does with rows.
@@ -67,7 +69,8 @@ impl FailureReader {
     ) -> Result<Vec<StoredFailure>, Failure> {
         let (account, owner) = (which.account.clone(), which.owner.clone());
         let (class, reach) = (which.class_word(), which.reach.map(|reach| reach.as_str().into()));
-        let rows = StoredFailures { account, owner, class, reach, after, most: limit };
+        let run = which.run;
+        let rows = StoredFailures { account, owner, class, reach, after, most: limit, run };
         self.reader.ask(rows).await.map_err(failed)
     }
 

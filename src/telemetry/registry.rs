@@ -93,6 +93,8 @@ pub struct AccountLine {
     pub stale: Duration,
     /// How the latest runs ended, by number: the newest last.
     pub ended: VecDeque<RunEnd>,
+    /// Runs that have failed since the last one that did not.
+    pub failed_runs: u32,
     /// Which life of its actor this is; numbers of runs begin anew with each.
     pub life: u64,
     /// End of the last run that left nothing undone.
@@ -141,6 +143,7 @@ impl AccountLine {
             errors: BTreeMap::new(),
             provider: "",
             family: Family::default(),
+            failed_runs: 0,
             owner: None,
             push: Push::Poll,
             folders: Arc::default(),

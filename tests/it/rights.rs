@@ -340,6 +340,24 @@ async fn every_route_with_every_right_and_every_owner() {
             let (status, body) = ada.ask(&served, "GET", &path);
             assert_eq!(status, 404, "{path}: {body}");
         }
+        // What failed in a run is that run's.
+        let runs = served.get("/v1/runs")["items"].as_array().unwrap().clone();
+        let is_first = |run: &&Value| run["account"] == "of-ada" && run["failed"] != 0;
+        let first = runs.iter().find(is_first).unwrap_or_else(|| panic!("{runs:?}"));
+        let failures = |asker: &Asker, run: &Value| {
+            let of = asker.get(&served, &format!("/v1/failures?run={run}"));
+            of["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| row["account"].clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(failures(&ada, &first["id"]), ["of-ada"]);
+        let is_bobs = |run: &&Value| run["account"] == "of-bob" && run["failed"] != 0;
+        let bobs_run = runs.iter().find(is_bobs).unwrap();
+        assert!(failures(&ada, &bobs_run["id"]).is_empty(), "another owner's run");
+        assert!(failures(&ada, &9_999_999.into()).is_empty());
         // What an owner has tried again is the owner's.
         let op = Asker { token: Some(format!("{:x<40}", "operate-ada")), ..ada };
         let (status, told) = op.ask(&served, "POST", "/v1/failures/retry");

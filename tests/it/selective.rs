@@ -95,6 +95,9 @@ async fn what_is_asked_for_comes_before_the_rest() {
         let asked = pages(&read);
         let octets: u64 = asked.iter().map(UidSet::len).sum();
         assert_eq!(octets, u64::from(MAILS), "each is read once: {asked:?}");
+        let runs = served.get("/v1/runs")["items"].as_array().unwrap().clone();
+        let causes: Vec<&str> = runs.iter().rev().filter_map(|run| run["cause"].as_str()).collect();
+        assert_eq!(causes, ["schedule", "job", "history"], "{runs:?}");
         drop(server);
         served.stop();
     })

@@ -15,7 +15,7 @@ use crate::mail::page::Page;
 use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
 use crate::recovery::asked::Asked;
-use crate::standing::{EventKind, Outcome, Standing};
+use crate::standing::{EventKind, Outcome, RunCause, Standing};
 use crate::time::Micros;
 use std::collections::BTreeSet;
 
@@ -338,6 +338,8 @@ pub struct Note {
 pub struct RunRecord {
     /// When it began.
     pub started: Micros,
+    /// Why it was begun.
+    pub cause: RunCause,
     /// How it ended.
     pub outcome: Outcome,
     /// Why it is not a success.

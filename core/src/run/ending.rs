@@ -153,6 +153,7 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
     if is_told(shared, end.outcome) {
         let record = RunRecord {
             started: shared.started,
+            cause: shared.settings.cause,
             outcome: end.outcome,
             reason,
             stored: shared.counts.stored,

@@ -4,6 +4,7 @@ use crate::provider::Family;
 use crate::recovery::decide::Policy;
 use crate::run::filter::FolderFilter;
 use crate::run::first::FirstOf;
+use crate::standing::RunCause;
 use std::time::Duration;
 
 /// What a run may know of the config.
@@ -29,6 +30,8 @@ pub struct Settings {
     pub flags_window: u32,
     /// The folders wanted.
     pub folders: FolderFilter,
+    /// Why it is begun.
+    pub cause: RunCause,
     /// What of the unread history it reads, because somebody asked: the rest is for the next run. Nothing: all of it.
     pub first: Vec<FirstOf>,
 }
@@ -45,6 +48,7 @@ impl Default for Settings {
             recent_messages: 1000,
             flags_window: 1000,
             folders: FolderFilter::default(),
+            cause: RunCause::Schedule,
             first: Vec::new(),
         }
     }

@@ -15,7 +15,7 @@ pub(super) async fn work(db: &Transaction, work: &FailureWork, at: Micros) -> Re
             let id = *id;
             db.put_now(RetryFailure { id, at }).await? + db.put_now(RetryOwed { id, at }).await?
         }
-        FailureWork::RetryAll(WhichFailures { account, owner, class, reach: _ }) => {
+        FailureWork::RetryAll(WhichFailures { account, owner, class, .. }) => {
             let (account, owner) = (|| account.clone(), || owner.clone());
             let class = || class.map(|class| class.as_str().to_owned());
             let rows = RetryFailures { account: account(), owner: owner(), class: class(), at };

@@ -380,6 +380,7 @@ async fn finish(
         octets: run.octets,
         facts: run.facts,
         failed: run.failed,
+        cause: run.cause.as_str().to_owned(),
     })
     .await?;
     let data = json!({ "outcome": run.outcome, "reason": run.reason, "stored": run.stored, "failed": run.failed });

@@ -129,6 +129,7 @@ queries! {
         octets: u64,
         facts: u64,
         failed: u64,
+        cause: String,
     };
     InsertEvent {
         seq: i64,

@@ -78,6 +78,7 @@ queries! {
         reach: Option<String>,
         after: i64,
         most: u32,
+        run: Option<i64>,
     } -> StoredFailure;
     LedgerByClass {} -> ClassCount;
     CameOf { id: i64 } -> CameColumn;

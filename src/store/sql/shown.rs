@@ -94,6 +94,8 @@ rows! {
         pub outcome: String,
         /// Why it is not a success.
         pub reason: String,
+        /// Why it was begun; nothing is known of those of an older version.
+        pub cause: Option<String>,
         /// Messages stored.
         pub stored: i64,
         /// Octets fetched.

@@ -247,6 +247,7 @@ impl Follower {
                 // Who doubts is not served by less.
                 let scope = look.scope.or(&wanted.scope);
                 *wanted.instead(look.level) = scope.clone();
+                wanted.by_job |= look.by_job;
                 wanted.first.extend(look.first);
                 self.look_again(&scope, out);
             }

@@ -205,8 +205,8 @@ impl Follower {
     fn granted(&mut self, now: Now, out: &mut Vec<Output>) {
         let Stage::Asking(wanted) = &mut self.stage else { return self.goes_on(now, out) };
         let scope = std::mem::replace(&mut wanted.scope, Scope::Everything);
-        let first = std::mem::take(&mut wanted.first);
-        let settings = Settings { first, ..self.rules.settings.clone() };
+        let (cause, first) = (wanted.told_cause(), std::mem::take(&mut wanted.first));
+        let settings = Settings { cause, first, ..self.rules.settings.clone() };
         let machine = Machine::new(settings, self.history.clone());
         let working = Working::new(machine, wanted, now.mono);
         self.stage = Stage::Working(Box::new(working));

@@ -34,6 +34,12 @@ impl Follower {
         }
     }
 
+    /// Runs that have failed since the last one that did not.
+    #[must_use]
+    pub fn failed_runs(&self) -> u32 {
+        self.history.failed_runs
+    }
+
     /// Whether nothing is known of its mailbox yet: its run is the first.
     #[must_use]
     pub fn is_first(&self) -> bool {
@@ -78,7 +84,7 @@ impl Follower {
     pub(super) fn ask_for(&mut self, look: NextLook, out: &mut Vec<Output>) {
         self.ask_at(look.level, look.scope, Cause::Plan, out);
         if let Stage::Asking(wanted) = &mut self.stage {
-            wanted.first = look.first;
+            (wanted.by_job, wanted.first) = (look.by_job, look.first);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
 use crate::run::first::FirstOf;
 use crate::run::scope::{Depth, Scope};
-use crate::standing::Standing;
+use crate::standing::{RunCause, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ pub(super) struct NextRun {
     pub(super) caught_up: bool,
     /// A watch has ended: INBOX is looked at then, though the run is wanted for history alone.
     pub(super) inbox_at: Option<Duration>,
+    /// A job wants it.
+    pub(super) by_job: bool,
     /// What of the past it is to read, where somebody has asked for some of it.
     pub(super) first: Vec<FirstOf>,
 }
@@ -68,7 +70,18 @@ pub(super) struct NextRun {
 impl NextRun {
     pub(super) fn new(scope: Scope, cause: Cause, level: Level) -> Self {
         let (past, caught_up, inbox_at, first) = (false, false, None, Vec::new());
-        Self { scope, cause, level, past, caught_up, inbox_at, first }
+        Self { scope, cause, level, past, caught_up, inbox_at, by_job: false, first }
+    }
+
+    /// Why it is begun, for people.
+    pub(super) fn told_cause(&self) -> RunCause {
+        match (self.level, self.cause) {
+            _ if self.by_job => RunCause::Job,
+            (Level::Operator, _) => RunCause::Operator,
+            (Level::History, _) => RunCause::History,
+            (_, Cause::Hint | Cause::Stale) => RunCause::Hint,
+            (_, Cause::Plan) => RunCause::Schedule,
+        }
     }
 
     /// A watch has told something. Returns what it is to look at for that; none where looks find nothing, and

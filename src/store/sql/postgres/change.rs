@@ -112,8 +112,8 @@ pub(in crate::store::sql) const fn words(text: ChangeText) -> &'static str {
              ($1, $2, $3, $4, 1, $5, $6, $7, $7)"
         }
         ChangeText::InsertRun => {
-            "INSERT INTO run (account, started_at, finished_at, outcome, reason, stored, octets, facts, failed) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+            "INSERT INTO run (account, started_at, finished_at, outcome, reason, stored, octets, facts, failed, cause) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
         }
         ChangeText::InsertEvent => {
             "INSERT INTO event (seq, id, at, kind, account, backfill, data) VALUES ($1, $2, $3, $4, $5, FALSE, $6)"

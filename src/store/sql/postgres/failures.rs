@@ -9,12 +9,12 @@ pub(in crate::store::sql) const fn words(text: FailureText) -> &'static str {
              x.next_try_at, x.text, x.first_at, x.last_at, NULL::text AS message, x.note, x.came IS NOT NULL AS came \
              FROM failure x JOIN account a ON a.id = x.account LEFT JOIN folder f ON f.id = x.folder WHERE \
              x.closed_at IS NULL AND ($1::text IS NULL OR a.name = $1) AND ($2::text IS NULL OR a.owner = $2) AND \
-             ($3::text IS NULL OR x.class = $3) AND ($4::text IS NULL OR x.reach = $4) AND x.id > $5 UNION ALL SELECT \
+             ($3::text IS NULL OR x.class = $3) AND ($4::text IS NULL OR x.reach = $4) AND ($7::bigint IS NULL OR EXISTS (SELECT 1 FROM run r WHERE r.id = $7 AND r.account = x.account AND x.last_at BETWEEN r.started_at AND r.finished_at)) AND x.id > $5 UNION ALL SELECT \
              o.id + 1099511627776, a.name, NULL::text, NULL::bigint, 'message', o.class, o.attempts, o.due_at, \
              o.text, o.told_at, COALESCE(o.failed_at, o.told_at), o.identity, o.note, o.came IS NOT NULL FROM owed o \
              JOIN account a ON a.id = o.account WHERE o.attempts > 0 AND ($1::text IS NULL OR a.name = $1) AND \
              ($2::text IS NULL OR a.owner = $2) AND ($3::text IS NULL OR o.class = $3) AND ($4::text IS NULL OR $4 = \
-             'message') AND o.id + 1099511627776 > $5 ORDER BY 1 LIMIT $6"
+             'message') AND ($7::bigint IS NULL OR EXISTS (SELECT 1 FROM run r WHERE r.id = $7 AND r.account = o.account AND COALESCE(o.failed_at, o.told_at) BETWEEN r.started_at AND r.finished_at)) AND o.id + 1099511627776 > $5 ORDER BY 1 LIMIT $6"
         }
         FailureText::LedgerByClass => {
             "SELECT class, count(*) AS count FROM (SELECT class FROM failure WHERE closed_at IS NULL AND note IS NULL \

@@ -28,7 +28,7 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
              '') AS backfill FROM folder f WHERE f.account = $1 AND f.deleted_at IS NULL ORDER BY f.path"
         }
         ShownText::StoredRuns => {
-            "SELECT r.id, a.name AS account, r.started_at, r.finished_at, r.outcome, r.reason, r.stored, r.octets, \
+            "SELECT r.id, a.name AS account, r.started_at, r.finished_at, r.outcome, r.reason, r.cause, r.stored, r.octets, \
              r.facts, r.failed FROM run r JOIN account a ON a.id = r.account WHERE ($1::text IS NULL OR a.name = $1) AND \
              ($2::bigint IS NULL OR r.id < $2) AND ($4::text IS NULL OR a.owner = $4) ORDER BY r.id DESC LIMIT $3"
         }

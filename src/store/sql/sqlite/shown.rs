@@ -25,7 +25,7 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
              f.deleted_at IS NULL ORDER BY f.path"
         }
         ShownText::StoredRuns => {
-            "SELECT r.id, a.name AS account, r.started_at, r.finished_at, r.outcome, r.reason, r.stored, r.octets, r.facts, \
+            "SELECT r.id, a.name AS account, r.started_at, r.finished_at, r.outcome, r.reason, r.cause, r.stored, r.octets, r.facts, \
              r.failed FROM run r JOIN account a ON a.id = r.account WHERE (?1 IS NULL OR a.name = ?1) AND (?2 IS NULL \
              OR r.id < ?2) AND (?4 IS NULL OR a.owner = ?4) ORDER BY r.id DESC LIMIT ?3"
         }

@@ -1,8 +1,10 @@
 //! What a job orders.
 
 use super::*;
+use crate::account::follow::stage::{Cause, NextRun};
 use crate::account::follow::vocabulary::Order;
 use crate::run::first::FirstOf;
+use crate::standing::RunCause;
 
 fn order(doubts: bool, level: Level) -> Input {
     Input::Command(Command::Order(Order { doubts, level, first: None }))
@@ -164,4 +166,24 @@ fn some_of_the_past_is_a_run_of_its_own() {
     assert_eq!(wanted(&f), [first]);
     let Stage::Asking(next) = &f.stage else { panic!() };
     assert!(next.past, "what was put off comes behind it");
+}
+
+/// Why a run was begun is told with it.
+#[test]
+fn a_run_says_why_it_was_begun() {
+    let cause = |f: &Follower| match &f.stage {
+        Stage::Asking(wanted) => wanted.told_cause(),
+        stage => panic!("{stage:?}"),
+    };
+    let told = |input: Input| {
+        let mut f = resting();
+        f.step(input, at(5));
+        cause(&f)
+    };
+    assert_eq!(told(order(false, Level::Operator)), RunCause::Job);
+    assert_eq!(told(Input::Command(Command::SyncNow)), RunCause::Operator);
+    let of = |cause, level| NextRun::new(Scope::Everything, cause, level).told_cause();
+    assert_eq!(of(Cause::Plan, Level::Late), RunCause::Schedule);
+    assert_eq!(of(Cause::Stale, Level::Hint), RunCause::Hint);
+    assert_eq!(of(Cause::Plan, Level::History), RunCause::History);
 }
