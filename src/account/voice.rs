@@ -6,6 +6,7 @@ use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::account::advice::advice;
 use postrider_core::account::follow::{Follower, Status};
+use postrider_core::budget::Wait;
 use postrider_core::failure::Failure;
 use postrider_core::job::queue::RunEnd;
 use postrider_core::run::summary::{Counts, Summary};
@@ -218,7 +219,9 @@ impl Voice {
             let room = CAUSES.saturating_sub(self.left.len());
             self.left.extend(news.into_iter().take(room).map(|line| (line.clone(), mono)));
         }
-        let at = self.clock.now().wall;
+        let now = self.clock.now();
+        let at = now.wall;
+        let later = |wait: &Wait| at.plus(wait.until.saturating_sub(now.mono));
         self.registry.account(&self.name, |line| {
             line.run = None;
             line.left = if waits { summary.counts.remaining } else { 0 };
@@ -233,8 +236,8 @@ impl Voice {
                 left: leaves && summary.outcome == Outcome::Cancelled,
                 failure: failure.map(|failure| (failure.class.as_str(), failure.to_string())),
                 stored: summary.counts.stored,
-                deferred: summary.deferred.is_some(),
-                put_off: summary.put_off,
+                first: summary.first,
+                deferred: summary.deferred.as_ref().map(later),
             });
             if summary.outcome == Outcome::Success {
                 line.last_success = Some(at);

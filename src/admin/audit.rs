@@ -13,12 +13,15 @@ use crate::admin::view::Page;
 use crate::instant::instant;
 use crate::store::{AuditEnd, AuditRow, AuditWork, StoredAudit, WhichAudits};
 use axum::Json;
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{MatchedPath, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
+use postrider_core::failure::Failure;
 use postrider_core::plain::PlainText;
 use postrider_core::time::Micros;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
@@ -38,12 +41,24 @@ fn plain(text: &str) -> String {
     PlainText::from(text).first(TEXT).as_str().to_owned()
 }
 
-/// Where a request comes from: behind a proxy, as that says.
+/// Where a request comes from: behind a proxy, as that says in the last word that it has added.
 fn source(shared: &Shared, headers: &HeaderMap, peer: Option<Caller>) -> Option<String> {
-    let told = headers.get("x-forwarded-for").filter(|_| shared.door.behind_proxy);
-    let told = told.and_then(|value| value.to_str().ok()).and_then(|all| all.rsplit(',').next());
-    told.map(|told| plain(told.trim()))
-        .or_else(|| peer.map(|Caller(address)| address.ip().to_string()))
+    let last = headers.get_all("x-forwarded-for").iter().next_back();
+    let last = last.filter(|_| shared.door.behind_proxy).and_then(|value| value.to_str().ok());
+    let told = last.and_then(|all| all.rsplit(',').next()?.trim().parse::<IpAddr>().ok());
+    told.or_else(|| peer.map(|Caller(address)| address.ip())).map(|ip| ip.to_string())
+}
+
+/// What a query names that there is: an account, and whose that is, or an owner. Nothing else of a query is written.
+fn named(shared: &Shared, uri: &Uri) -> (Option<String>, Option<String>) {
+    let query = Query::<BTreeMap<String, String>>::try_from_uri(uri);
+    let query = query.map(|Query(query)| query).unwrap_or_default();
+    let lines = shared.registry.accounts();
+    if let Some((account, line)) = query.get("account").and_then(|id| lines.get_key_value(id)) {
+        return (Some(account.clone()), line.owner.clone());
+    }
+    let is_one = |owner: &&String| lines.values().any(|line| line.owner.as_ref() == Some(owner));
+    (None, query.get("owner").filter(is_one).cloned())
 }
 
 impl Entry {
@@ -54,9 +69,12 @@ impl Entry {
         (holder, about, id): (Option<&Holder>, About, &str),
     ) -> Self {
         let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        let line_owner = || shared.registry.look(id, |line| line.owner.clone()).flatten();
+        let (account, its) = named(shared, request.uri());
+        let what = Some(plain(id)).filter(|id| !id.is_empty()).or(account);
+        let of = what.as_deref().filter(|_| about == About::Account);
+        let line = of.and_then(|id| shared.registry.look(id, |line| line.owner.clone()).flatten());
         let owner = holder.and_then(|holder| holder.owner.as_deref().map(str::to_owned));
-        let owner = owner.or_else(|| line_owner().filter(|_| about == About::Account));
+        let owner = owner.or(line).or(its);
         let name = |holder: &Holder| Sight::from(holder).by().to_owned();
         let row = AuditRow {
             id: shared.audit.number(shared.registry.clock().now().wall),
@@ -64,7 +82,7 @@ impl Entry {
             role: holder.map(|holder| holder.role.as_str()),
             owner,
             verb: format!("{} {route}", request.method()),
-            what: Some(plain(id)).filter(|what| !what.is_empty()),
+            what,
             source: source(
                 shared,
                 request.headers(),
@@ -76,12 +94,12 @@ impl Entry {
 
     /// It begins.
     pub(super) async fn begins(&self, shared: &Shared) {
-        write(shared, AuditWork::Put(self.row.clone(), None)).await;
+        write(shared, (self.row.clone(), None)).await;
     }
 
     /// It has been answered.
     pub(super) async fn ends(self, shared: &Shared, end: AuditEnd) {
-        write(shared, AuditWork::End(self.row.id, end)).await;
+        write(shared, (self.row, Some(end))).await;
     }
 
     /// It is not carried out.
@@ -89,7 +107,7 @@ impl Entry {
         if self.is_stranger && !shared.audit.admits_stranger(shared.registry.clock().now().mono) {
             return;
         }
-        write(shared, AuditWork::Put(self.row, Some(end))).await;
+        write(shared, (self.row, Some(end))).await;
     }
 
     /// How it ended; the log has it, too.
@@ -118,10 +136,9 @@ async fn write(shared: &Shared, work: AuditWork) {
         return;
     }
     let written = tokio::time::timeout(WRITE, shared.operator.audit(work)).await;
-    if !matches!(written, Ok(Ok(_))) {
-        tracing::warn!(
-            "what was asked for could not be written to the audit: the database is away"
-        );
+    let late = |_| Err(Failure::storage("the database does not answer"));
+    if let Err(failure) = written.unwrap_or_else(late) {
+        tracing::warn!("what was asked for could not be written to the audit: {}", failure.chain());
     }
 }
 
@@ -136,7 +153,7 @@ pub(crate) struct AuditView {
     role: Option<String>,
     /// Method and route.
     verb: String,
-    /// Of what: the id that its path names.
+    /// Of what: the id, or the verb, that its path names; else the account of its query.
     what: Option<String>,
     /// The address that it came from.
     source: Option<String>,

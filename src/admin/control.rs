@@ -17,7 +17,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use futures_util::{StreamExt, stream};
-use postrider_core::account::follow::{Command, Conflict};
+use postrider_core::account::follow::{Command, Conflict, Order};
+use postrider_core::job::slots::Level;
 use postrider_core::standing::Outcome;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,8 @@ use utoipa_axum::routes;
 const AT_A_TIME: usize = 100;
 /// How often it is looked whether runs have ended.
 const LOOK: Duration = Duration::from_millis(100);
+/// Who has not answered a command by then has not, whatever comes of it.
+const TOLD: Duration = Duration::from_secs(15);
 /// Longest wait for runs, in seconds, and the usual one.
 const WAIT: u64 = 60;
 
@@ -61,15 +64,26 @@ pub(crate) struct ControlledView {
     refused: Vec<RefusedView>,
 }
 
+/// The run that something is done with: numbers begin anew with each life of an account's actor.
+#[derive(Clone, Copy, Debug)]
+struct ToldRun {
+    life: u64,
+    number: u64,
+}
+
 /// Tells accounts something. Returns of each which run it is done with, or why it was not.
 async fn told(
     shared: &Shared,
     accounts: BTreeSet<String>,
     command: &Command,
-) -> BTreeMap<String, Result<u64, String>> {
+) -> BTreeMap<String, Result<ToldRun, String>> {
+    let until = tokio::time::Instant::now() + TOLD;
     let all = accounts.into_iter().map(|account| async move {
-        let told = match shared.operator.command(&account, command.clone()).await {
-            Ok((_, run)) => Ok(run),
+        let life = shared.registry.look(&account, |line| line.life).unwrap_or_default();
+        let answer = shared.operator.command(&account, command.clone());
+        let answer = tokio::time::timeout_at(until, answer).await;
+        let told = match answer.unwrap_or(Err(NotObeyed::Late)) {
+            Ok((_, number)) => Ok(ToldRun { life, number }),
             Err(NotObeyed::Conflict(Conflict(why))) => Err(why.to_owned()),
             Err(NotObeyed::NotStored) => Err(Problem::not_stored().detail),
             Err(NotObeyed::Late) => Err(Problem::late().detail),
@@ -144,7 +158,8 @@ pub(crate) struct SyncedView {
     failures: Vec<RefusedView>,
 }
 
-/// Look at every folder of all accounts now, or of an owner's, and wait for that: for schedulers outside.
+/// Look at every folder of all accounts now, or of an owner's, and wait for that: for schedulers outside. Unlike `sync-now`
+/// it cuts no wait short: who waits, is paused or refused is among those that failed.
 #[utoipa::path(post, path = "/v1/sync", tag = "accounts", params(Synced), responses(
     (status = 200, body = SyncedView), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<503>))]
 pub(super) async fn sync(
@@ -158,7 +173,9 @@ pub(super) async fn sync(
     }
     let accounts = followed(&shared, &sight, asked.owner.as_deref())?;
     let until = tokio::time::Instant::now() + Duration::from_secs(wait);
-    let runs = told(&shared, accounts, &Command::SyncNow).await;
+    // A clock that asks again and again cuts no wait short, and is no human.
+    let order = Order { doubts: false, level: Level::Schedule, first: None };
+    let runs = told(&shared, accounts, &Command::Order(order)).await;
     let mut view = SyncedView { total: runs.len(), ..SyncedView::default() };
     let mut open = BTreeMap::new();
     for (account, run) in runs {
@@ -206,11 +223,14 @@ pub(super) async fn sync_by_get(
 }
 
 /// How the run of this number has ended, if it has; or why nobody need wait for it.
-fn ended(shared: &Shared, account: &str, run: u64) -> Option<Result<(), String>> {
+fn ended(shared: &Shared, account: &str, run: ToldRun) -> Option<Result<(), String>> {
     let gone = || Some(Err("the config no longer names it".to_owned()));
     let look = shared.registry.look(account, |line| {
-        if line.runs.0 >= run {
-            let end = line.ended.iter().find(|end| end.run == run);
+        if line.life != run.life {
+            return Some(Err("its actor has begun anew".to_owned()));
+        }
+        if line.runs.0 >= run.number {
+            let end = line.ended.iter().find(|end| end.run == run.number);
             return Some(match end.map(|end| (end.outcome, &end.failure)) {
                 Some((Outcome::Success, _)) => Ok(()),
                 Some((Outcome::Partial, _)) => {
@@ -224,5 +244,5 @@ fn ended(shared: &Shared, account: &str, run: u64) -> Option<Result<(), String>>
         let is_stuck = line.standing.is_stuck();
         is_stuck.then(|| Err(format!("it is {}: {}", line.standing, line.reason)))
     });
-    look.map_or_else(gone, |ended| ended)
+    look.unwrap_or_else(gone)
 }

@@ -1,5 +1,9 @@
 //! The door: Host names (DNS rebinding), tokens and roles, before any route is reached. A route
 //! that is not in the table is not there.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what is to change something outlives the connection that asked for it"
+)]
 
 use crate::admin::audit::Entry;
 use crate::admin::problem::Problem;
@@ -35,11 +39,18 @@ pub(super) async fn guard(
         entry.refused(&shared, end).await;
         return response;
     }
-    entry.begins(&shared).await;
-    let response = let_in(&shared, judged, (request, &id), next).await;
-    let end = entry.told(&response);
-    entry.ends(&shared, end).await;
-    response
+    // Whoever hangs up has it done all the same, and written down.
+    let task = tokio::spawn(async move {
+        entry.begins(&shared).await;
+        let response = let_in(&shared, judged, (request, &id), next).await;
+        let end = entry.told(&response);
+        entry.ends(&shared, end).await;
+        response
+    });
+    task.await.unwrap_or_else(|_| {
+        let text = "this request has met a bug; the log says more";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "bug", text).into_response()
+    })
 }
 
 /// What a request is about that is to change something.
@@ -93,7 +104,7 @@ fn unknown_token() -> Problem {
 async fn named(request: &mut Request) -> String {
     let found = request.extract_parts::<RawPathParams>().await;
     let id = |named: &RawPathParams| {
-        let found = named.iter().find(|(name, _)| *name == "id");
+        let found = named.iter().find(|(name, _)| matches!(*name, "id" | "verb"));
         found.map(|(_, id)| id.to_owned())
     };
     found.ok().as_ref().and_then(id).unwrap_or_default()

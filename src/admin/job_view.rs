@@ -81,6 +81,8 @@ pub(crate) struct TakenView {
     pub(super) status: &'static str,
     /// So many wishes are this one.
     pub(super) merged: u64,
+    /// It is not begun before.
+    pub(super) not_before: String,
 }
 
 /// An account for which none is taken.

@@ -10,7 +10,7 @@ use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
 use crate::admin::view::Page;
 use crate::admin::wish::{choosing, kind_of, places, wished};
-use crate::instant::instant_of;
+use crate::instant::{instant, instant_of};
 use crate::jobs::JobVerb;
 use crate::store::{JobReader, WhichJobs};
 use axum::body::Bytes;
@@ -19,7 +19,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use postrider_core::failure::{Class, Failure};
-use postrider_core::job::queue::{Job, JobWish, Submitted};
+use postrider_core::job::queue::{Job, JobPlace, JobWish, Submitted};
 use postrider_core::job::slots::Level;
 use postrider_core::job::words::{JobKind, JobStatus};
 use postrider_core::time::Micros;
@@ -151,18 +151,19 @@ pub(super) async fn submit(
             "the body is no job, as {{\"kind\": \"full\", \"accounts\": [\"work\"]}}: {e}"
         ))
     })?;
-    let (items, refused) = submitted(&shared, &sight, &asked).await?;
+    let (items, refused) = submitted(&shared, &sight, &asked, false).await?;
     let ids: Vec<String> = items.iter().map(|item| item.id.to_string()).collect();
     let told = format!("{}: job {}; {} refused", asked.kind, ids.join(", "), refused.len());
     let outcome = Extension(AnswerNote(told));
     Ok((StatusCode::ACCEPTED, outcome, Json(SubmittedView { items, refused })))
 }
 
-/// Puts what is asked for in the queue: what was taken, and what was not.
+/// Puts what is asked for in the queue: what was taken, and what was not. `for_its_time`: another time is another job.
 async fn submitted(
     shared: &Shared,
     sight: &Sight,
     asked: &WishedJob,
+    for_its_time: bool,
 ) -> Result<(Vec<TakenView>, Vec<RefusedView>), Problem> {
     let priority = match asked.priority {
         None => Level::Operator,
@@ -186,7 +187,7 @@ async fn submitted(
         .map(|what| JobWish {
             uuid: Uuid::new_v4().to_string(),
             owner: what.account.as_deref().and_then(owner_of),
-            what,
+            what: JobPlace { at: for_its_time.then_some(not_before.0), ..what },
             priority,
             not_before,
             by: sight.by().to_owned(),
@@ -199,7 +200,8 @@ async fn submitted(
         match submitted {
             Submitted::Taken(job) => {
                 let (status, merged) = (job.status.as_str(), job.merged);
-                items.push(TakenView { id: job.id, account, status, merged });
+                let not_before = instant(job.not_before);
+                items.push(TakenView { id: job.id, account, status, merged, not_before });
             }
             Submitted::Refused(why) => refused_views.push(RefusedView { account, why }),
         }
@@ -224,7 +226,7 @@ pub(super) async fn schedule_at(
     let (kind, at) = (JobKind::Incremental.as_str().to_owned(), asked.at);
     let wish =
         WishedJob { kind, accounts: Some(vec![id]), not_before: Some(at), ..WishedJob::default() };
-    let (items, refused) = submitted(&shared, &sight, &wish).await?;
+    let (items, refused) = submitted(&shared, &sight, &wish, true).await?;
     let why = || refused.into_iter().next().map_or_else(String::new, |refused| refused.why);
     let taken = items.into_iter().next().ok_or_else(|| Problem::conflict(why()))?;
     let outcome = AnswerNote(format!("job {}", taken.id));

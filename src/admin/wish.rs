@@ -84,18 +84,19 @@ pub(super) fn places(
     let task = asked.task.as_deref();
     let task = task.map(|given| word("task", given, JobTask::ALL, JobTask::as_str)).transpose()?;
     let is_named = asked.accounts.is_some() || asked.owner.is_some() || asked.all;
-    let first = first(asked)?;
+    let (first, at) = (first(asked)?, None);
     fits(kind, task, first.as_ref(), is_named)
         .map_err(|(key, why)| Problem::bad(format!("{key}: {why}")))?;
     if is_named {
-        let of = |account| JobPlace { kind, task, account: Some(account), first: first.clone() };
+        let of =
+            |account| JobPlace { kind, task, account: Some(account), first: first.clone(), at };
         return Ok(accounts.into_iter().map(of).collect());
     }
     if sight.owner().is_some() {
         let text = "this token is for one owner's accounts; what is of the whole process needs one without @OWNER in admin.token";
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text));
     }
-    Ok(vec![JobPlace { kind, task, account: None, first }])
+    Ok(vec![JobPlace { kind, task, account: None, first, at }])
 }
 
 /// What of the unread history is asked for, where some of it is.
@@ -124,11 +125,12 @@ pub(super) async fn choosing(
     let Some(first) = first(asked)? else { return Ok(accounts) };
     let mut fit = BTreeSet::new();
     for account in accounts {
-        let why = match shared.registry.look(&account, |line| line.family) {
+        let why = match shared.registry.look(&account, |line| line.family).flatten() {
+            None => Some("it cannot be followed now: `postrider status` says why".to_owned()),
             Some(Family::Feed) => {
                 Some("what is read first cannot be chosen with its provider".to_owned())
             }
-            _ => lacks(shared, &account, &first.folders).await?,
+            Some(Family::Folders) => lacks(shared, &account, &first.folders).await?,
         };
         match why {
             Some(why) => refused.push(RefusedView { account: Some(account), why }),

@@ -192,8 +192,8 @@ pub struct SyncNowArgs {
     /// Of whom.
     #[command(flatten)]
     pub whose: WhoseArgs,
-    /// Wait until it is done; of many at most 60 seconds.
-    #[arg(long)]
+    /// Wait until it is done (of one account; `POST /v1/sync` waits for many).
+    #[arg(long, conflicts_with_all = ["owner", "all"])]
     pub wait: bool,
     /// Seconds that it is waited for at most.
     #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 600)]

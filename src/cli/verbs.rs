@@ -17,8 +17,6 @@ use std::time::Duration;
 
 /// How often a run that is waited for is looked at.
 const RUN_LOOK_EVERY: Duration = Duration::from_millis(200);
-/// A server waits no longer for the runs of many, in seconds.
-const WAIT_MOST: u64 = 60;
 
 /// A text of an answer.
 pub(super) fn text(value: &Value, key: &str) -> String {
@@ -54,7 +52,7 @@ pub(super) async fn run(verb: &str, args: VerbArgs) -> Exit {
         let told =
             with(&args.client, async |client| client.call(Method::POST, &path, &query).await);
         return match told.await {
-            Ok(told) => told_many(&args.client, &told, ("accepted", "refused")),
+            Ok(told) => told_many(&args.client, &told),
             Err(exit) => exit,
         };
     };
@@ -78,38 +76,18 @@ fn query_of(whose: &WhoseArgs) -> Vec<(&'static str, String)> {
 }
 
 /// What became of a command to many.
-fn told_many(args: &ClientArgs, told: &Value, (done, failed): (&str, &str)) -> Exit {
-    let refused = told.get(failed).and_then(Value::as_array).cloned().unwrap_or_default();
+fn told_many(args: &ClientArgs, told: &Value) -> Exit {
+    let refused = told.get("refused").and_then(Value::as_array).cloned().unwrap_or_default();
     if args.json {
         say_line(&told.to_string());
     } else {
-        let pending = match text(told, "pending") {
-            none if none.is_empty() || none == "0" => String::new(),
-            n => format!(", {n} are not done yet"),
-        };
-        say_line(&format!("{} of {}{pending}", text(told, done), text(told, "total")));
+        say_line(&format!("{} of {}", text(told, "accepted"), text(told, "total")));
     }
     for one in &refused {
         eprintln!("{}: {}", text(one, "account"), text(one, "why"));
     }
-    let is_all = text(told, done) == text(told, "total");
+    let is_all = text(told, "accepted") == text(told, "total");
     if is_all { Exit::Success } else { Exit::Partial }
-}
-
-/// Runs `sync-now` of many.
-async fn sync_many(args: &SyncNowArgs) -> Exit {
-    if !args.wait {
-        let (whose, client) = (args.whose.clone(), args.client.clone());
-        return Box::pin(run("sync-now", VerbArgs { whose, client })).await;
-    }
-    let mut query = vec![("wait", args.timeout.min(WAIT_MOST).to_string())];
-    query.extend(args.whose.owner.iter().map(|owner| ("owner", owner.clone())));
-    let told =
-        with(&args.client, async |client| client.call(Method::POST, "/v1/sync", &query).await);
-    match told.await {
-        Ok(told) => told_many(&args.client, &told, ("successful", "failures")),
-        Err(exit) => exit,
-    }
 }
 
 /// How an account of an answer stands; a newer server may have words that this client does not
@@ -120,7 +98,10 @@ pub(super) fn standing(account: &Value) -> Option<Standing> {
 
 /// Runs `sync-now`.
 pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
-    let Some(account) = &args.whose.account else { return sync_many(&args).await };
+    let Some(account) = &args.whose.account else {
+        let SyncNowArgs { whose, client, .. } = args;
+        return run("sync-now", VerbArgs { whose, client }).await;
+    };
     let path = format!("/v1/accounts/{}", in_path(account));
     let (late, ordered) = (Cell::new(false), Cell::new(0));
     let done = with(&args.client, async |client| {

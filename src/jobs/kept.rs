@@ -152,6 +152,7 @@ mod tests {
                 task: None,
                 account: Some(format!("a{n}")),
                 first: None,
+                at: None,
             },
             priority: Level::Schedule,
             not_before: now,

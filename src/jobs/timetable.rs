@@ -107,7 +107,7 @@ impl DueTime {
         let wish = |account: Option<String>, owner: Option<String>| JobWish {
             uuid: Uuid::new_v4().to_string(),
             owner,
-            what: JobPlace { kind, task, account, first: None },
+            what: JobPlace { kind, task, account, first: None, at: None },
             priority: schedule.priority,
             not_before: now,
             by: format!("schedule {}", schedule.id),

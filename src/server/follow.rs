@@ -300,7 +300,7 @@ fn wanted(
         let account = by_id.get(id.as_str()).copied();
         let row = account.and_then(|account| row_of(account, stored));
         let ready = next.ready.get(id).and_then(|ready| ready.as_ref().ok());
-        let family = ready.map(|args| args.endpoint.family()).unwrap_or_default();
+        let family = ready.map(|args| args.endpoint.family());
         engine.registry().account(id, |line| {
             line.provider = account.map_or("", |account| account.provider);
             line.owner = account.and_then(|account| account.owner.clone());

@@ -32,14 +32,8 @@ pub struct AuditEnd {
     pub detail: Option<String>,
 }
 
-/// What is written of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AuditWork {
-    /// It begins; or, where how it ended is known, it is over.
-    Put(AuditRow, Option<AuditEnd>),
-    /// The one of this number has ended.
-    End(i64, AuditEnd),
-}
+/// What is written of it: it begins; or, where how it ended is known, it is over, whether its beginning was written or not.
+pub type AuditWork = (AuditRow, Option<AuditEnd>);
 
 /// Which of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

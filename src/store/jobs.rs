@@ -128,7 +128,7 @@ fn word<T>(word: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Trouble> {
 }
 
 fn job(row: JobColumns) -> Result<Job, Trouble> {
-    let (Json(StoredSpec { task, first }), Json(errors)) = (row.spec, row.errors);
+    let (Json(StoredSpec { task, first, at }), Json(errors)) = (row.spec, row.errors);
     let Json(StoredCheckpoint { stored }) = row.checkpoint;
     let level = |n: i64| Level::ALL.into_iter().find(|level| i64::from(level.number()) == n);
     let task = task.map(|task| word(&task, JobTask::from_word)).transpose()?;
@@ -137,7 +137,7 @@ fn job(row: JobColumns) -> Result<Job, Trouble> {
     Ok(Job {
         id: row.id,
         uuid: row.uuid,
-        what: JobPlace { kind, task, account: row.account, first },
+        what: JobPlace { kind, task, account: row.account, first, at },
         status: word(&row.status, JobStatus::from_word)?,
         priority: level(row.priority).unwrap_or(Level::Late),
         not_before: row.not_before,

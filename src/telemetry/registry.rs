@@ -103,8 +103,8 @@ pub struct AccountLine {
     pub errors: BTreeMap<&'static str, u64>,
     /// Which protocol; nothing before it is followed.
     pub provider: &'static str,
-    /// How mail lies there.
-    pub family: Family,
+    /// How mail lies there; nothing while it cannot be followed.
+    pub family: Option<Family>,
     /// Whose it is, as the config says.
     pub owner: Option<String>,
     /// How new mail is noticed.
@@ -142,7 +142,7 @@ impl AccountLine {
             last_success: None,
             errors: BTreeMap::new(),
             provider: "",
-            family: Family::default(),
+            family: None,
             failed_runs: 0,
             owner: None,
             push: Push::Poll,

@@ -171,13 +171,14 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 28] = [
+const ON_BOTH: [&str; 29] = [
     "damaged",
     "shuffled",
     "verified",
     "rights",
     "failures",
     "contacts",
+    "control",
     "sync",
     "serve",
     "edits",

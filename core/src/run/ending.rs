@@ -79,6 +79,7 @@ pub(super) fn closing<W: Work>(
     let (counts, folders) =
         (run.work.totals(run.shared.counts), run.work.lines(&run.shared.account));
     let deferred = run.shared.deferral(now).cloned();
+    let first = run.work.first_end(&run.shared.settings);
     let summary = Summary {
         outcome: end.outcome,
         told,
@@ -92,6 +93,7 @@ pub(super) fn closing<W: Work>(
         inbox_failure: inbox,
         deferred,
         put_off: run.shared.undone.put_off,
+        first,
         folders,
         history: run.shared.history,
     };

@@ -45,6 +45,20 @@ impl FirstOf {
     }
 }
 
+/// What a run has read of what somebody asked for first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstEnd {
+    /// It was asked for nothing.
+    #[default]
+    Nothing,
+    /// All of it.
+    Read,
+    /// Some of it is still to be read, or to be chosen.
+    Left,
+    /// What is to be read cannot be chosen: the server tells no dates.
+    Undated,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use crate::mail::folder::{Role, WireName};
 use crate::mail::id::FolderId;
 use crate::provider::Proof;
 use crate::recovery::history::History;
+use crate::run::first::FirstEnd;
 use crate::run::scope::Depth;
 use crate::standing::Outcome;
 
@@ -64,6 +65,8 @@ pub struct Summary {
     pub deferred: Option<Wait>,
     /// Somebody better waited: what is left of the past goes on in another run.
     pub put_off: bool,
+    /// What it has read of what somebody asked for first.
+    pub first: FirstEnd,
     /// The folders as the run leaves them; empty when it did not get that far.
     pub folders: Vec<FolderSummary>,
     /// The account's failures, for the next run.
@@ -114,6 +117,7 @@ impl Summary {
             inbox_failure: None,
             deferred: None,
             put_off: false,
+            first: FirstEnd::Nothing,
             folders: Vec::new(),
             history,
         }

@@ -11,6 +11,7 @@ use crate::provider::{Answer, Request};
 use crate::run::context::RunCtx;
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::fetcher::PagesLeft;
+use crate::run::first::FirstEnd;
 use crate::run::reads::Rows;
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
@@ -84,6 +85,11 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
 
     /// Whether it reads nothing but mail of the past, older than what is wanted of each folder first.
     fn reads_past(&self, settings: &Settings) -> bool;
+
+    /// What it has read of what somebody asked for first.
+    fn first_end(&self, _settings: &Settings) -> FirstEnd {
+        FirstEnd::Nothing
+    }
 
     /// Whether mail of the past is left that waits.
     fn withholds(&self) -> bool;

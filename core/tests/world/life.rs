@@ -70,8 +70,8 @@ impl Life {
             left: leaves && summary.outcome == Outcome::Cancelled,
             failure: failure.map(|failure| (failure.class.as_str(), failure.to_string())),
             stored: summary.counts.stored,
-            deferred: summary.deferred.is_some(),
-            put_off: summary.put_off,
+            first: summary.first,
+            deferred: summary.deferred.as_ref().map(|_| postrider_core::time::Micros(0)),
         });
         if self.ends.len() > 8 {
             self.ends.pop_front();

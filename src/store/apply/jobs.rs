@@ -49,7 +49,7 @@ pub(super) async fn work(
 fn row(job: &Job) -> Result<Json, Trouble> {
     let text = |document: Document| document.into_text();
     let task = job.what.task.map(|task| JobTask::as_str(task).to_owned());
-    let spec = StoredSpec { task, first: job.what.first.clone() };
+    let spec = StoredSpec { task, first: job.what.first.clone(), at: job.what.at };
     let checkpoint = StoredCheckpoint { stored: job.stored };
     Ok(json!([
         job.id,

@@ -46,6 +46,5 @@ queries! {
         status: Option<i64>,
         detail: Option<String>,
     };
-    EndAudit { id: i64, status: i64, detail: Option<String> };
     ForgetAudits { before: i64 };
 }

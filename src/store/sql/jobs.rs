@@ -13,6 +13,8 @@ pub(in crate::store) struct StoredSpec {
     pub(in crate::store) task: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::store) first: Option<FirstOf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::store) at: Option<i64>,
 }
 
 /// What a job has come to, as it is stored.

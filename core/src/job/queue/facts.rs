@@ -2,6 +2,7 @@
 
 use crate::job::queue::job::{Job, RunOfJob};
 use crate::job::words::{JobKind, JobStatus};
+use crate::run::first::FirstEnd;
 use crate::standing::Outcome;
 use crate::time::Micros;
 use std::time::Duration;
@@ -30,10 +31,10 @@ pub struct RunEnd {
     pub failure: Option<(&'static str, String)>,
     /// Messages that it has stored.
     pub stored: u64,
-    /// It has left mail of the past to later, for it had no budget for it.
-    pub deferred: bool,
-    /// It has left mail of the past to another run.
-    pub put_off: bool,
+    /// What it has read of what somebody asked for first.
+    pub first: FirstEnd,
+    /// It had no budget for all of the past before then.
+    pub deferred: Option<Micros>,
 }
 
 /// What is known of an account.
@@ -109,18 +110,8 @@ fn ended(job: &Job, run: RunOfJob, here: &HereFacts, now: Micros) -> Job {
     };
     let job = &Job { stored: job.stored + end.stored, ..job.clone() };
     match end.outcome {
-        // It was asked for nothing but what still waits.
-        Outcome::Success | Outcome::Partial
-            if end.deferred && job.what.kind == JobKind::Selective =>
-        {
-            let job = job.queued_again(now);
-            Job { not_before: job.not_before.max(now.plus(BUDGET_AGAIN)), ..job }
-        }
-        Outcome::Success | Outcome::Partial
-            if end.put_off && job.what.kind == JobKind::Selective =>
-        {
-            let how = "the rest of the history follows".to_owned();
-            job.finished(JobStatus::Done, how, now)
+        Outcome::Success | Outcome::Partial if job.what.kind == JobKind::Selective => {
+            read_first(job, end, now)
         }
         Outcome::Success | Outcome::Partial => {
             job.finished(JobStatus::Done, end.outcome.as_str().to_owned(), now)
@@ -135,6 +126,30 @@ fn ended(job: &Job, run: RunOfJob, here: &HereFacts, now: Micros) -> Job {
         Outcome::Cancelled => {
             let how = "its run was cancelled".to_owned();
             job.finished(JobStatus::Cancelled, how, now)
+        }
+    }
+}
+
+/// A run that was to read some of the past has ended well.
+fn read_first(job: &Job, end: &RunEnd, now: Micros) -> Job {
+    match end.first {
+        FirstEnd::Read | FirstEnd::Nothing => {
+            let how = "what was asked for is read; the rest of the history follows".to_owned();
+            job.finished(JobStatus::Done, how, now)
+        }
+        FirstEnd::Undated => {
+            let text = "when its mail came cannot be learned: history is read in its order";
+            failed(job, "provider", text.to_owned(), now)
+        }
+        FirstEnd::Left if end.deferred.is_none() && end.stored == 0 => {
+            failed(job, "unknown", "what was asked for could not be read".to_owned(), now)
+        }
+        // It made room for others, or has no budget for more.
+        FirstEnd::Left => {
+            let soonest = now.plus(if end.deferred.is_some() { BUDGET_AGAIN } else { AGAIN_AFTER });
+            let job = job.queued_again(now);
+            let not_before = job.not_before.max(soonest).max(end.deferred.unwrap_or(soonest));
+            Job { not_before, ..job }
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct JobPlace {
     pub account: Option<String>,
     /// What of the unread history, where that is what it is for.
     pub first: Option<FirstOf>,
+    /// At which time, in microseconds, where it is for that alone.
+    pub at: Option<i64>,
 }
 
 impl JobPlace {
@@ -31,7 +33,8 @@ impl JobPlace {
         let task = self.task.map_or("", JobTask::as_str);
         let account = self.account.as_deref().unwrap_or_default();
         let first = self.first.as_ref().map(|first| format!(" {first:?}")).unwrap_or_default();
-        format!("{} {task} {account}{first}", self.kind)
+        let at = self.at.map(|at| format!(" at {at}")).unwrap_or_default();
+        format!("{} {task} {account}{first}{at}", self.kind)
     }
 }
 

@@ -4,7 +4,7 @@ use super::facts::{AGAIN_AFTER, HELD_FOR};
 use super::*;
 use crate::job::slots::Level;
 use crate::job::words::{JobKind, JobTask};
-use crate::run::first::FirstOf;
+use crate::run::first::{FirstEnd, FirstOf};
 use crate::standing::Outcome;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn at(seconds: u64) -> Micros {
 
 fn wish(kind: JobKind, account: &str) -> JobWish {
     let task = (kind == JobKind::Maintenance).then_some(JobTask::Reindex);
-    let what = JobPlace { kind, task, account: Some(account.to_owned()), first: None };
+    let what = JobPlace { kind, task, account: Some(account.to_owned()), first: None, at: None };
     JobWish {
         uuid: String::new(),
         what,
@@ -35,7 +35,15 @@ fn here() -> HereFacts {
 
 fn end(run: u64, outcome: Outcome) -> RunEnd {
     let failure = (outcome == Outcome::Failed).then(|| ("network", "no route".to_owned()));
-    RunEnd { run, outcome, left: false, failure, stored: 3, deferred: false, put_off: false }
+    RunEnd {
+        run,
+        outcome,
+        left: false,
+        failure,
+        stored: 3,
+        first: FirstEnd::Nothing,
+        deferred: None,
+    }
 }
 
 /// A queue whose accounts are all as this one.
@@ -214,7 +222,10 @@ fn what_ends_its_run_says_what_becomes_of_it() {
     // Its account is paused, or followed otherwise.
     assert_eq!(ended(RunEnd { left: true, ..cancelled() }), JobStatus::Queued);
     // What it had no budget for was left to later: that is nothing to who asked for all of it.
-    assert_eq!(ended(RunEnd { deferred: true, ..end(1, Outcome::Partial) }), JobStatus::Done);
+    assert_eq!(
+        ended(RunEnd { deferred: Some(at(9)), ..end(1, Outcome::Partial) }),
+        JobStatus::Done
+    );
     // It never began, or nobody knows any more: another's end is not its end.
     assert_eq!(ended(end(0, Outcome::Success)), JobStatus::Queued);
     assert_eq!(ended(end(2, Outcome::Success)), JobStatus::Queued);
@@ -366,25 +377,55 @@ fn some_of_the_past_is_the_same_where_it_is_the_same_mail() {
     assert_eq!(desk.due().len(), 1, "one after the other");
 }
 
-/// Who had no budget for the past has not read what was asked for.
+/// Who had no budget for the past, or made room, has not read what was asked for: it is done again, and is no failure.
 #[test]
 fn some_of_the_past_waits_for_its_budget() {
     let mut desk = Desk::new();
     let id = desk.submit(&selective(5)).id;
-    for run in 1..=5 {
+    let ended = |desk: &mut Desk, run: u64, first: FirstEnd, deferred: Option<Micros>| {
         desk.turn(run);
-        let end = RunEnd { deferred: true, ..end(run, Outcome::Partial) };
+        let end = RunEnd { first, deferred, ..end(run, Outcome::Partial) };
         desk.here = HereFacts { ended: run, ends: vec![end], ..here() };
         let job = desk.stored();
+        desk.queue.put(job.clone());
+        job
+    };
+    for (run, wait) in [(1, 60), (2, 7200)] {
+        let until = desk.now.plus(Duration::from_secs(wait));
+        let job = ended(&mut desk, run, FirstEnd::Left, Some(until));
         assert_eq!((job.id, job.status, job.attempts), (id, JobStatus::Queued, 0));
-        desk.queue.put(job);
-        assert_eq!(desk.due(), [], "not at once");
-        desk.now = desk.now.plus(Duration::from_secs(3600));
+        let soonest = desk.now.plus(Duration::from_secs(wait.max(900)));
+        assert_eq!((job.not_before, desk.due()), (soonest, vec![]), "not before there may be some");
+        desk.now = soonest;
     }
-    desk.turn(6);
-    let end = RunEnd { put_off: true, ..end(6, Outcome::Partial) };
-    desk.here = HereFacts { ended: 6, ends: vec![end], ..here() };
-    let job = desk.stored();
+    let job = ended(&mut desk, 3, FirstEnd::Left, None);
+    assert_eq!(
+        (job.status, job.not_before),
+        (JobStatus::Queued, desk.now.plus(Duration::from_secs(1)))
+    );
+    desk.now = desk.now.plus(Duration::from_secs(1));
+    let job = ended(&mut desk, 4, FirstEnd::Read, None);
     assert_eq!(job.status, JobStatus::Done);
-    assert_eq!(job.outcome.as_deref(), Some("the rest of the history follows"));
+    assert!(job.outcome.unwrap().contains("the rest of the history follows"));
+}
+
+/// What cannot be chosen, or is not read where nothing is in the way, is a failure.
+#[test]
+fn some_of_the_past_that_cannot_be_read_is_dead_in_the_end() {
+    for (first, words) in
+        [(FirstEnd::Undated, "cannot be learned"), (FirstEnd::Left, "could not be read")]
+    {
+        let mut desk = Desk::new();
+        desk.submit(&selective(5));
+        for run in 1..=3 {
+            desk.turn(run);
+            let end = RunEnd { first, stored: 0, ..end(run, Outcome::Partial) };
+            desk.here = HereFacts { ended: run, ends: vec![end], ..here() };
+            let job = desk.stored();
+            assert!(job.errors.last().unwrap().text.contains(words));
+            assert_eq!(job.status == JobStatus::Dead, run == 3);
+            desk.queue.put(job);
+            desk.now = desk.now.plus(Duration::from_secs(60));
+        }
+    }
 }

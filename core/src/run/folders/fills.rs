@@ -1,7 +1,7 @@
 //! Pages of mail: what is fetched, what each part commits, and what becomes of pages that are
 //! dropped.
 
-mod choosing;
+pub(super) mod choosing;
 mod first;
 pub(super) mod part;
 pub(super) mod plan;
@@ -270,7 +270,10 @@ impl Fills {
             self.drop(id, token, cx);
         }
         for id in cx.folders.ids() {
-            self.on_dates(id, None, cx);
+            let folder = cx.folders.get_mut(&id).filter(|f| f.fill.first.is_asking());
+            if let Some(Folder { fill, .. }) = folder {
+                fill.first.cut_off();
+            }
         }
     }
 

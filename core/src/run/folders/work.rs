@@ -11,7 +11,9 @@ use crate::recovery::decide::Verdict;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::fetcher::PagesLeft;
+use crate::run::first::FirstEnd;
 use crate::run::folders::context::Want;
+use crate::run::folders::fills::choosing::first_end;
 use crate::run::folders::fills::plan::{pages_left, wants_newest};
 use crate::run::folders::folder::{Cx, Owner, of_folder};
 use crate::run::folders::listing::opening::adopt;
@@ -61,8 +63,10 @@ impl Work for FolderWork {
             && !self.passes_left()
             && self.folders.are_filling()
             && !wants_newest(&self.folders, &self.notes, settings)
-            // Of that it reads what somebody asked for alone.
-            && settings.first.is_empty()
+    }
+
+    fn first_end(&self, settings: &Settings) -> FirstEnd {
+        first_end(&self.folders, &self.notes, settings)
     }
 
     fn withholds(&self) -> bool {

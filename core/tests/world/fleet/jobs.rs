@@ -111,7 +111,13 @@ impl Fleet {
         let first = (kind == JobKind::Selective).then_some(first);
         let wish = |n: &usize| JobWish {
             uuid: String::new(),
-            what: JobPlace { kind, task: None, account: Some(name(*n)), first: first.clone() },
+            what: JobPlace {
+                kind,
+                task: None,
+                account: Some(name(*n)),
+                first: first.clone(),
+                at: None,
+            },
             priority,
             not_before: now,
             owner: None,

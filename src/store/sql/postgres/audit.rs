@@ -9,9 +9,8 @@ pub(in crate::store::sql) const fn words(text: AuditText) -> &'static str {
              ($2::text IS NULL OR who = $2) AND ($3::text IS NULL OR what = $3) AND id < $4 ORDER BY id DESC LIMIT $5"
         }
         AuditText::PutAudit => {
-            "INSERT INTO audit (id, who, role, owner, verb, what, source, status, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+            "INSERT INTO audit (id, who, role, owner, verb, what, source, status, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET status = excluded.status, detail = excluded.detail"
         }
-        AuditText::EndAudit => "UPDATE audit SET status = $2, detail = $3 WHERE id = $1",
         AuditText::ForgetAudits => {
             "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < $1 ORDER BY id LIMIT 100)"
         }

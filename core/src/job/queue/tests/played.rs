@@ -176,7 +176,8 @@ impl Played {
             }
             Happens::Refused(n) => {
                 let here = &mut self.accounts[*n].0;
-                here.at_work = None;
+                // The number of its run is used up, and nobody knows how that ended.
+                here.ended = here.at_work.take().unwrap_or(here.ended);
                 here.held = Some("refused".to_owned());
             }
             Happens::Maintained(well) => {

@@ -3,12 +3,14 @@
 
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Sampled;
-use crate::run::first::FirstOf;
+use crate::run::first::{FirstEnd, FirstOf};
 
 /// Messages whose dates are asked for at once.
 const DATES: usize = 2000;
 /// What their set may take in a command, in octets.
 const SET_OCTETS: usize = 4000;
+/// So many sessions end while dates are asked for, and they are asked for no more.
+const CUTS: u8 = 2;
 
 /// What is known of a folder's mail that comes first.
 #[derive(Debug, Default)]
@@ -22,6 +24,8 @@ pub(in crate::run::folders) struct FirstPart {
     taken: Vec<u64>,
     /// Dates cannot be had in this run.
     dateless: bool,
+    /// Sessions that ended while they were asked for.
+    cuts: u8,
 }
 
 /// Whether more is wanted for the `n`th wish.
@@ -49,7 +53,7 @@ impl FirstPart {
 
     /// Sees to it that of the newest of what is to be read it is known whether that comes first. Returns those whose
     /// dates are to be asked for.
-    fn look(&mut self, wishes: &[FirstOf], todo: &UidSet) -> Option<UidSet> {
+    fn look(&mut self, wishes: &[FirstOf], todo: &UidSet, index: &UidSet) -> Option<UidSet> {
         let unknown = todo.minus(&self.known);
         let wants = |n: usize, wish: &FirstOf| has_room(self, n, wish);
         let asks_dates = !self.dateless
@@ -59,8 +63,9 @@ impl FirstPart {
             return Some(newest.chunks(SET_OCTETS).pop().unwrap_or_default());
         }
         let undated = |uid| Sampled { uid, size: 0, internal_date: None };
-        self.choose(wishes, unknown.iter_down().map(undated));
-        self.known = self.known.union(&unknown);
+        // What is held already counts: a job that is done twice chooses the same mail.
+        self.choose(wishes, index.minus(&self.known).iter_down().map(undated));
+        self.known = self.known.union(index);
         None
     }
 
@@ -76,6 +81,24 @@ impl FirstPart {
         rows.dedup_by_key(|row| row.uid);
         self.choose(wishes, rows.into_iter());
         self.known = self.known.union(&asked);
+    }
+
+    /// The session has ended: what it was asked is asked again.
+    pub(super) fn cut_off(&mut self) {
+        if self.asking.take().is_some() {
+            self.cuts = self.cuts.saturating_add(1);
+            self.dateless |= self.cuts >= CUTS;
+        }
+    }
+
+    /// What of this is still to be read, or to be chosen.
+    pub(super) fn end(&self, todo: &UidSet) -> FirstEnd {
+        match () {
+            () if todo.is_empty() => FirstEnd::Read,
+            () if !self.of(todo).is_empty() || !self.known.contains_all(todo) => FirstEnd::Left,
+            () if self.dateless => FirstEnd::Undated,
+            () => FirstEnd::Read,
+        }
     }
 
     #[cfg(test)]
@@ -98,14 +121,14 @@ impl FirstPart {
     pub(super) fn next(
         &mut self,
         wishes: &[FirstOf],
-        todo: &UidSet,
+        (todo, index): (&UidSet, &UidSet),
         page: usize,
     ) -> Option<UidSet> {
         let is_enough = self.of(todo).len() >= page as u64;
         if self.is_asking() || is_enough || self.known.contains_all(todo) {
             return None;
         }
-        self.look(wishes, todo)
+        self.look(wishes, todo, index)
     }
 
     /// What of this comes first.
@@ -132,7 +155,7 @@ mod tests {
     fn the_newest_of_what_is_asked_for_are_chosen() {
         let mut part = FirstPart::default();
         let wish = FirstOf { limit: Some(3), ..FirstOf::default() };
-        assert_eq!(part.look(&[wish], &set("1:10")), None, "no dates are needed");
+        assert_eq!(part.look(&[wish], &set("1:10"), &set("1:10")), None, "no dates are needed");
         assert_eq!((part.of(&set("1:10")), part.known), (set("8:10"), set("1:10")));
     }
 
@@ -145,13 +168,13 @@ mod tests {
         ];
         let mut part = FirstPart::default();
         for asked in ["3001:5000", "1001:3000", "1:1000"] {
-            let asks = part.look(&wishes, &all).unwrap();
+            let asks = part.look(&wishes, &all, &all).unwrap();
             assert_eq!(asks, set(asked));
             part.asking = Some(asks.clone());
             part.told(&wishes, Some(dated(&asks)));
         }
         assert_eq!(part.of(&all), set("1,3590:3599"));
-        assert_eq!(part.look(&wishes, &set("1:5000")).unwrap(), UidSet::new());
+        assert_eq!(part.look(&wishes, &all, &all).unwrap(), UidSet::new());
     }
 
     #[test]
@@ -159,7 +182,7 @@ mod tests {
         let wish = [FirstOf { since: Some(1), limit: Some(2), ..FirstOf::default() }];
         let mut part = FirstPart { asking: Some(set("9:10")), ..FirstPart::default() };
         part.told(&wish, Some(dated(&set("9:10"))));
-        assert_eq!(part.look(&wish, &set("1:10")), None);
+        assert_eq!(part.look(&wish, &set("1:10"), &set("1:10")), None);
         assert_eq!((part.of(&set("1:10")), part.known), (set("9:10"), set("1:10")));
     }
 
@@ -172,7 +195,7 @@ mod tests {
         ];
         let mut part = FirstPart { asking: Some(set("9:10")), ..FirstPart::default() };
         part.told(&wishes, None);
-        assert_eq!(part.look(&wishes, &set("1:10")), None);
+        assert_eq!(part.look(&wishes, &set("1:10"), &set("1:10")), None);
         assert_eq!(part.of(&set("1:10")), set("10"));
     }
 
@@ -184,5 +207,35 @@ mod tests {
         let rows = [dated(&set("8:9")), dated(&set("5:8"))].concat();
         part.told(&wish, Some(rows));
         assert_eq!(part.of(&set("1:10")), set("7:8"));
+    }
+
+    /// A job that is done twice reads no more than one.
+    #[test]
+    fn what_is_held_counts() {
+        let wish = [FirstOf { limit: Some(3), ..FirstOf::default() }];
+        let mut part = FirstPart::default();
+        assert_eq!(part.look(&wish, &set("1:8"), &set("1:10")), None);
+        assert_eq!(part.of(&set("1:8")), set("8"));
+        assert_eq!(
+            [part.end(&set("1:8")), part.end(&set("1:7"))],
+            [FirstEnd::Left, FirstEnd::Read]
+        );
+    }
+
+    /// One session that ends says nothing of dates.
+    #[test]
+    fn dates_are_given_up_at_the_second_end() {
+        let wish = [FirstOf { since: Some(1), ..FirstOf::default() }];
+        let (mut part, all) = (FirstPart::default(), set("1:10"));
+        part.cut_off();
+        for is_asked in [true, true, false] {
+            let asks = part.look(&wish, &all, &all);
+            assert_eq!(asks.is_some(), is_asked);
+            part.asking = asks;
+            let end = part.end(&all);
+            assert_eq!(end == FirstEnd::Left, is_asked, "{end:?}");
+            part.cut_off();
+        }
+        assert_eq!([part.end(&all), part.end(&UidSet::new())], [FirstEnd::Undated, FirstEnd::Read]);
     }
 }

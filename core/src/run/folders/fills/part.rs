@@ -127,6 +127,7 @@ impl FillPart {
     /// Its UIDs have begun anew: what was remembered of the old ones is void.
     pub(super) fn forget_uids(&mut self) {
         self.suspects.clear();
+        self.first = FirstPart::default();
         for uids in [&mut self.due, &mut self.lone, &mut self.burst, &mut self.canaries] {
             *uids = UidSet::new();
         }

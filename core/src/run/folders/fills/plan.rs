@@ -7,9 +7,10 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::FolderRequest;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::fetcher::PagesLeft;
+use crate::run::first::FirstEnd;
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::fills::Fills;
-use crate::run::folders::fills::choosing::comes_first;
+use crate::run::folders::fills::choosing::{comes_first, first_end, is_coming};
 use crate::run::folders::fills::part::{Fill, FillKind, SentPart};
 use crate::run::folders::folder::{Cx, Folder, Owner};
 use crate::run::folders::notes::Notes;
@@ -139,8 +140,13 @@ impl Fills {
         }
         for tier in [Layer::Flagged, Layer::Newest, Layer::History] {
             // Who was asked for some of the past leaves the rest to another run.
-            if tier == Layer::History && !cx.run.settings().first.is_empty() && has_room(cx) {
-                return cx.run.put_off();
+            if tier == Layer::History {
+                match first_end(cx.folders, cx.notes, cx.run.settings()) {
+                    FirstEnd::Read | FirstEnd::Undated => return cx.run.put_off(),
+                    FirstEnd::Left if is_coming(cx.folders) => return,
+                    // What of it cannot be asked for now comes with all else.
+                    FirstEnd::Left | FirstEnd::Nothing => {}
+                }
             }
             for id in &hungry {
                 while has_room(cx) && self.fill_one(*id, tier, cx) {}
@@ -158,7 +164,7 @@ impl Fills {
     fn plan_first(&self, hungry: &[FolderId], cx: &mut FolderCx<'_>) -> bool {
         let mut waits = false;
         for id in hungry {
-            while comes_first(*id, cx) && has_room(cx) && self.fill_one(*id, Layer::First, cx) {}
+            while has_room(cx) && comes_first(*id, cx) && self.fill_one(*id, Layer::First, cx) {}
             waits |= comes_first(*id, cx);
         }
         // Where nothing of it can be asked for now, it holds up nobody.

@@ -288,14 +288,29 @@ fn without_dates_the_past_comes_in_its_order() {
     assert!(table.shared.undone.put_off);
 }
 
-/// A session that ends while dates are asked for: they are not asked for again.
+/// Sessions that end while dates are asked for: they are asked for once more, then no more.
 #[test]
-fn dates_are_asked_for_once_where_a_session_ends_at_them() {
+fn dates_are_given_up_where_sessions_end_at_them() {
     let mut table = Table::new(30, &(1..=30).collect(), 10, 10);
     table.shared.settings.first = vec![FirstOf { since: Some(1), ..FirstOf::default() }];
-    assert_eq!(table.plan().len(), 0);
-    assert!(table.dates().is_some());
-    table.cut();
+    for _ in 0..2 {
+        assert_eq!(table.plan().len(), 0);
+        assert!(table.dates().is_some() && !table.shared.undone.put_off);
+        table.cut();
+    }
     assert_eq!(told(&table.all())[0].0, "21:30");
-    assert!(table.dates().is_none());
+    assert!(table.dates().is_none() && table.shared.undone.put_off);
+}
+
+/// While what was asked for is on its way nothing is put off: were it lost, nobody would ask for it again.
+#[test]
+fn nothing_is_put_off_before_what_was_asked_for_is_there() {
+    let mut table = Table::new(30, &(1..=30).collect(), 10, 2);
+    table.shared.settings.pages_in_flight = 6;
+    table.shared.settings.first = vec![FirstOf { limit: Some(3), ..FirstOf::default() }];
+    assert_eq!(table.plan(), ["28:30"]);
+    assert!(!table.shared.undone.put_off);
+    table.cut();
+    assert_eq!(told(&table.all())[0].0, "28:30", "it is asked for again");
+    assert!(table.shared.undone.put_off);
 }
