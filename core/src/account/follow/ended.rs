@@ -124,6 +124,10 @@ impl Follower {
         let has_inbox = summary.folders.iter().any(is_inbox);
         self.schedule.lacks_inbox(summary.inbox_failure.is_some() && !has_inbox, now.mono);
         if summary.folders.is_empty() {
+            // It has looked, and there is nothing to look at: what was due is behind it.
+            if matches!(summary.outcome, Outcome::Success | Outcome::Partial) {
+                self.schedule.looked(&[], now.mono);
+            }
             return;
         }
         self.mailbox.folders.clone_from(&summary.folders);

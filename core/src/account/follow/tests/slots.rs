@@ -294,3 +294,15 @@ fn a_second_session_that_was_let_go_costs_no_login_at_once() {
     assert!(f.wish_second(at(70), &mut out).is_none());
     assert!(out.iter().any(|o| matches!(o, Output::Wish)), "{out:?}");
 }
+
+/// A server that lists nothing any more is asked again on schedule, not at once.
+#[test]
+fn who_has_no_folder_left_waits_for_the_schedule() {
+    for outcome in [Outcome::Success, Outcome::Partial] {
+        let mut f = resting();
+        f.take(Input::Command(Command::SyncNow), at(5000));
+        f.end_with(Summary::of(outcome, History::default()), at(5000));
+        let wait = f.status().next.unwrap().saturating_sub(at(5000).mono);
+        assert!(wait >= Duration::from_secs(60), "{outcome:?}: {wait:?}");
+    }
+}
