@@ -223,6 +223,9 @@ pub(super) async fn schedule_at(
     let asked: ScheduledAt = serde_json::from_slice(&body).map_err(|e| {
         Problem::bad(format!("the body is no {{\"at\": \"2026-01-31T08:00:00Z\"}}: {e}"))
     })?;
+    if instant_of(&asked.at).is_none() {
+        return Err(Problem::bad("at: write an instant, as 2026-01-31T08:00:00Z"));
+    }
     let (kind, at) = (JobKind::Incremental.as_str().to_owned(), asked.at);
     let wish =
         WishedJob { kind, accounts: Some(vec![id]), not_before: Some(at), ..WishedJob::default() };

@@ -145,7 +145,9 @@ pub fn routes() -> Vec<Route> {
 
 /// What a request needs: a role, and whether mail is read; `None` when there is no such route.
 pub(super) fn needed(method: &Method, path: &str, loopback: bool) -> Option<Route> {
-    let asked = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    // What changes something is not asked for its head.
+    let is_head = *method == Method::HEAD && path != SYNC;
+    let asked = if is_head { "GET" } else { method.as_str() };
     let found = routes().into_iter().find(|route| route.method == asked && route.path == path)?;
     let is_open = found.path == "/metrics" && loopback;
     Some(if is_open { Route { role: Access::Open, ..found } } else { found })

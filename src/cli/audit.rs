@@ -48,7 +48,8 @@ async fn list(args: &AuditArgs, client: &Client) -> Result<(), CallError> {
         return Ok(());
     }
     if items.is_empty() {
-        say_line("nobody has had anything done");
+        let is_all = args.what.is_none() && args.by.is_none() && args.owner.is_none();
+        say_line(if is_all { "nobody has had anything done" } else { "there is none of these" });
         return Ok(());
     }
     let head = ["at", "who", "from", "verb", "of", "answer", "what of it"];

@@ -103,6 +103,7 @@ async fn a_scheduler_waits_for_all() {
             ada,
             json!({ "success": true, "total": 2, "successful": 2, "failed": 0, "pending": 0, "failures": [] })
         );
+        assert_eq!(served.ask("HEAD", "/v1/sync").0, 405, "what changes something has no head");
         let all = told(&served, "/v1/sync");
         let counts = |told: &Value| {
             ["total", "successful", "failed", "pending"].map(|key| told[key].as_u64().unwrap())

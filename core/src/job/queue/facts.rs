@@ -134,8 +134,11 @@ fn ended(job: &Job, run: RunOfJob, here: &HereFacts, now: Micros) -> Job {
 fn read_first(job: &Job, end: &RunEnd, now: Micros) -> Job {
     match end.first {
         FirstEnd::Read | FirstEnd::Nothing => {
-            let how = "what was asked for is read; the rest of the history follows".to_owned();
-            job.finished(JobStatus::Done, how, now)
+            let how = match job.stored {
+                0 => "nothing of what was asked for was still to be read",
+                _ => "what was asked for is read; the rest of the history follows",
+            };
+            job.finished(JobStatus::Done, how.to_owned(), now)
         }
         FirstEnd::Undated => {
             let text = "when its mail came cannot be learned: history is read in its order";
