@@ -17,7 +17,7 @@ pub struct Model {
     pub owner: Option<String>,
     /// What was asked for: method and route.
     pub verb: String,
-    /// Of what: the id in its path.
+    /// Of what: the id, or the verb, in its path; else the account that its query names.
     pub what: Option<String>,
     /// The address that it came from.
     pub source: Option<String>,

@@ -162,6 +162,9 @@ impl Fills {
 
     /// Asks for what comes first, because somebody asked. Returns whether the rest waits for it.
     fn plan_first(&self, hungry: &[FolderId], cx: &mut FolderCx<'_>) -> bool {
+        if cx.run.settings().first.is_empty() {
+            return false;
+        }
         let mut waits = false;
         for id in hungry {
             while has_room(cx) && comes_first(*id, cx) && self.fill_one(*id, Layer::First, cx) {}
