@@ -29,6 +29,7 @@ mod problem;
 mod progress;
 pub mod routes;
 mod sight;
+mod stream;
 pub mod table;
 pub mod token;
 pub mod verbs;
@@ -37,6 +38,7 @@ mod wish;
 
 use crate::account::message::Obeyed;
 use crate::connection::message::LimitsView;
+use crate::feed::Hub;
 use crate::jobs::{JobVerb, Worked};
 use crate::store::{AuditWork, Done, FailureWork, Reader};
 use crate::telemetry::registry::Registry;
@@ -49,7 +51,7 @@ use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use crate::admin::audit_desk::AuditDesk;
 pub use crate::reply::Soon;
@@ -107,8 +109,10 @@ pub struct Shared {
     pub registry: Registry,
     /// Who carries commands out.
     pub operator: Arc<dyn Operator>,
-    /// The number of the last event.
-    pub events: watch::Receiver<i64>,
+    /// The newest events.
+    pub(crate) hub: Arc<Hub>,
+    /// Streams of events that may still be opened.
+    pub streams: Arc<Semaphore>,
     /// Counters.
     pub metrics: PrometheusHandle,
     /// Who may do what.

@@ -9,6 +9,7 @@ pub mod place;
 mod proxy;
 pub mod raw;
 mod recovery;
+mod retention;
 mod schedule;
 pub mod secret;
 mod store;

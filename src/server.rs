@@ -10,6 +10,7 @@ mod job_hands;
 pub mod no_sync;
 pub(crate) mod operator;
 pub mod process;
+mod retention;
 pub mod serve;
 pub mod serve_error;
 mod space;

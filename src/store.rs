@@ -52,4 +52,6 @@ pub use sql::audit::StoredAudit;
 pub use sql::counts::Miscount;
 pub use sql::failures::{FailingAccount, LeftOut, StoredFailure};
 pub use sql::reading::{AccountInfo, ManifestFolder};
-pub use sql::shown::{EventNumbers, StoredAccount, StoredEvent, StoredFolder, StoredRun};
+pub use sql::shown::{
+    EventNumbers, EventTime, MailHead, StoredAccount, StoredEvent, StoredFolder, StoredRun,
+};

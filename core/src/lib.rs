@@ -26,6 +26,7 @@ pub mod plain;
 pub mod pool;
 pub mod provider;
 pub mod recovery;
+pub mod retention;
 pub mod roster;
 pub mod run;
 pub mod standing;

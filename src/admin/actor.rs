@@ -1,4 +1,4 @@
-//! The AdminActor: holds the task that serves HTTP, and ends with it.
+//! The AdminActor: holds the tasks that serve HTTP and read what comes for who listens, and ends with them.
 #![expect(
     clippy::disallowed_methods,
     reason = "the listener's task ends with the actor that holds it"
@@ -49,13 +49,13 @@ pub struct AdminActor;
 /// Ends the task with its actor.
 pub struct AdminState {
     args: AdminArgs,
-    task: AbortHandle,
+    tasks: [AbortHandle; 2],
     looks: u32,
 }
 
 impl Drop for AdminState {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -79,8 +79,11 @@ impl Actor for AdminActor {
             serve(listener, tls, service).await;
             drop(actor.cast(AdminMsg::Ended));
         });
+        let hub = Arc::clone(&args.shared.hub);
+        let listening = tokio::spawn(async move { hub.run().await });
         me.cast(AdminMsg::Tick)?;
-        Ok(AdminState { args, task: task.abort_handle(), looks: 0 })
+        let tasks = [task.abort_handle(), listening.abort_handle()];
+        Ok(AdminState { args, tasks, looks: 0 })
     }
 
     async fn handle(

@@ -7,7 +7,7 @@
 
 use crate::admin::audit::Entry;
 use crate::admin::problem::Problem;
-use crate::admin::sight::Sight;
+use crate::admin::sight::{READS_MAIL, Sight};
 use crate::admin::table::{About, needed};
 use crate::admin::token::{Access, Holder};
 use crate::admin::{Door, Shared};
@@ -129,15 +129,11 @@ fn judge(shared: &Shared, request: &Request) -> Result<Option<(Holder, About)>, 
     }
     let token = bearer(request.headers()).ok_or_else(no_token)?;
     let holder = shared.tokens.holder(token).ok_or_else(unknown_token)?;
-    let lacks = |what: &str| {
-        let text = format!("this token does not allow it: {what} is needed");
-        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", text))
-    };
     if holder.role < needed.role {
-        return lacks(needed.role.as_str());
+        return Err(Problem::lacks(needed.role.as_str()));
     }
     if needed.mail && !holder.mail {
-        return lacks("the right to read mail (`+mail` behind its role in admin.token)");
+        return Err(Problem::lacks(READS_MAIL));
     }
     Ok(Some((holder, needed.about)))
 }

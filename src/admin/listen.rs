@@ -14,8 +14,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -33,6 +33,8 @@ use tokio_rustls::server::TlsStream;
 const CONNECTIONS: usize = 256;
 /// A connection on which nothing moves for so long is closed; the feed waits 25 s.
 const SILENCE: Duration = Duration::from_secs(90);
+/// Who has a stream and takes nothing of it for so long is cut off.
+const STALLED: Duration = Duration::from_secs(30);
 /// The head of a request takes no longer.
 const HEAD: Duration = Duration::from_secs(10);
 /// Octets that a head of a request may take.
@@ -81,14 +83,53 @@ enum Peer {
 struct Guarded {
     stream: Peer,
     deadline: Pin<Box<Sleep>>,
-    _permit: OwnedSemaphorePermit,
+    line: Arc<Line>,
+    /// Since when it takes nothing, and how long that may last.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+/// What is known of a connection: shared by who serves it and what it is asked.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Its place among the connections.
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
     /// It has said something.
-    spoke: Arc<AtomicBool>,
+    spoke: AtomicBool,
+    /// A stream goes over it.
+    streams: AtomicBool,
+}
+
+impl Line {
+    fn new(permit: OwnedSemaphorePermit) -> Self {
+        let (spoke, streams) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { permit: Mutex::new(Some(permit)), spoke, streams }
+    }
+
+    /// A stream goes over it from now on, and nothing else: its place is another's, and who takes nothing is cut off.
+    pub(super) fn streams(&self) {
+        self.streams.store(true, Ordering::Relaxed);
+        drop(self.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
 }
 
 impl Guarded {
-    fn new(stream: Peer, permit: OwnedSemaphorePermit, spoke: Arc<AtomicBool>) -> Self {
-        Self { stream, deadline: Box::pin(tokio::time::sleep(SILENCE)), _permit: permit, spoke }
+    fn new(stream: Peer, line: Arc<Line>) -> Self {
+        let deadline = Box::pin(tokio::time::sleep(SILENCE));
+        Self { stream, deadline, line, stalled: None }
+    }
+
+    /// Whoever has a stream and takes nothing of it is cut off.
+    fn takes<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() || !self.line.streams.load(Ordering::Relaxed) {
+            self.stalled = None;
+            return polled;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALLED)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn watched<T>(
@@ -119,7 +160,7 @@ impl AsyncRead for Guarded {
             Peer::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         if !buf.filled().is_empty() {
-            this.spoke.store(true, Ordering::Relaxed);
+            this.line.spoke.store(true, Ordering::Relaxed);
         }
         this.watched(cx, polled)
     }
@@ -136,6 +177,7 @@ impl AsyncWrite for Guarded {
             Peer::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Peer::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
         };
+        let polled = this.takes(cx, polled);
         this.watched(cx, polled)
     }
 
@@ -164,7 +206,7 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
     // The connections live in here: they end with it.
     let mut connections = JoinSet::new();
     // Those that may have said nothing yet, the oldest first.
-    let mut silent: VecDeque<(AbortHandle, Arc<AtomicBool>)> = VecDeque::new();
+    let mut silent: VecDeque<(AbortHandle, Arc<Line>)> = VecDeque::new();
     loop {
         while connections.try_join_next().is_some() {}
         let Ok((stream, from)) = listener.accept().await else {
@@ -172,7 +214,8 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        silent.retain(|(handle, spoke)| !handle.is_finished() && !spoke.load(Ordering::Relaxed));
+        silent
+            .retain(|(handle, line)| !handle.is_finished() && !line.spoke.load(Ordering::Relaxed));
         let permit = match Arc::clone(&room).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
@@ -185,8 +228,8 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
             }
         };
         let (tls, service) = (tls.clone(), service.clone());
-        let spoke = Arc::<AtomicBool>::default();
-        let heard = Arc::clone(&spoke);
+        let line = Arc::new(Line::new(permit));
+        let watched = Arc::clone(&line);
         let handle = connections.spawn(async move {
             let stream = match tls {
                 None => Peer::Plain(stream),
@@ -197,11 +240,12 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
                 },
             };
             let service = TowerToHyperService::new(service);
+            let io = TokioIo::new(Guarded::new(stream, Arc::clone(&line)));
             let told = service_fn(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(Caller(from));
+                request.extensions_mut().insert(Arc::clone(&line));
                 service.call(request)
             });
-            let io = TokioIo::new(Guarded::new(stream, permit, heard));
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
@@ -210,6 +254,6 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
             // A client that goes away in the middle is none of our trouble.
             drop(serving.await);
         });
-        silent.push_back((handle, spoke));
+        silent.push_back((handle, watched));
     }
 }

@@ -52,6 +52,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
     }
 
+    /// A token lacks what is needed.
+    pub(crate) fn lacks(what: &str) -> Self {
+        let text = format!("this token does not allow it: {what} is needed");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", text)
+    }
+
     pub(crate) fn conflict(why: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", why)
     }

@@ -5,7 +5,7 @@ use crate::admin::document::finished;
 use crate::admin::view::StateView;
 use crate::admin::{
     Shared, audit, commands, control, derived_view, events, failures, grant, guard, health, jobs,
-    limits, lists, mail, metrics, problem::Problem,
+    limits, lists, mail, metrics, problem::Problem, stream,
 };
 use crate::feed::{EventDataView, PlaceView};
 use axum::http::StatusCode;
@@ -62,6 +62,7 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .routes(routes!(lists::actors))
         .routes(routes!(lists::runs))
         .routes(routes!(events::events))
+        .routes(routes!(stream::stream))
         .routes(routes!(limits::limits))
         .routes(routes!(health::health))
         .merge(commands::routes())

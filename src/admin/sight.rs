@@ -10,16 +10,21 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use std::sync::Arc;
 
+/// What a token must say to read mail.
+pub(super) const READS_MAIL: &str =
+    "the right to read mail (`+mail` behind its role in admin.token)";
+
 /// Whose accounts there are for a request.
 #[derive(Clone, Debug)]
 pub(super) struct Sight {
     owner: Option<Arc<str>>,
     name: Option<Arc<str>>,
+    mail: bool,
 }
 
 impl From<&Holder> for Sight {
     fn from(holder: &Holder) -> Self {
-        Self { owner: holder.owner.clone(), name: holder.name.clone() }
+        Self { owner: holder.owner.clone(), name: holder.name.clone(), mail: holder.mail }
     }
 }
 
@@ -40,6 +45,11 @@ impl Sight {
     /// The one owner whose things are seen.
     pub(super) fn owner(&self) -> Option<&str> {
         self.owner.as_deref()
+    }
+
+    /// That it may read mail, or why not.
+    pub(super) fn reads_mail(&self) -> Result<bool, Problem> {
+        if self.mail { Ok(true) } else { Err(Problem::lacks(READS_MAIL)) }
     }
 
     /// Who asks, for who reads it later.

@@ -102,6 +102,7 @@ const ROUTES: &[Route] = &[
     read("/v1/jobs/{id}", About::Job),
     row(("GET", "/v1/audit"), (Access::Admin, false), About::List),
     read("/v1/events", About::List),
+    read("/v1/events/stream", About::List),
     read("/v1/limits", About::Process),
     read("/v1/health", About::Process),
     // What is content is for who may read mail.

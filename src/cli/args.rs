@@ -1,10 +1,12 @@
 //! What can be written behind `postrider`.
 
+mod events;
 mod failures;
 mod jobs;
 mod mail;
 mod server;
 
+pub use events::EventsArgs;
 pub use failures::{DiscardArgs, FailureArgs, FailureKind, FailureVerb, FailuresArgs, RetryArgs};
 pub use jobs::{AddArgs, CancelArgs, JobArgs, JobVerbs, JobsArgs};
 pub use mail::{SearchArgs, ShowArgs};
@@ -233,20 +235,6 @@ pub struct AuditArgs {
     /// So many of them, the newest.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
-    /// Which server.
-    #[command(flatten)]
-    pub client: ClientArgs,
-}
-
-/// `events`
-#[derive(Clone, Debug, Args)]
-pub struct EventsArgs {
-    /// Those after this number.
-    #[arg(long, value_name = "SEQ", default_value_t = 0)]
-    pub after: i64,
-    /// Go on with what happens from now on, until stopped.
-    #[arg(long)]
-    pub follow: bool,
     /// Which server.
     #[command(flatten)]
     pub client: ClientArgs,

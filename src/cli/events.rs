@@ -8,6 +8,7 @@ use crate::cli::offline::StoredMirror;
 use crate::cli::out::{clean, is_read};
 use crate::cli::sync::interrupted;
 use crate::config::Config;
+use crate::feed::{After, EventFilter, Kinds};
 use reqwest::Method;
 use serde_json::Value;
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub(super) async fn run(args: EventsArgs) -> Exit {
         match client {
             Some(client) => from_server(&args, &config, client).await,
             None if args.follow => Err(exit_of(CallError::NoServer, &config)),
-            None => from_database(args.after, &config).await,
+            None => from_database(&args, &config).await,
         }
     };
     tokio::select! {
@@ -44,10 +45,20 @@ fn print(items: &[Value]) -> bool {
 }
 
 async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Result<(), Exit> {
-    let (mut client, mut after, mut away) = (Some(client), args.after, false);
+    let (mut client, mut after, mut away) = (Some(client), args.after.clone(), false);
+    let said = [
+        ("kind", &args.kind),
+        ("account", &args.account),
+        ("owner", &args.owner),
+        ("fields", &args.fields),
+    ];
+    let said: Vec<_> =
+        said.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
     loop {
         let wait = if args.follow { "25" } else { "0" };
-        let query = [("after", after.to_string()), ("limit", "1000".into()), ("wait", wait.into())];
+        let mut query =
+            vec![("after", after.clone()), ("limit", "1000".into()), ("wait", wait.into())];
+        query.extend(said.iter().cloned());
         let page = match &client {
             Some(client) if args.follow => client.patient("/v1/events", &query).await,
             Some(client) => client.call(Method::GET, "/v1/events", &query).await.map(Some),
@@ -65,8 +76,7 @@ async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Resu
         away = false;
         let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
         let is_read = print(&items);
-        let next = page.get("next").and_then(Value::as_str).and_then(|next| next.parse().ok());
-        let next = next.unwrap_or(after);
+        let next = page.get("next").and_then(Value::as_str).unwrap_or(&after).to_owned();
         if !is_read || next == after && !args.follow {
             return Ok(());
         }
@@ -74,23 +84,26 @@ async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Resu
     }
 }
 
-async fn from_database(mut after: i64, config: &Config) -> Result<(), Exit> {
+async fn from_database(args: &EventsArgs, config: &Config) -> Result<(), Exit> {
     let stored = StoredMirror::open(config).await?;
-    let newest = stored.newest_event().await?;
-    if after > newest {
-        eprintln!(
-            "the feed ends at {newest}, and {after} is behind that: of another mirror, or of a newer copy of this one"
-        );
-        stored.close().await;
-        return Err(Exit::Usage);
-    }
+    let told = told(args, &stored).await;
+    stored.close().await;
+    told
+}
+
+async fn told(args: &EventsArgs, stored: &StoredMirror) -> Result<(), Exit> {
+    let filter = EventFilter {
+        owner: args.owner.clone(),
+        account: args.account.clone(),
+        // Read once already.
+        kinds: args.kind.as_deref().and_then(|kinds| Kinds::of(kinds).ok()),
+    };
+    let after = After::of(&args.after).unwrap_or(After::Oldest);
+    let mut after = stored.first_of(after).await?;
     loop {
-        let (items, next) = stored.events(after).await?;
+        let (items, next) = stored.events(&filter, args.fields.is_some(), after).await?;
         let is_read = print(&items);
-        let Some(next) = next.filter(|_| is_read) else {
-            stored.close().await;
-            return Ok(());
-        };
+        let Some(next) = next.filter(|_| is_read) else { return Ok(()) };
         after = next;
     }
 }

@@ -7,7 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::patience::opened;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::feed;
+use crate::feed::{self, After, EventFilter, EventView, NoPage, with_heads};
 use crate::store::{Database, FailureReader, Reader, WhichFailures};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
@@ -96,14 +96,30 @@ impl StoredMirror {
     }
 
     /// Some events after a number, and the number behind which the next ones are, if there are any.
-    pub(super) async fn events(&self, after: i64) -> Result<(Vec<Value>, Option<i64>), Exit> {
-        let page = feed::page(&self.reader, after, PAGE, None).await.map_err(|e| said(&e))?;
-        Ok((values(page.events.into_iter())?, Some(page.next).filter(|_| !page.is_last)))
+    pub(super) async fn events(
+        &self,
+        filter: &EventFilter,
+        heads: bool,
+        after: i64,
+    ) -> Result<(Vec<Value>, Option<i64>), Exit> {
+        let page = match feed::page(&self.reader, filter, after, PAGE).await {
+            Ok(page) => page,
+            Err(NoPage::Failed(failure)) => return Err(said(&failure)),
+            Err(NoPage::Beyond(beyond)) => {
+                eprintln!("{}", beyond.text(after));
+                return Err(Exit::Usage);
+            }
+        };
+        let items = match heads {
+            true => with_heads(&self.reader, page.rows.iter()).await.map_err(|e| said(&e))?,
+            false => page.rows.iter().map(EventView::from).collect(),
+        };
+        Ok((values(items.into_iter())?, Some(page.next).filter(|_| !page.is_last)))
     }
 
-    /// The number of the last event.
-    pub(super) async fn newest_event(&self) -> Result<i64, Exit> {
-        self.reader.event_span().await.map(|events| events.last).map_err(|e| said(&e))
+    /// The number behind which somebody begins.
+    pub(super) async fn first_of(&self, after: After) -> Result<i64, Exit> {
+        after.number(&self.reader).await.map_err(|e| said(&e))
     }
 
     /// Done.

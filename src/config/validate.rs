@@ -6,6 +6,7 @@ use crate::config::oauth::{self, OAuthClient};
 use crate::config::place::Place;
 use crate::config::raw::{Flaw, Origin, Raw, RawValue};
 use crate::config::recovery;
+use crate::config::retention;
 use crate::config::schedule::{Schedule, schedule};
 use crate::config::secret::is_open;
 use crate::config::store;
@@ -16,6 +17,7 @@ use postrider_core::derive::Reads;
 use postrider_core::pool::Limits;
 use postrider_core::provider::server::Timeouts;
 use postrider_core::recovery::decide::Policy;
+use postrider_core::retention::Retention;
 use postrider_core::run::settings::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -71,6 +73,8 @@ pub struct Config {
     pub key: Option<SecretFrom>,
     /// Mailboxes.
     pub accounts: Vec<Account>,
+    /// What is kept for how long.
+    pub retention: Retention,
     /// Jobs at fixed times.
     pub schedules: Vec<Schedule>,
     /// What deserves a warning.
@@ -86,11 +90,14 @@ pub struct Admin {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// A proxy in front of it does TLS, and its Host names are not checked.
     pub behind_proxy: bool,
+    /// Streams of events at a time.
+    pub streams: usize,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8025)), tls: None, behind_proxy: false }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8025));
+        Self { listen, tls: None, behind_proxy: false, streams: 1000 }
     }
 }
 
@@ -103,6 +110,7 @@ const SETTINGS: &[&str] = &[
     "admin.tls_cert",
     "admin.tls_key",
     "admin.behind_proxy",
+    "admin.streams",
     "webhooks.listen",
     "telemetry.log",
     "telemetry.log_format",
@@ -135,6 +143,7 @@ fn settings_known() -> Vec<&'static str> {
         .iter()
         .chain(&store::KEYS)
         .chain(&recovery::KEYS)
+        .chain(&retention::KEYS)
         .chain(&oauth::KEYS)
         .copied()
         .collect()
@@ -357,6 +366,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         recovery: recovery::policy(&mut t),
         oauth: oauth::clients(&mut t, base),
         key: oauth::key(&mut t, base),
+        retention: retention::retention(&mut t),
         accounts: Vec::new(),
         schedules: Vec::new(),
         warnings: warning.into_iter().collect(),
@@ -427,7 +437,9 @@ fn admin(t: &mut Taker<'_>, base: &Path) -> Admin {
             "off loopback this needs tls_cert and tls_key, or behind_proxy = true",
         );
     }
-    Admin { listen, tls, behind_proxy }
+    let streams = t.number("admin.streams", default.streams as u64, 0, 100_000);
+    let streams = usize::try_from(streams).unwrap_or(usize::MAX);
+    Admin { listen, tls, behind_proxy, streams }
 }
 
 /// An address to listen on.

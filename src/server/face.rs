@@ -7,6 +7,7 @@ use crate::admin::token::Tokens;
 use crate::admin::{Door, Shared, address};
 use crate::boot::wiring::Engine;
 use crate::config::Config;
+use crate::feed::Hub;
 use crate::handle::Handle;
 use crate::jobs::JobsMsg;
 use crate::server::follow::Followed;
@@ -16,6 +17,7 @@ use crate::supervision::root::RootMsg;
 use metrics_exporter_prometheus::PrometheusHandle;
 use ractor::Actor;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Binds the admin API's address: a port that is taken is said at once.
 fn bind(config: &Config) -> Result<std::net::TcpListener, ServeError> {
@@ -64,7 +66,7 @@ pub(super) fn face(
     followed: &Followed,
     metrics: PrometheusHandle,
     opened: OpenDoor,
-    jobs: Handle<JobsMsg>,
+    (jobs, hub): (Handle<JobsMsg>, Arc<Hub>),
 ) -> Result<String, ServeError> {
     let operator = Switch::new(engine, Arc::clone(&followed.ids), jobs);
     let door = opened.door;
@@ -74,7 +76,8 @@ pub(super) fn face(
         probe: Arc::new(DatabaseProbe::new(engine.reader(), engine.registry().clock())),
         registry: engine.registry().clone(),
         operator: Arc::new(operator),
-        events: engine.events(),
+        hub,
+        streams: Arc::new(Semaphore::new(config.admin.streams)),
         metrics,
         tokens,
         door,

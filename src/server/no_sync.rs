@@ -10,6 +10,7 @@ use crate::boot::start_error::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::message::LimitsView;
+use crate::feed::Hub;
 use crate::jobs::{JobVerb, Worked};
 use crate::server::face::{open_door, url_of};
 use crate::server::serve_error::ServeError;
@@ -23,7 +24,7 @@ use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use ractor::Actor;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// Commands nothing.
 struct Nobody;
@@ -97,6 +98,8 @@ pub async fn look(
     let door = opened.door;
     let (_events, told) = watch::channel(0);
     let (_mode, mode) = watch::channel(config.mode);
+    let hub = Arc::new(Hub::new(reader.clone(), told));
+    let ends = Arc::clone(&hub);
     let args = opened.args(|tokens| Shared {
         audit: Arc::default(),
         probe: Arc::new(DatabaseProbe::new(&reader, registry.clock())),
@@ -104,7 +107,8 @@ pub async fn look(
         reader,
         registry,
         operator: Arc::new(Nobody),
-        events: told,
+        hub,
+        streams: Arc::new(Semaphore::new(config.admin.streams)),
         metrics,
         tokens,
         door,
@@ -116,6 +120,7 @@ pub async fn look(
     let (actor, task) = started.map_err(|_| ServeError::Ended)?;
     listening(&url_of(door));
     stop.await;
+    ends.end();
     actor.stop(None);
     // It has nothing to settle.
     drop(task.await);

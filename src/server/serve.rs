@@ -8,17 +8,19 @@ use crate::boot::claims::Claims;
 use crate::boot::start_error::StartError;
 use crate::boot::wiring::Engine;
 use crate::config::{Config, Flaw};
+use crate::feed::Hub;
 use crate::server::face::{face, open_door};
 use crate::server::follow::{Followed, Refused, stamp_of};
 use crate::server::hear::{Heard, SURROUNDINGS_LOOK_EVERY, Signals, Watched};
 use crate::server::serve_error::ServeError;
-use crate::server::{drift::Drift, job_hands, space};
+use crate::server::{drift::Drift, job_hands, retention::Housekeeping, space};
 use crate::supervision::root::RootMsg;
 use crate::telemetry::names;
 use crate::telemetry::wire::WireLog;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use postrider_core::standing::Activity;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Looks between two at the free space.
 const SPACE: u32 = 5;
@@ -31,6 +33,8 @@ pub struct RunningServer {
     data_dir: PathBuf,
     url: String,
     signals: Signals,
+    hub: Arc<Hub>,
+    housekeeping: Housekeeping,
 }
 
 /// Why a config is applied that has not changed.
@@ -74,6 +78,7 @@ impl RunningServer {
         let data_dir = config.data_dir.clone();
         let mut followed = Followed::nobody(&config);
         space::look(&config, engine.packs(), engine.registry());
+        let hub = Arc::new(Hub::new(engine.reader().clone(), engine.events()));
         let opened = async {
             // What cannot be opened is said before anybody logs in.
             let door = open_door(&config, Tokens::open(&config.data_dir)?)?;
@@ -86,14 +91,17 @@ impl RunningServer {
             match applied {
                 Ok(_) => {
                     let jobs = job_hands::start(&engine, &followed).await?;
-                    face(&engine, &config, &followed, metrics, door, jobs)
+                    face(&engine, &config, &followed, metrics, door, (jobs, Arc::clone(&hub)))
                 }
                 Err(Refused::Problems(problems)) => Err(ServeError::Config(problems)),
                 Err(Refused::Failure(failure)) => Err(StartError::Failure(failure).into()),
             }
         };
         match opened.await {
-            Ok(url) => Ok(Self { engine, followed, file, data_dir, url, signals }),
+            Ok(url) => {
+                let housekeeping = Housekeeping::new();
+                Ok(Self { engine, followed, file, data_dir, url, signals, hub, housekeeping })
+            }
             Err(e) => {
                 address::withdraw(&data_dir);
                 engine.stop().await;
@@ -144,7 +152,11 @@ impl RunningServer {
                 }
                 Heard::Look => {
                     looks = looks.wrapping_add(1);
-                    drift.look(self.engine.registry().clock().now());
+                    let now = self.engine.registry().clock().now();
+                    drift.look(now);
+                    let retention = self.followed.config().retention;
+                    let of = || (self.engine.reader().clone(), self.engine.switchboard());
+                    self.housekeeping.look(retention, now.wall, of);
                     let ended = if self.file.as_mut().is_some_and(Watched::has_settled) {
                         self.reload("the file has changed").await
                     } else if self.followed.has_new_secret() {
@@ -168,7 +180,8 @@ impl RunningServer {
         };
         tell_systemd(&[sd_notify::NotifyState::Stopping]);
         address::withdraw(&self.data_dir);
-        let Self { engine, mut signals, .. } = self;
+        let Self { engine, mut signals, hub, .. } = self;
+        hub.end();
         tokio::spawn(async move {
             signals.end().await;
             at_once();
@@ -212,6 +225,8 @@ impl RunningServer {
             Ok(edit) => {
                 self.engine.registry().does("root/config", Activity::Running.as_str(), "", None);
                 metrics::gauge!(names::CONFIG_IN_FORCE).set(1.0);
+                // Whose accounts are may be another.
+                self.hub.forget();
                 let (changed, gone) = (edit.changed.len(), edit.gone.len());
                 // A secret that is missing is looked for again and again.
                 if why == SECRETS && changed + gone == 0 {

@@ -5,7 +5,9 @@
 use crate::clock::Clock;
 use crate::fault;
 use crate::reply::ReplyTo;
-use crate::store::apply::{Done, Guards, Numbers, Portion, Quiet, control, derive, write_quiet};
+use crate::store::apply::{
+    Done, Guards, Numbers, Pass, Portion, Quiet, control, derive, write_quiet,
+};
 use crate::store::arrivals::Arrivals;
 use crate::store::connect::Database;
 use crate::store::derive::{DeriveAnswer, DeriveOrder, DeriveStands};
@@ -337,9 +339,13 @@ impl StoreState {
         let Some((order, reply)) = self.controls.pop_front() else { return };
         let worked = match order {
             Order::Control(change) => within(DEADLINE, Box::pin(self.control(&change))).await,
-            Order::Purge(mut purge) => {
-                match within(DEADLINE, Box::pin(self.piece(&mut purge))).await {
-                    Ok(true) => return self.controls.push_back((Order::Purge(purge), reply)),
+            Order::Pass(mut pass) => {
+                let worked = match &mut pass {
+                    Pass::Purge(pass) => within(DEADLINE, Box::pin(self.piece(pass))).await,
+                    Pass::Forget(pass) => within(DEADLINE, Box::pin(self.piece(pass))).await,
+                };
+                match worked {
+                    Ok(true) => return self.controls.push_back((Order::Pass(pass), reply)),
                     Ok(false) => Ok(Portion::Over(Done::Changed)),
                     Err(e) => Err(e),
                 }
@@ -347,10 +353,7 @@ impl StoreState {
         };
         match worked {
             Ok(Portion::Over(done)) => reply.send(Ok(done)),
-            Ok(Portion::Goes(purge)) => {
-                let order = Order::Purge(PassUnderWay::new(purge));
-                self.controls.push_back((order, reply));
-            }
+            Ok(Portion::Goes(pass)) => self.controls.push_back((Order::Pass(pass), reply)),
             Err(e) => {
                 self.failed(&e);
                 reply.send(Err(e.of_write()));

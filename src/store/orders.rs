@@ -67,6 +67,11 @@ pub enum Control {
         /// For what it waits, JSON.
         waits: Option<String>,
     },
+    /// Events up to this number are kept no longer.
+    ForgetEvents {
+        /// The last of them.
+        upto: i64,
+    },
     /// The process before has ended while mail of it was on its way.
     Ended {
         /// Its id in the config.

@@ -2,9 +2,11 @@
 
 use crate::store::read::{Reader, failed};
 use crate::store::sql::list::{OwnerOfAccount, OwnerOfContact, OwnerOfMessage, OwnerOfThread};
+use crate::store::sql::query::Document;
 use crate::store::sql::shown::{
-    EventNumbers, EventSpan, FirstEvent, NamedPack, NamedPacks, StoredAccount, StoredAccounts,
-    StoredEvent, StoredEvents, StoredFolder, StoredFolders, StoredRun, StoredRuns,
+    EventNumbers, EventSpan, EventTime, EventTimes, FirstEvent, HeadsOfMails, MailHead, NamedPack,
+    NamedPacks, StoredAccount, StoredAccounts, StoredEvent, StoredEvents, StoredFolder,
+    StoredFolders, StoredRun, StoredRuns,
 };
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
@@ -12,7 +14,7 @@ use postrider_core::recovery::waiting::Waiting;
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;
 
-/// Whose runs are asked for.
+/// Whose runs or events are asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OfAccounts<'a> {
     /// Only this account's.
@@ -80,18 +82,36 @@ impl Reader {
         self.ask(StoredRuns { account, before, most: limit, owner }).await.map_err(failed)
     }
 
-    /// Events behind one number, up to the other, in order; all, or those of an owner's accounts.
+    /// Events behind one number, up to the other, in order: of these accounts and kinds, if any are named.
     ///
     /// # Errors
     /// Class storage.
     pub async fn stored_events(
         &self,
         (after, upto): (i64, i64),
-        owner: Option<&str>,
-        limit: u32,
+        (of, kinds): (OfAccounts<'_>, Option<&[&str]>),
+        most: u32,
     ) -> Result<Vec<StoredEvent>, Failure> {
-        let owner = owner.map(str::to_owned);
-        self.ask(StoredEvents { after, upto, owner, most: limit }).await.map_err(failed)
+        let (account, owner) = (of.account.map(str::to_owned), of.owner.map(str::to_owned));
+        let kinds = kinds.map(|kinds| Document::of(&kinds)).transpose().map_err(failed)?;
+        self.ask(StoredEvents { after, upto, owner, account, kinds, most }).await.map_err(failed)
+    }
+
+    /// When the next events behind a number were told, so many.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn event_times(&self, after: i64, most: u32) -> Result<Vec<EventTime>, Failure> {
+        self.ask(EventTimes { after, most }).await.map_err(failed)
+    }
+
+    /// What is stored of messages beside their bytes; nothing of those that are purged.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn heads_of(&self, messages: &[i64]) -> Result<Vec<MailHead>, Failure> {
+        let messages = Document::of(&messages).map_err(failed)?;
+        self.ask(HeadsOfMails { messages }).await.map_err(failed)
     }
 
     /// The number of the first event behind one.
@@ -117,7 +137,7 @@ impl Reader {
         Ok(owned.map_err(failed)?.map(|owned| owned.owner))
     }
 
-    /// The numbers of the first and the last event; (1, 0) when there is none.
+    /// The lowest number of an event that is kept, and the last that was told; (1, 0) when there is none.
     ///
     /// # Errors
     /// Class storage.

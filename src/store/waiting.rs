@@ -1,9 +1,8 @@
 //! What waits for the writer.
 
 use crate::reply::ReplyTo;
-use crate::store::apply::Purge;
+use crate::store::apply::Pass;
 use crate::store::orders::{Control, OpenAccount, OpenHow};
-use crate::store::pass::PassUnderWay;
 use postrider_core::batch::{GIVES_WAY, LIVELY, is_past};
 use postrider_core::commit::change::Commit;
 use postrider_core::commit::change::CommitAnswer;
@@ -17,7 +16,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) enum Order {
     Control(Control),
-    Purge(PassUnderWay<Purge>),
+    Pass(Pass),
 }
 
 /// What goes into transactions, in its order.

@@ -32,6 +32,8 @@ pub const BACKFILL_REMAINING: &str = "postrider_backfill_remaining_messages";
 pub const RUNS_BY_SLOT: &str = "postrider_runs";
 /// Sessions by what they do.
 pub const SESSIONS: &str = "postrider_sessions";
+/// Streams of events that are open.
+pub const STREAMS: &str = "postrider_streams";
 /// Jobs by status.
 pub const JOBS: &str = "postrider_jobs";
 /// Open rows of the ledger by class.
@@ -85,6 +87,7 @@ pub fn describe() {
     describe_gauge!(BACKFILL_REMAINING, "Messages that the runs under way still have to read");
     describe_gauge!(RUNS_BY_SLOT, "Runs that work, and runs that wait for a slot");
     describe_gauge!(SESSIONS, "Sessions by what they do");
+    describe_gauge!(STREAMS, "Streams of events that are open");
     describe_gauge!(JOBS, "Jobs by status: open ones, and those of the last week");
     describe_gauge!(LEDGER_OPEN, "Open rows of the ledger by class");
     describe_gauge!(UNPROVED_FOLDERS, "Folders that are not proved");

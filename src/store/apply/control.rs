@@ -3,12 +3,14 @@
 
 use super::ended::ended;
 use super::failures::work;
+use super::forget::ForgetEvents;
 use super::numbers::Numbers;
 use super::own::announce;
 use super::purge::{Purge, purge_name};
 use crate::store::failure::Trouble;
 use crate::store::held::refused_proof_of;
 use crate::store::orders::Control;
+use crate::store::pass::PassUnderWay;
 use crate::store::sql::control::{
     AccountExists, FenceOff, OwnAccount, RemoveAccount, RenameAccount, RenameSpent, SaveHistory,
     StandByHand, Stood, StoodByName,
@@ -45,7 +47,16 @@ pub(in crate::store) enum Portion {
     /// Yes.
     Over(Done),
     /// Its beginning is; the rest goes over many rows.
-    Goes(Purge),
+    Goes(Pass),
+}
+
+/// What goes over many rows.
+#[derive(Debug)]
+pub(in crate::store) enum Pass {
+    /// An account is deleted.
+    Purge(PassUnderWay<Purge>),
+    /// Events are kept no longer.
+    Forget(PassUnderWay<ForgetEvents>),
 }
 
 /// Carries a control write out, or a part of it.
@@ -80,6 +91,10 @@ pub(in crate::store) async fn control(
         Control::Jobs(work) => {
             let is_written = super::jobs::work(db, numbers, work).await?;
             return Ok(over(if is_written { Done::Changed } else { Done::Same }));
+        }
+        Control::ForgetEvents { upto } => {
+            let pass = PassUnderWay::new(ForgetEvents { upto: *upto });
+            return Ok(Portion::Goes(Pass::Forget(pass)));
         }
         Control::Own { account, owner } => {
             let own = OwnAccount { account: account.clone(), owner: owner.clone() };
@@ -146,7 +161,8 @@ pub(in crate::store) async fn control(
         Control::Purge { account: name } => {
             // Fenced off first: no page may come behind it.
             db.put(FenceOff { account: id, removed: Standing::Removed }).await?;
-            return Ok(Portion::Goes(Purge { account: id, name: name.clone() }));
+            let pass = PassUnderWay::new(Purge { account: id, name: name.clone() });
+            return Ok(Portion::Goes(Pass::Purge(pass)));
         }
         Control::Renew { .. }
         | Control::Reseal { .. }
@@ -155,6 +171,7 @@ pub(in crate::store) async fn control(
         | Control::Failures(_)
         | Control::Jobs(_)
         | Control::Audit(_)
+        | Control::ForgetEvents { .. }
         | Control::Own { .. }
         | Control::Spend { .. } => {}
     }

@@ -53,6 +53,9 @@ queries! {
     /// Where the next events end, so many, whoever's they are.
     EventsAfter { after: i64, most: i64 } -> LastOf;
     PurgeEventData { account: AccountId, after: i64, last: i64 };
+    DeleteEvents { upto: i64 };
+    /// The lowest number of an event that is kept.
+    KeepEvents { first: i64 };
     PurgeAccount { account: AccountId };
     PurgeCredential { name: String };
     PurgeSpent { name: String };

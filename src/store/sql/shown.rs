@@ -1,8 +1,9 @@
 //! What faces show.
 
-use crate::store::sql::query::{queries, rows};
+use crate::store::sql::query::{Document, queries, rows};
 use crate::store::sql::reading::Counted;
-use postrider_core::mail::id::AccountId;
+use postrider_core::mail::body::BodyHash;
+use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 
@@ -118,6 +119,8 @@ rows! {
         pub kind: String,
         /// Its account; none when it was purged.
         pub account: Option<String>,
+        /// Whose that is.
+        pub owner: Option<String>,
         /// The folder's number.
         pub folder: Option<i64>,
         /// The message's number.
@@ -134,6 +137,34 @@ rows! {
         pub first: i64,
         /// The last.
         pub last: i64,
+    }
+
+    /// When an event was told.
+    pub struct EventTime {
+        /// Its number.
+        pub seq: i64,
+        /// When.
+        pub at: Micros,
+    }
+
+    /// What is stored of a message beside its bytes.
+    pub struct MailHead {
+        /// The message.
+        pub message: MessageId,
+        /// The hash of its bytes.
+        pub hash: BodyHash,
+        /// How many those are.
+        pub size: u64,
+        /// Message-ID without angle brackets.
+        pub message_id: Option<String>,
+        /// Subject, decoded.
+        pub subject: Option<String>,
+        /// From, decoded.
+        pub from_text: Option<String>,
+        /// To, decoded.
+        pub to_text: Option<String>,
+        /// Its Date field.
+        pub date: Option<Micros>,
     }
 
     pub(in crate::store) struct EventNumber {
@@ -153,7 +184,17 @@ queries! {
     StoredAccounts { name: Option<String> } -> StoredAccount;
     StoredFolders { account: AccountId } -> StoredFolder;
     StoredRuns { account: Option<String>, before: Option<i64>, most: u32, owner: Option<String> } -> StoredRun;
-    StoredEvents { after: i64, upto: i64, owner: Option<String>, most: u32 } -> StoredEvent;
+    /// Of an owner's accounts, of an account, of these kinds: where anything is said of that.
+    StoredEvents {
+        after: i64,
+        upto: i64,
+        owner: Option<String>,
+        account: Option<String>,
+        kinds: Option<Document>,
+        most: u32,
+    } -> StoredEvent;
+    EventTimes { after: i64, most: u32 } -> EventTime;
+    HeadsOfMails { messages: Document } -> MailHead;
     EventSpan {} -> EventNumbers;
     FirstEvent { after: i64 } -> EventNumber;
     UnprovedFolders { removed: Standing } -> Counted;

@@ -61,7 +61,7 @@ pub(in crate::store::sql) const fn words(text: MailText) -> &'static str {
              FROM message_contact c WHERE c.message = j.value::bigint) AS count FROM jsonb_array_elements_text($1::jsonb) j (value)"
         }
         MailText::HistoryOfMail => {
-            "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, e.folder, e.message, e.backfill, e.data FROM event e LEFT JOIN LATERAL \
+            "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, a.owner, e.folder, e.message, e.backfill, e.data FROM event e LEFT JOIN LATERAL \
              (SELECT name FROM account WHERE id = e.account OFFSET 0) a ON TRUE WHERE e.message = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3"
         }
     }

@@ -9,7 +9,7 @@ pub(in crate::store::sql) const fn words(text: SettingText) -> &'static str {
             "INSERT INTO leap (at, after, next) SELECT EXTRACT(EPOCH FROM now())::bigint * 1000000, next - 1, next + \
              $1 FROM counter WHERE name = 'event'"
         }
-        SettingText::LeapCounters => "UPDATE counter SET next = next + $1",
+        SettingText::LeapCounters => "UPDATE counter SET next = next + $1 WHERE name <> 'kept'",
         SettingText::LeapAccounts => {
             "SELECT setval(pg_get_serial_sequence('account', 'id'), nextval(pg_get_serial_sequence('account', 'id')) + \
              $1) AS next"

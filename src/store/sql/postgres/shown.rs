@@ -33,13 +33,18 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
              ($2::bigint IS NULL OR r.id < $2) AND ($4::text IS NULL OR a.owner = $4) ORDER BY r.id DESC LIMIT $3"
         }
         ShownText::StoredEvents => {
-            "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, e.folder, e.message, e.backfill, e.data FROM event \
-             e LEFT JOIN account a ON a.id = e.account WHERE e.seq > $1 AND e.seq <= $2 AND ($3::text IS NULL OR a.owner = $3) ORDER BY \
-             e.seq LIMIT $4"
+            "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, a.owner, e.folder, e.message, e.backfill, e.data FROM event e \
+             LEFT JOIN account a ON a.id = e.account WHERE e.seq > $1 AND e.seq <= $2 AND ($3::text IS NULL OR a.owner = $3) AND \
+             ($4::text IS NULL OR a.name = $4) AND ($5::text IS NULL OR e.kind IN (SELECT jsonb_array_elements_text($5::jsonb))) ORDER BY e.seq LIMIT $6"
+        }
+        ShownText::EventTimes => "SELECT seq, at FROM event WHERE seq > $1 ORDER BY seq LIMIT $2",
+        ShownText::HeadsOfMails => {
+            "SELECT m.id AS message, b.hash, m.size, m.message_id, m.subject, m.from_text, m.to_text, m.date FROM \
+             jsonb_array_elements_text($1::jsonb) j JOIN message m ON m.id = j.value::bigint JOIN body b ON b.id = m.body"
         }
         ShownText::EventSpan => {
-            "SELECT COALESCE((SELECT MIN(seq) FROM event), 1) AS first, COALESCE((SELECT next - 1 FROM counter WHERE \
-             name = 'event'), 0) AS last"
+            "SELECT COALESCE((SELECT next FROM counter WHERE name = 'kept'), (SELECT MIN(seq) FROM event), 1) AS first, \
+             COALESCE((SELECT next - 1 FROM counter WHERE name = 'event'), 0) AS last"
         }
         ShownText::FirstEvent => "SELECT MIN(seq) AS seq FROM event WHERE seq > $1",
         ShownText::UnprovedFolders => {

@@ -56,6 +56,10 @@ pub(in crate::store::sql) const fn words(text: ControlText) -> &'static str {
         ControlText::PurgeEventData => {
             "UPDATE event SET data = '{}' WHERE seq > ?2 AND seq <= ?3 AND account = ?1"
         }
+        ControlText::DeleteEvents => "DELETE FROM event WHERE seq <= ?1",
+        ControlText::KeepEvents => {
+            "INSERT INTO counter (name, next) VALUES ('kept', ?1) ON CONFLICT (name) DO UPDATE SET next = excluded.next"
+        }
         ControlText::PurgeAccount => "DELETE FROM account WHERE id = ?1",
         ControlText::PurgeCredential => "DELETE FROM credential WHERE account = ?1",
         ControlText::PurgeSpent => "DELETE FROM spending WHERE account = ?1",

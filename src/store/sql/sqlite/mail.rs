@@ -52,7 +52,7 @@ pub(in crate::store::sql) const fn words(text: MailText) -> &'static str {
              message_contact c WHERE c.message = j.value) AS count FROM json_each(?1) j"
         }
         MailText::HistoryOfMail => {
-            "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, e.folder, e.message, e.backfill, e.data FROM event e LEFT JOIN account a \
+            "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, a.owner, e.folder, e.message, e.backfill, e.data FROM event e LEFT JOIN account a \
              ON a.id = e.account WHERE e.message = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"
         }
     }

@@ -9,7 +9,7 @@ pub(in crate::store::sql) const fn words(text: SettingText) -> &'static str {
             "INSERT INTO leap (at, after, next) SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000, next - 1, \
              next + ?1 FROM counter WHERE name = 'event'"
         }
-        SettingText::LeapCounters => "UPDATE counter SET next = next + ?1",
+        SettingText::LeapCounters => "UPDATE counter SET next = next + ?1 WHERE name <> 'kept'",
         SettingText::LeapAccounts => {
             // It has no row before the first account.
             "INSERT OR REPLACE INTO sqlite_sequence (rowid, name, seq) SELECT (SELECT rowid FROM sqlite_sequence WHERE \
