@@ -11,6 +11,7 @@ mod support {
     pub(crate) mod check;
     pub(crate) mod database;
     pub(crate) mod dovecot;
+    pub(crate) mod fits;
     #[expect(unused_imports, reason = "the tests use more of it")]
     pub(crate) mod mail;
     pub(crate) mod served;

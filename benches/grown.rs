@@ -9,6 +9,7 @@ mod support {
     pub(crate) mod binary;
     pub(crate) mod check;
     pub(crate) mod database;
+    pub(crate) mod fits;
     pub(crate) mod mail;
     pub(crate) mod served;
 }

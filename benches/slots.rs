@@ -10,6 +10,7 @@ mod support {
     pub(crate) mod check;
     pub(crate) mod database;
     pub(crate) mod dovecot;
+    pub(crate) mod fits;
     pub(crate) mod mail;
     pub(crate) mod served;
 }

@@ -5,11 +5,12 @@ mod data;
 mod event;
 mod filter;
 mod hub;
+mod schema;
 
-pub(crate) use data::{EventDataView, PlaceView};
 pub(crate) use event::{EventView, with_heads};
 pub(crate) use filter::{EventFilter, Kinds};
 pub(crate) use hub::{Behind, Hub, Listener, ToldEvent};
+pub(crate) use schema::describe;
 
 use crate::store::{EventNumbers, Reader, StoredEvent};
 use postrider_core::failure::Failure;

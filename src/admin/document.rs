@@ -3,10 +3,12 @@
 
 use crate::admin::problem::ProblemOf;
 use crate::admin::table::{self, About};
+use crate::feed;
 use axum::http::StatusCode;
 use postrider_core::commit::event::What;
 use postrider_core::failure::{Class, Reach};
-use postrider_core::standing::{EventKind, Outcome, Push, Standing};
+use postrider_core::job::words::JobKind;
+use postrider_core::standing::{Outcome, Push, Standing};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use utoipa::IntoResponses;
@@ -21,9 +23,9 @@ fn words_of(schema: &str, property: &str) -> Option<Vec<&'static str>> {
     }
     Some(match (schema, property) {
         ("AccountView" | "StateView", "state") => all(Standing::ALL, Standing::as_str),
-        ("EventView", "kind") => all(EventKind::ALL, EventKind::as_str),
-        ("EventDataView", "what") => all(What::ALL, What::as_str),
-        ("RunView" | "EventDataView", "outcome") => all(Outcome::ALL, Outcome::as_str),
+        ("MessageDataView", "what") => all(What::ALL, What::as_str),
+        ("JobDataView", "what") => all(JobKind::ALL, JobKind::as_str),
+        ("RunView" | "RunDataView", "outcome") => all(Outcome::ALL, Outcome::as_str),
         ("AccountView" | "TierView", "push") => all(Push::ALL, Push::as_str),
         (_, "class") => all(Class::ALL, Class::as_str),
         (_, "reach") => all(Reach::ALL, Reach::as_str),
@@ -66,6 +68,7 @@ pub(super) fn finished(mut document: OpenApi) -> OpenApi {
         }
     }
     if let Some(components) = &mut document.components {
+        feed::describe(components);
         let names: BTreeSet<String> = components.schemas.keys().cloned().collect();
         for (name, schema) in &mut components.schemas {
             let RefOr::T(Schema::Object(object)) = schema else { continue };
@@ -125,6 +128,7 @@ fn typed(name: &str, object: &mut Object) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postrider_core::standing::EventKind;
 
     /// The document as clients read it.
     fn document() -> Value {
@@ -176,14 +180,21 @@ mod tests {
         let classes = of("AccountView", "class")["enum"].as_array().unwrap().clone();
         assert!(classes.contains(&Value::Null), "who is well has none: {classes:?}");
         assert!(!of("FailureView", "class")["enum"].as_array().unwrap().contains(&Value::Null));
-        let kinds = of("EventView", "kind")["enum"].as_array().unwrap().clone();
+        let events = &document["components"]["schemas"]["EventView"];
+        let kinds = events["discriminator"]["mapping"].as_object().unwrap().clone();
         assert_eq!(kinds.len(), EventKind::ALL.len());
+        assert_eq!(events["oneOf"].as_array().unwrap().len(), kinds.len());
+        for (kind, place) in kinds {
+            let name = place.as_str().unwrap().rsplit('/').next().unwrap();
+            assert_eq!(of(name, "kind")["enum"], serde_json::json!([kind]));
+            assert_eq!(of(name, "at")["format"], "date-time");
+        }
         let states = of("AccountView", "state")["enum"].as_array().unwrap().clone();
         assert!(states.contains(&Standing::Idle.as_str().into()));
         let items = of("Page_EventView", "items");
         assert_eq!(items["items"]["$ref"], "#/components/schemas/EventView", "{items}");
-        let data = of("EventView", "data");
-        assert!(data.to_string().contains("#/components/schemas/EventDataView"), "{data}");
+        let data = of("MessageMovedEvent", "data");
+        assert!(data.to_string().contains("#/components/schemas/MessageDataView"), "{data}");
         assert!(of("RunView", "outcome")["enum"].is_array());
         assert!(of("FailureView", "class")["enum"].is_array());
     }

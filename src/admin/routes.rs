@@ -7,7 +7,6 @@ use crate::admin::{
     Shared, audit, commands, control, derived_view, events, failures, grant, guard, health, jobs,
     limits, lists, mail, metrics, problem::Problem, stream,
 };
-use crate::feed::{EventDataView, PlaceView};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Router, middleware};
@@ -27,7 +26,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(80);
 
 #[derive(OpenApi)]
 #[openapi(
-    components(schemas(EventDataView, PlaceView, StateView)),
+    components(schemas(StateView)),
     info(title = "Postrider admin API", description = "Look into a Postrider server, and command it."),
     modifiers(&Protection)
 )]

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_time_of_the_day() {
-        let minutes = |n| Some(Duration::from_secs(n * 60));
+        let minutes = |n: u64| Some(Duration::from_secs(n * 60));
         assert_eq!([time_of_day("00:00"), time_of_day("23:59")], [minutes(0), minutes(1439)]);
         for wrong in ["24:00", "3:30", "03:60", "0330", "+3:30", "03:30:00", ""] {
             assert_eq!(time_of_day(wrong), None, "{wrong}");

@@ -1,33 +1,22 @@
-//! What `data` of an event may hold, in the document: rows hold it as it was told (docs/events.md).
+//! What `data` of an event holds, in the document: rows hold it as it was told (docs/events.md).
 #![expect(dead_code, reason = "the document's words for what rows hold")]
 
 use utoipa::ToSchema;
 
-/// What is told beside the rows' numbers: which of these, the kind says.
+/// What has become of a message.
 #[derive(Debug, ToSchema)]
-pub(crate) struct EventDataView {
-    /// Of a message: what `changed` says.
-    what: Option<String>,
+pub(crate) struct MessageDataView {
+    /// What `changed` says.
+    what: String,
     /// The places that changed.
-    changed: Option<Vec<PlaceView>>,
-    /// Its places afterwards, twenty at most.
-    locations: Option<Vec<PlaceView>>,
+    changed: Vec<PlaceView>,
+    /// Its places afterwards, twenty at most, those that changed first.
+    locations: Vec<PlaceView>,
     /// How many places it has afterwards.
-    count: Option<u64>,
-    /// The server has deleted it, and row and bytes stay.
-    kept: Option<bool>,
-    /// Of a folder: its name.
-    path: Option<String>,
-    /// Of an account, or a run that failed: why.
-    reason: Option<String>,
-    /// Of a job: its number. What it was is `what`.
-    job: Option<u64>,
-    /// Of a run: how it ended.
-    outcome: Option<String>,
-    /// Messages that it has stored.
-    stored: Option<u64>,
-    /// Messages that it could not fetch.
-    failed: Option<u64>,
+    count: u64,
+    /// The server has deleted it, and row and bytes stay; not there where they do not.
+    #[schema(required = false)]
+    kept: bool,
 }
 
 /// A place of a message.
@@ -40,3 +29,47 @@ pub(crate) struct PlaceView {
     /// Flags and keywords, between spaces.
     flags: String,
 }
+
+/// What a folder is called.
+#[derive(Debug, ToSchema)]
+pub(crate) struct FolderDataView {
+    /// Its name, decoded.
+    path: String,
+}
+
+/// Why an account stands as it does.
+#[derive(Debug, ToSchema)]
+pub(crate) struct AccountDataView {
+    /// Where there is one.
+    #[schema(required = false)]
+    reason: String,
+}
+
+/// What has become of a job.
+#[derive(Debug, ToSchema)]
+pub(crate) struct JobDataView {
+    /// Its number.
+    job: u64,
+    /// Its kind.
+    what: String,
+    /// Why.
+    reason: String,
+}
+
+/// How a run ended.
+#[derive(Debug, ToSchema)]
+pub(crate) struct RunDataView {
+    /// How.
+    outcome: String,
+    /// Why it is no success; empty where it is.
+    reason: String,
+    /// Messages that it has stored.
+    stored: u64,
+    /// Messages that it could not fetch.
+    failed: u64,
+}
+
+/// Nothing: of an account that was purged numbers stay, and what they told goes.
+#[derive(Debug, ToSchema)]
+#[schema(max_properties = 0)]
+pub(crate) struct PurgedDataView {}

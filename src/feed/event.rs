@@ -1,6 +1,5 @@
 //! An event as the public sees it.
 
-use crate::feed::data::EventDataView;
 use crate::instant::instant;
 use crate::store::{MailHead, Reader, StoredEvent};
 use postrider_core::failure::Failure;
@@ -27,7 +26,7 @@ pub(crate) struct EventView {
     /// Old mail that is only now read.
     backfill: bool,
     /// The state after it.
-    #[schema(value_type = EventDataView)]
+    #[schema(value_type = Object)]
     data: serde_json::Value,
     /// With `fields=head`, of a message: what is stored of it; nothing where it was purged.
     #[serde(skip_serializing_if = "Option::is_none")]

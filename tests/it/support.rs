@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod database;
 pub(crate) mod dovecot;
 pub(crate) mod emulate;
+pub(crate) mod fits;
 pub(crate) mod gmail;
 pub(crate) mod issuer;
 pub(crate) mod mail;

@@ -1,6 +1,7 @@
 //! Runs the `postrider` that was built for the tests, in a folder of its own.
 
 use crate::support::database::{KIND, SERVER, TestDatabase};
+use crate::support::fits;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,6 +37,11 @@ pub(crate) struct Postrider {
 
 impl Drop for Postrider {
     fn drop(&mut self) {
+        // Benches make events by the hundred thousand.
+        let is_test = std::env::var_os("NEXTEST").is_some();
+        if is_test && !std::thread::panicking() && self.database.exists() {
+            fits::all(&self.database);
+        }
         self.database.remove();
     }
 }

@@ -224,6 +224,24 @@ pub(crate) fn rows(database: &TestDatabase, sql: &str) -> Vec<String> {
     })
 }
 
+/// The same; nothing where it cannot be read.
+pub(crate) fn readable(database: &TestDatabase, sql: &str) -> Option<Vec<String>> {
+    let (options, sql) = (database.options(false), sql.to_owned());
+    let run = async move || {
+        let db = Database::connect(options).await?;
+        let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+        let texts = rows.iter().map(|row| row.try_get_by_index::<String>(0)).collect();
+        db.close().await?;
+        texts
+    };
+    let on_thread = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(run())
+    };
+    let read: Result<Vec<String>, DbErr> = std::thread::spawn(on_thread).join().unwrap();
+    read.ok()
+}
+
 /// Runs SQL that changes the database.
 pub(crate) fn change(database: &TestDatabase, sql: &'static str) {
     database.run(sql.to_owned());
