@@ -9,6 +9,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +36,8 @@ const CONNECTIONS: usize = 256;
 const SILENCE: Duration = Duration::from_secs(90);
 /// Who has a stream and takes nothing of it for so long is cut off.
 const STALLED: Duration = Duration::from_secs(30);
+/// Octets of a stream that its socket holds.
+const SOCKET: usize = 256 * 1024;
 /// The head of a request takes no longer.
 const HEAD: Duration = Duration::from_secs(10);
 /// Octets that a head of a request may take.
@@ -86,6 +89,8 @@ struct Guarded {
     line: Arc<Line>,
     /// Since when it takes nothing, and how long that may last.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Its socket holds no more than that of a stream may.
+    is_bound: bool,
 }
 
 /// What is known of a connection: shared by who serves it and what it is asked.
@@ -115,7 +120,22 @@ impl Line {
 impl Guarded {
     fn new(stream: Peer, line: Arc<Line>) -> Self {
         let deadline = Box::pin(tokio::time::sleep(SILENCE));
-        Self { stream, deadline, line, stalled: None }
+        Self { stream, deadline, line, stalled: None, is_bound: false }
+    }
+
+    /// What a stream's client has not taken is not to lie in its socket either.
+    fn bound(&mut self) {
+        if !self.line.streams.load(Ordering::Relaxed) || std::mem::replace(&mut self.is_bound, true)
+        {
+            return;
+        }
+        let socket = match &self.stream {
+            Peer::Plain(stream) => stream,
+            Peer::Tls(stream) => stream.get_ref().0,
+        };
+        if let Err(e) = set_socket_send_buffer_size(socket, SOCKET) {
+            tracing::debug!("a stream's socket keeps its size: {e}");
+        }
     }
 
     /// Whoever has a stream and takes nothing of it is cut off.
@@ -173,6 +193,7 @@ impl AsyncWrite for Guarded {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.bound();
         let polled = match &mut this.stream {
             Peer::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Peer::Tls(stream) => Pin::new(stream).poll_write(cx, buf),

@@ -98,6 +98,7 @@ impl Stream {
         }
         let comment = tokio::time::sleep(COMMENT);
         let mut comment = std::pin::pin!(comment);
+        let mut is_due = false;
         while !self.listener.is_over() {
             let told = match self.hub.behind(self.after, &self.listener, PIECE) {
                 Behind::Told(told, next) => {
@@ -118,12 +119,16 @@ impl Stream {
             if !told.is_empty() {
                 return self.written(&told).await;
             }
+            if is_due {
+                // Who is cut off behind it need not look at what it wanted nothing of.
+                return Some(format!(":\nid: {}\n\n", self.after));
+            }
             tokio::select! {
                 heard = self.listener.hears() => if !heard {
                     return None;
                 },
-                // Who is cut off behind it need not look at what it wanted nothing of.
-                () = &mut comment => return Some(format!(":\nid: {}\n\n", self.after)),
+                // How far it was looked is found out once more.
+                () = &mut comment => is_due = true,
             }
         }
         None

@@ -114,6 +114,13 @@ impl Listener {
 }
 
 impl HubState {
+    fn listens(&mut self, filter: EventFilter, ends: watch::Receiver<bool>) -> Option<Listener> {
+        let last = self.last?;
+        let heard = self.listeners.entry(filter.clone());
+        let wanted = heard.or_insert_with(|| watch::Sender::new(last)).subscribe();
+        Some(Listener { filter, since: last, wanted, ends })
+    }
+
     /// Nothing up to this number is in memory.
     fn skip(&mut self, last: i64) {
         self.kept.clear();
@@ -183,11 +190,7 @@ impl Hub {
 
     /// Listens from now on; nothing before the database was looked at. What was told before is read behind this.
     pub(crate) fn listen(&self, filter: EventFilter) -> Option<Listener> {
-        let mut state = self.state();
-        let last = state.last?;
-        let heard = state.listeners.entry(filter.clone());
-        let wanted = heard.or_insert_with(|| watch::Sender::new(last)).subscribe();
-        Some(Listener { filter, since: last, wanted, ends: self.ends.subscribe() })
+        self.state().listens(filter, self.ends.subscribe())
     }
 
     /// What a listener wants of what follows a number: so many octets, and an event more.
@@ -267,5 +270,136 @@ impl Hub {
                 Err(NoPage::Failed(failure)) => return Err(failure),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::Kinds;
+    use postrider_core::time::Micros;
+
+    fn event(seq: i64, kind: &str, data: &str) -> ToldEvent {
+        ToldEvent::from(StoredEvent {
+            seq,
+            id: "id".into(),
+            at: Micros(seq),
+            kind: kind.into(),
+            account: Some("work".into()),
+            owner: None,
+            folder: None,
+            message: None,
+            backfill: false,
+            data: data.into(),
+        })
+    }
+
+    /// What a state is, with one who listens for such kinds.
+    fn listening(state: &mut HubState, kinds: &str) -> Listener {
+        let filter = EventFilter { kinds: Kinds::of(kinds).ok(), ..EventFilter::default() };
+        let (_, ends) = watch::channel(false);
+        state.listens(filter, ends).unwrap()
+    }
+
+    fn numbers(behind: Behind) -> (Vec<i64>, i64) {
+        match behind {
+            Behind::Told(told, next) => (told.iter().map(|event| event.row.seq).collect(), next),
+            Behind::Further => (Vec::new(), -1),
+        }
+    }
+
+    /// What it wants of what follows a number: numbers, and the last that was looked at (-1: pages tell it).
+    fn behind(state: &HubState, after: i64, listener: &Listener) -> (Vec<i64>, i64) {
+        numbers(state.behind(after, listener, 1 << 20))
+    }
+
+    #[test]
+    fn who_listens_is_told_what_it_wants_in_order_and_woken_by_nothing_else() {
+        let mut state = HubState::default();
+        state.skip(10);
+        let mut moves = listening(&mut state, "message.moved");
+        let mut all = listening(&mut state, "*");
+        assert_eq!(behind(&state, 10, &all), (vec![], 10));
+        assert_eq!(behind(&state, 9, &all), (vec![], -1), "what was told before is not here");
+        state.add(vec![event(11, "job.dead", "{}"), event(12, "message.moved", "{}")], 12);
+        state.add(vec![event(13, "job.dead", "{}")], 14);
+        assert!(moves.wanted.has_changed().unwrap() && all.wanted.has_changed().unwrap());
+        assert_eq!(behind(&state, 10, &moves), (vec![12], 14));
+        assert_eq!(behind(&state, 11, &all), (vec![12, 13], 14));
+        assert_eq!(behind(&state, 14, &all), (vec![], 14));
+        moves.wanted.mark_unchanged();
+        all.wanted.mark_unchanged();
+        state.add(vec![event(15, "job.dead", "{}")], 15);
+        assert!(!moves.wanted.has_changed().unwrap(), "it wants nothing of that");
+        assert!(all.wanted.has_changed().unwrap());
+        assert_eq!(behind(&state, 14, &moves), (vec![], 15));
+    }
+
+    #[test]
+    fn a_piece_ends_with_the_event_that_fills_it() {
+        let mut state = HubState::default();
+        state.skip(0);
+        let all = listening(&mut state, "*");
+        state.add((1..=3).map(|seq| event(seq, "job.dead", "{}")).collect(), 3);
+        let length = state.kept[0].text.len();
+        let piece = |after, most| numbers(state.behind(after, &all, most));
+        assert_eq!(piece(0, 1), (vec![1], 1));
+        assert_eq!(piece(0, length + 1), (vec![1, 2], 2));
+        assert_eq!(piece(2, 1), (vec![3], 3));
+    }
+
+    #[test]
+    fn so_many_are_kept_and_so_many_octets() {
+        let mut state = HubState::default();
+        state.skip(0);
+        let all = listening(&mut state, "*");
+        let last = i64::try_from(KEPT).unwrap() + 5;
+        for seq in 1..=last {
+            state.add(vec![event(seq, "job.dead", "{}")], seq);
+        }
+        assert_eq!((state.kept.len(), state.from), (KEPT, 5));
+        assert_eq!(behind(&state, 4, &all).1, -1);
+        assert_eq!(numbers(state.behind(5, &all, usize::MAX)).0.len(), KEPT);
+        let long = format!("\"{}\"", "x".repeat(1 << 20));
+        for seq in 1..=40 {
+            state.add(vec![event(last + seq, "job.dead", &long)], last + seq);
+        }
+        assert!(state.octets <= OCTETS && state.kept.len() == 7, "{}", state.kept.len());
+        assert_eq!(state.octets, state.kept.iter().map(|event| event.octets()).sum::<usize>());
+        let kept = numbers(state.behind(last + 33, &all, usize::MAX));
+        assert_eq!(kept.0, (last + 34..=last + 40).collect::<Vec<_>>());
+    }
+
+    /// Who wants nothing of what has passed need not look at it, however much that was.
+    #[test]
+    fn who_wants_nothing_passes_what_is_kept_no_longer() {
+        let mut state = HubState::default();
+        state.skip(0);
+        let moves = listening(&mut state, "message.moved");
+        let first = i64::try_from(KEPT).unwrap();
+        state.add((1..=first + 9).map(|seq| event(seq, "job.dead", "{}")).collect(), first + 9);
+        assert_eq!(behind(&state, 0, &moves), (vec![], first + 9));
+        // Of what was told before it listened nothing is known.
+        let late = listening(&mut state, "message.moved");
+        assert_eq!(behind(&state, 0, &late), (vec![], -1));
+        assert_eq!(behind(&state, first + 9, &late), (vec![], first + 9));
+        state.add(vec![event(first + 10, "message.moved", "{}")], first + 10);
+        assert_eq!(behind(&state, 0, &moves).1, -1, "now it wants something");
+        assert_eq!(behind(&state, 10, &moves), (vec![first + 10], first + 10));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_read_anew_and_a_leap_wakes_everybody() {
+        let mut state = HubState::default();
+        state.skip(0);
+        let mut all = listening(&mut state, "*");
+        state.add(vec![event(1, "job.dead", "{}")], 1);
+        state.skip(1);
+        assert_eq!(behind(&state, 0, &all), (vec![], -1));
+        assert_eq!((state.octets, state.forgotten), (0, 2));
+        all.wanted.mark_unchanged();
+        state.leap(50);
+        assert!(all.wanted.has_changed().unwrap());
+        assert_eq!(behind(&state, 1, &all), (vec![], -1), "pages say that nothing follows it");
     }
 }

@@ -90,6 +90,8 @@ async fn strange_hosts_long_bodies_and_secrets_stay_out() {
         let mut seen = String::new();
         for route in routes().iter().filter(|r| r.method == "GET" && !r.path.contains('*')) {
             let path = route.path.replace("{id}", "u").replace("{number}", "1");
+            // A stream does not end.
+            let path = path.replace("/stream", "/stream?after=99999999999");
             let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n");
             seen.push_str(&request(&address, &head, "").2);
         }

@@ -8,28 +8,110 @@
 use crate::dovecot::{Client, client, fill, truth_and_ghosts};
 use crate::support::binary::Postrider;
 use crate::support::check::consistent;
-use crate::support::database::{ask, rows};
+use crate::support::database::{TestDatabase, ask, readable, rows};
 use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::{blocking, seed};
-use crate::support::served::{Served, head};
+use crate::support::served::{Served, head, wait_until};
 use futures::TryStreamExt;
 use postrider_core::mail::flags::Flags;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
-use std::process::Command;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
 }
 
-fn config(server: &Dovecot) -> String {
+fn config(server: &Dovecot, port: u16) -> String {
     let head = head().replace("silence = \"500ms\"", "silence = \"5s\"");
+    let head = head.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
     format!(
         "{head}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n",
         server.port
     )
+}
+
+/// Where the API is across restarts: below the ports that connections go out from.
+fn own_port(seed: u64) -> u16 {
+    let mut dice = seed::Dice::new(seed ^ u64::from(std::process::id()));
+    let mut free = std::iter::from_fn(|| Some(u16::try_from(10_000 + dice.below(20_000)).unwrap()));
+    free.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+}
+
+/// Copies of the mailbox's state that are kept from the feed alone, as a user would have them.
+#[derive(Debug)]
+struct Mirrors {
+    running: Vec<(&'static str, Child)>,
+    kills: usize,
+}
+
+impl Mirrors {
+    fn command(postrider: &Postrider, mode: &str, how: &str) -> Command {
+        let mut command = Command::new("python3");
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/mirror.py"));
+        command.args(["u", postrider.path(&format!("{mode}.db")).to_str().unwrap(), how]);
+        command
+    }
+
+    fn start(postrider: &Postrider, served: &Served, mode: &'static str) -> (&'static str, Child) {
+        let mut command = Self::command(postrider, mode, mode);
+        command.env("POSTRIDER_URL", format!("http://{}", served.address));
+        let log = std::fs::File::create(postrider.path(&format!("{mode}.log"))).unwrap();
+        (mode, command.env("POSTRIDER_TOKEN", &served.token).stderr(log).spawn().unwrap())
+    }
+
+    fn of(postrider: &Postrider, served: &Served) -> Self {
+        let running = ["poll", "stream"].map(|mode| Self::start(postrider, served, mode));
+        Self { running: running.into(), kills: 0 }
+    }
+
+    /// One of them is killed, and begun again.
+    fn kill_one(&mut self, postrider: &Postrider, served: &Served) {
+        let (mode, mut child) = self.running.remove(0);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        self.kills += 1;
+        self.running.push(Self::start(postrider, served, mode));
+    }
+
+    /// Each has come to the end of the feed, and is what is exported.
+    fn end(mut self, postrider: &Postrider, served: &Served, exported: &[String]) {
+        let newest = served.get("/v1/events?after=now")["next"].as_str().unwrap().to_owned();
+        for (mode, mut child) in std::mem::take(&mut self.running) {
+            let file = TestDatabase::File(postrider.path(&format!("{mode}.db")));
+            let told = std::fs::read_to_string(postrider.path(&format!("{mode}.log"))).unwrap();
+            // A filter tells nothing of what it leaves out: the last that is of the account counts.
+            let last = format!(
+                "SELECT COALESCE(max(seq), 0) AS x FROM event WHERE account IS NOT NULL AND seq <= {newest}"
+            );
+            let last = ask(&postrider.database(), &last);
+            wait_until(&format!("{mode} at {last} {told}"), || {
+                let after = readable(&file, "SELECT CAST(after AS TEXT) AS x FROM cursor");
+                let after = after.and_then(|rows| rows.first()?.parse::<i64>().ok());
+                after >= last.parse().ok()
+            });
+            child.kill().unwrap();
+            child.wait().unwrap();
+            let ran = Self::command(postrider, mode, "print").output().unwrap();
+            let mut lines: Vec<String> =
+                String::from_utf8(ran.stdout).unwrap().lines().map(str::to_owned).collect();
+            lines.sort();
+            let missing: Vec<_> = exported.iter().filter(|l| !lines.contains(l)).collect();
+            let extra: Vec<_> = lines.iter().filter(|l| !exported.contains(l)).collect();
+            assert!(lines == exported, "{mode}: missing {missing:?}, extra {extra:?}");
+        }
+    }
+}
+
+impl Drop for Mirrors {
+    fn drop(&mut self) {
+        for (_, child) in &mut self.running {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
 }
 
 /// One thing happens; what cannot happen now (an empty folder, a name that is taken) does not.
@@ -189,10 +271,11 @@ async fn storm(first: u64, seconds: u64, kills: u64, capability: Option<&'static
     let server = Dovecot::start_with(Traits { capability, ..Traits::default() });
     let mut other = client(&server, "u").await;
     fill(&mut other, 80).await;
-    let postrider = Postrider::new(&config(&server));
+    let postrider = Postrider::new(&config(&server, own_port(first)));
     let mut dice = seed::Dice::new(first);
     let mut chaos = seed::Dice::new(first ^ 0x5151);
     let (mut served, mut postrider) = blocking(move || (postrider.serve(&[]), postrider)).await;
+    let mut mirrors = Mirrors::of(&postrider, &served);
     let began = Instant::now();
     let mut moments: Vec<u64> =
         (0..kills).map(|_| chaos.below(usize::try_from(seconds * 1000).unwrap()) as u64).collect();
@@ -211,6 +294,9 @@ async fn storm(first: u64, seconds: u64, kills: u64, capability: Option<&'static
             again += 1;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
+        if chaos.below(40) == 0 {
+            mirrors.kill_one(&postrider, &served);
+        }
         if moments.first().is_some_and(|at| began.elapsed() >= Duration::from_millis(*at)) {
             moments.remove(0);
             (served, postrider) = blocking(move || {
@@ -220,8 +306,10 @@ async fn storm(first: u64, seconds: u64, kills: u64, capability: Option<&'static
                 (postrider.serve(&[]), postrider)
             })
             .await;
+            mirrors.kill_one(&postrider, &served);
         }
     }
+    println!("{} kills of mirrors", mirrors.kills);
     // To a session that saw folders come and go Dovecot may list what is no more, and not what is.
     let mut fresh = client(&server, "u").await;
     let (want, ghosts) = truth_and_ghosts(&mut fresh).await;
@@ -265,6 +353,7 @@ async fn storm(first: u64, seconds: u64, kills: u64, capability: Option<&'static
             .collect();
         assert!(apart.is_empty(), "seed {first}: the feed leads elsewhere: {apart:?}");
         postrider.run(&["verify", "u"]).exits(0);
+        mirrors.end(&postrider, &served, &postrider.manifest("u"));
         served.stop();
         consistent(&postrider.database());
         ask(&postrider.database(), "SELECT count(*) || ' events, ' || sum(kind = 'message.moved') || ' moves, ' || sum(kind = 'folder.renamed') || ' renames' AS x FROM event")
@@ -279,7 +368,7 @@ async fn delivered_mail_is_there_soon_after_the_notice() {
     let server = Dovecot::start();
     let mut other = client(&server, "u").await;
     fill(&mut other, 40).await;
-    let postrider = Postrider::new(&config(&server));
+    let postrider = Postrider::new(&config(&server, 0));
     let port = server.port;
     let (served, postrider) = blocking(move || {
         let served = postrider.serve(&[]);

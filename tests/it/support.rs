@@ -16,5 +16,6 @@ pub(crate) mod postgres;
 pub(crate) mod relay;
 pub(crate) mod served;
 pub(crate) mod shelf;
+pub(crate) mod stream;
 pub(crate) mod tape;
 pub(crate) mod token;

@@ -4,8 +4,12 @@ use crate::packages::{can_install, install, is_here};
 use std::path::Path;
 
 /// Programs that the tests start, and the Debian packages that they are in.
-const NEEDED: &[(&str, &str)] =
-    &[("dovecot", "dovecot-imapd"), ("openssl", "openssl"), ("setpriv", "util-linux")];
+const NEEDED: &[(&str, &str)] = &[
+    ("dovecot", "dovecot-imapd"),
+    ("openssl", "openssl"),
+    ("setpriv", "util-linux"),
+    ("python3", "python3"),
+];
 
 /// Makes sure that everything the tests start is here; says what to do when it cannot be.
 pub(crate) fn ensure() -> bool {
