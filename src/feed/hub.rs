@@ -4,7 +4,7 @@
 
 use crate::feed::event::EventView;
 use crate::feed::filter::EventFilter;
-use crate::feed::{Beyond, NoPage, page};
+use crate::feed::page::{Beyond, NoPage, page};
 use crate::store::{Reader, StoredEvent};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -276,8 +276,12 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::Kinds;
+    use crate::feed::filter::Kinds;
+    use postrider_core::standing::EventKind;
     use postrider_core::time::Micros;
+
+    const DEAD: &str = EventKind::JobDead.as_str();
+    const MOVED: &str = EventKind::MessageMoved.as_str();
 
     fn event(seq: i64, kind: &str, data: &str) -> ToldEvent {
         ToldEvent::from(StoredEvent {
@@ -317,19 +321,19 @@ mod tests {
     fn who_listens_is_told_what_it_wants_in_order_and_woken_by_nothing_else() {
         let mut state = HubState::default();
         state.skip(10);
-        let mut moves = listening(&mut state, "message.moved");
+        let mut moves = listening(&mut state, MOVED);
         let mut all = listening(&mut state, "*");
         assert_eq!(behind(&state, 10, &all), (vec![], 10));
         assert_eq!(behind(&state, 9, &all), (vec![], -1), "what was told before is not here");
-        state.add(vec![event(11, "job.dead", "{}"), event(12, "message.moved", "{}")], 12);
-        state.add(vec![event(13, "job.dead", "{}")], 14);
+        state.add(vec![event(11, DEAD, "{}"), event(12, MOVED, "{}")], 12);
+        state.add(vec![event(13, DEAD, "{}")], 14);
         assert!(moves.wanted.has_changed().unwrap() && all.wanted.has_changed().unwrap());
         assert_eq!(behind(&state, 10, &moves), (vec![12], 14));
         assert_eq!(behind(&state, 11, &all), (vec![12, 13], 14));
         assert_eq!(behind(&state, 14, &all), (vec![], 14));
         moves.wanted.mark_unchanged();
         all.wanted.mark_unchanged();
-        state.add(vec![event(15, "job.dead", "{}")], 15);
+        state.add(vec![event(15, DEAD, "{}")], 15);
         assert!(!moves.wanted.has_changed().unwrap(), "it wants nothing of that");
         assert!(all.wanted.has_changed().unwrap());
         assert_eq!(behind(&state, 14, &moves), (vec![], 15));
@@ -340,7 +344,7 @@ mod tests {
         let mut state = HubState::default();
         state.skip(0);
         let all = listening(&mut state, "*");
-        state.add((1..=3).map(|seq| event(seq, "job.dead", "{}")).collect(), 3);
+        state.add((1..=3).map(|seq| event(seq, DEAD, "{}")).collect(), 3);
         let length = state.kept[0].text.len();
         let piece = |after, most| numbers(state.behind(after, &all, most));
         assert_eq!(piece(0, 1), (vec![1], 1));
@@ -355,14 +359,14 @@ mod tests {
         let all = listening(&mut state, "*");
         let last = i64::try_from(KEPT).unwrap() + 5;
         for seq in 1..=last {
-            state.add(vec![event(seq, "job.dead", "{}")], seq);
+            state.add(vec![event(seq, DEAD, "{}")], seq);
         }
         assert_eq!((state.kept.len(), state.from), (KEPT, 5));
         assert_eq!(behind(&state, 4, &all).1, -1);
         assert_eq!(numbers(state.behind(5, &all, usize::MAX)).0.len(), KEPT);
         let long = format!("\"{}\"", "x".repeat(1 << 20));
         for seq in 1..=40 {
-            state.add(vec![event(last + seq, "job.dead", &long)], last + seq);
+            state.add(vec![event(last + seq, DEAD, &long)], last + seq);
         }
         assert!(state.octets <= OCTETS && state.kept.len() == 7, "{}", state.kept.len());
         assert_eq!(state.octets, state.kept.iter().map(|event| event.octets()).sum::<usize>());
@@ -375,15 +379,15 @@ mod tests {
     fn who_wants_nothing_passes_what_is_kept_no_longer() {
         let mut state = HubState::default();
         state.skip(0);
-        let moves = listening(&mut state, "message.moved");
+        let moves = listening(&mut state, MOVED);
         let first = i64::try_from(KEPT).unwrap();
-        state.add((1..=first + 9).map(|seq| event(seq, "job.dead", "{}")).collect(), first + 9);
+        state.add((1..=first + 9).map(|seq| event(seq, DEAD, "{}")).collect(), first + 9);
         assert_eq!(behind(&state, 0, &moves), (vec![], first + 9));
         // Of what was told before it listened nothing is known.
-        let late = listening(&mut state, "message.moved");
+        let late = listening(&mut state, MOVED);
         assert_eq!(behind(&state, 0, &late), (vec![], -1));
         assert_eq!(behind(&state, first + 9, &late), (vec![], first + 9));
-        state.add(vec![event(first + 10, "message.moved", "{}")], first + 10);
+        state.add(vec![event(first + 10, MOVED, "{}")], first + 10);
         assert_eq!(behind(&state, 0, &moves).1, -1, "now it wants something");
         assert_eq!(behind(&state, 10, &moves), (vec![first + 10], first + 10));
     }
@@ -393,7 +397,7 @@ mod tests {
         let mut state = HubState::default();
         state.skip(0);
         let mut all = listening(&mut state, "*");
-        state.add(vec![event(1, "job.dead", "{}")], 1);
+        state.add(vec![event(1, DEAD, "{}")], 1);
         state.skip(1);
         assert_eq!(behind(&state, 0, &all), (vec![], -1));
         assert_eq!((state.octets, state.forgotten), (0, 2));

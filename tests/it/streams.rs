@@ -206,7 +206,7 @@ async fn many_streams_have_every_number_in_order() {
         let numbers: BTreeSet<Vec<i64>> = std::thread::scope(|scope| {
             let each = taking.into_iter().map(|mut stream| {
                 scope.spawn(move || {
-                    let told = seqs(&stream.up_to(last));
+                    let told = stream.numbers(last);
                     assert!(told.is_sorted(), "out of order");
                     told.into_iter().filter(|seq| *seq <= last).collect::<Vec<_>>()
                 })

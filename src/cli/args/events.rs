@@ -1,6 +1,6 @@
 //! What can be written behind `postrider events`.
 
-use crate::cli::args::ClientArgs;
+use crate::cli::args::server::ClientArgs;
 use crate::feed::{After, Kinds};
 use clap::Args;
 

@@ -127,6 +127,23 @@ impl EventStream {
         }
     }
 
+    /// The numbers of events up to this one, whatever they say.
+    pub(crate) fn numbers(&mut self, seq: i64) -> Vec<i64> {
+        let mut numbers = Vec::new();
+        while numbers.last().is_none_or(|last| *last < seq) {
+            assert!(self.chunk().unwrap(), "it has ended");
+            let whole = self.read.rfind("\n\n").map_or(0, |end| end + 2);
+            let rest = self.read.split_off(whole);
+            let blocks = self.read.split("\n\n").filter(|block| block.contains("\ndata: "));
+            let id = |block: &str| {
+                block.strip_prefix("id: ").unwrap().split('\n').next().unwrap().parse::<i64>()
+            };
+            numbers.extend(blocks.map(|block| id(block).unwrap()));
+            self.read = rest;
+        }
+        numbers
+    }
+
     /// Events up to this number.
     pub(crate) fn up_to(&mut self, seq: i64) -> Vec<Value> {
         let mut events = Vec::new();
