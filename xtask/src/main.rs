@@ -75,7 +75,7 @@ fn main() -> ExitCode {
                     &[
                         "bench", "--bench", "first", "--bench", "changes", "--bench", "serve",
                         "--bench", "derive", "--bench", "gmail", "--bench", "grown", "--bench",
-                        "idle",
+                        "idle", "--bench", "slots", "--bench", "streams",
                     ],
                     if url.is_empty() { &[] } else { std::slice::from_ref(&here) },
                 )
@@ -171,8 +171,9 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 29] = [
+const ON_BOTH: [&str; 30] = [
     "damaged",
+    "events",
     "shuffled",
     "verified",
     "rights",
