@@ -40,13 +40,21 @@ while mode != "print":
     request = urllib.request.Request(os.environ["POSTRIDER_URL"] + way + query)
     request.add_header("Authorization", "Bearer " + os.environ["POSTRIDER_TOKEN"])
     try:
+        told, events = None, []
         for line in urllib.request.urlopen(request, timeout=60):
-            told = json.loads(line.removeprefix(b"data: ")) if line.startswith((b"{", b"data: ")) else None
-            with db:
-                for event in told.get("items", [told]) if told else []:
-                    apply(event)
-                if told:
-                    db.execute("UPDATE cursor SET after = ?", (told.get("next") or told["seq"],))
+            if mode == "poll":
+                told, events, line = json.loads(line)["next"], json.loads(line)["items"], b"\n"
+            elif line.startswith(b"id: "):  # of a comment, too: so far there was nothing for us
+                told = int(line[4:])
+            elif line.startswith(b"data: "):
+                events = [json.loads(line[6:])]
+            if line == b"\n" and told is not None:
+                with db:
+                    for event in events:
+                        apply(event)
+                    db.execute("UPDATE cursor SET after = ?", (told,))
+                told, events = None, []
+        time.sleep(0 if mode == "poll" else 0.5)
     except urllib.error.HTTPError as refused:
         if refused.code < 500:  # 410: what followed is no longer kept, begin again from `postrider export`
             sys.exit(refused.read().decode())

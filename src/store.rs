@@ -31,6 +31,7 @@ mod read;
 mod rows;
 mod shown;
 mod sql;
+mod told;
 mod transaction;
 mod waiting;
 
@@ -55,3 +56,4 @@ pub use sql::reading::{AccountInfo, ManifestFolder};
 pub use sql::shown::{
     EventNumbers, EventTime, MailHead, StoredAccount, StoredEvent, StoredFolder, StoredRun,
 };
+pub use told::FeedEnd;

@@ -80,9 +80,15 @@ impl Actor for AdminActor {
             drop(actor.cast(AdminMsg::Ended));
         });
         let hub = Arc::clone(&args.shared.hub);
-        let listening = tokio::spawn(async move { hub.run().await });
+        let (listening, actor) = (tokio::spawn(async move { hub.run().await }), me.clone());
+        let ends = listening.abort_handle();
+        tokio::spawn(async move {
+            // It goes on for ever, unless it meets a bug.
+            drop(listening.await);
+            drop(actor.cast(AdminMsg::Ended));
+        });
         me.cast(AdminMsg::Tick)?;
-        let tasks = [task.abort_handle(), listening.abort_handle()];
+        let tasks = [task.abort_handle(), ends];
         Ok(AdminState { args, tasks, looks: 0 })
     }
 

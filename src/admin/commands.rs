@@ -83,10 +83,7 @@ pub(super) async fn purge(
     State(shared): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Json<PurgedView>, Problem> {
-    let purged = shared.operator.purge(&id).await;
-    // What was told of it is not told again.
-    shared.hub.forget();
-    match purged {
+    match shared.operator.purge(&id).await {
         Ok(freed) => Ok(Json(PurgedView { id, freed })),
         Err(NotPurged::Refused(why)) => Err(Problem::conflict(why)),
         Err(NotPurged::Missing) => Err(Problem::missing("account")),

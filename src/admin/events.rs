@@ -17,6 +17,8 @@ use utoipa::IntoParams;
 
 /// A request waits no longer than this.
 const WAIT_MOST: u64 = 25;
+/// Whoever waits while the server stops is answered so late.
+const STOPPING: Duration = Duration::from_millis(500);
 
 /// Which events.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -105,7 +107,7 @@ pub(super) async fn events(
     Asked(query): Asked<EventsQuery>,
 ) -> Result<Json<Page<EventView>>, Problem> {
     let limit = limited(query.limit)?;
-    let after = begins("after", query.after.as_deref(), After::Oldest)?;
+    let begin = begins("after", query.after.as_deref(), After::Oldest)?;
     let wait = query.wait.unwrap_or(0);
     if wait > WAIT_MOST {
         return Err(Problem::bad(format!("wait: seconds from 0 to {WAIT_MOST}")));
@@ -122,13 +124,20 @@ pub(super) async fn events(
         0 => None,
         _ => Some(shared.hub.listen(filter.clone()).ok_or_else(Problem::nobody_listens)?),
     };
-    let after = after.number(&shared.reader).await?;
+    let mut after = begin.number(&shared.reader).await?;
     let deadline = tokio::time::sleep(Duration::from_secs(wait));
     let mut deadline = std::pin::pin!(deadline);
     let mut from = after;
     let page = loop {
         let page = match feed::page(&shared.reader, &filter, from, limit).await {
             Ok(page) => page,
+            // What was the oldest goes while it is looked at.
+            Err(NoPage::Beyond(Beyond::Gone { oldest }))
+                if begin == After::Oldest && from == after =>
+            {
+                (after, from) = (oldest - 1, oldest - 1);
+                continue;
+            }
             Err(NoPage::Beyond(beyond)) => return Err(Problem::no_events(from, beyond)),
             Err(NoPage::Failed(failure)) => return Err(failure.into()),
         };
@@ -138,6 +147,8 @@ pub(super) async fn events(
         from = page.next;
         tokio::select! {
             heard = listening.hears() => if !heard {
+                // It stops: who asks again at once finds nobody else's turn.
+                tokio::time::sleep(STOPPING).await;
                 break page;
             },
             // What was looked at meanwhile need not be looked at again.

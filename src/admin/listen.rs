@@ -9,7 +9,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_user_timeout};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -37,7 +37,7 @@ const SILENCE: Duration = Duration::from_secs(90);
 /// Who has a stream and takes nothing of it for so long is cut off.
 const STALLED: Duration = Duration::from_secs(30);
 /// Octets of a stream that its socket holds.
-const SOCKET: usize = 256 * 1024;
+const SOCKET: usize = 32 * 1024;
 /// The head of a request takes no longer.
 const HEAD: Duration = Duration::from_secs(10);
 /// Octets that a head of a request may take.
@@ -133,8 +133,12 @@ impl Guarded {
             Peer::Plain(stream) => stream,
             Peer::Tls(stream) => stream.get_ref().0,
         };
-        if let Err(e) = set_socket_send_buffer_size(socket, SOCKET) {
-            tracing::debug!("a stream's socket keeps its size: {e}");
+        let stalled = u32::try_from(STALLED.as_millis()).unwrap_or(u32::MAX);
+        // Who has gone without a word answers nothing, and is noticed as soon.
+        let bound = set_socket_send_buffer_size(socket, SOCKET)
+            .and_then(|()| set_tcp_user_timeout(socket, stalled));
+        if let Err(e) = bound {
+            tracing::debug!("a stream's socket stays as it is: {e}");
         }
     }
 
@@ -146,6 +150,16 @@ impl Guarded {
     ) -> Poll<io::Result<T>> {
         if polled.is_ready() || !self.line.streams.load(Ordering::Relaxed) {
             self.stalled = None;
+            return polled;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALLED)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// What lies in a buffer of ours is taken, or given up.
+    fn ends(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        if polled.is_ready() {
+            // It is no sign of the other end.
             return polled;
         }
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALLED)));
@@ -203,17 +217,21 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().stream {
+        let this = self.get_mut();
+        let polled = match &mut this.stream {
             Peer::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Peer::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        };
+        this.ends(cx, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().stream {
+        let this = self.get_mut();
+        let polled = match &mut this.stream {
             Peer::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Peer::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        };
+        this.ends(cx, polled)
     }
 }
 

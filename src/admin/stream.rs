@@ -11,7 +11,7 @@ use crate::admin::listen::Line;
 use crate::admin::lists::Asked;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
-use crate::feed::{self, After, Behind, EventView, Hub, Listener, ToldEvent, with_heads};
+use crate::feed::{self, After, Behind, Beyond, Hub, Listener, NoPage, ToldEvent, with_heads};
 use crate::store::{Reader, StoredEvent};
 use crate::telemetry::names;
 use axum::Extension;
@@ -33,8 +33,10 @@ const COMMENT: Duration = Duration::from_secs(15);
 const PIECE: usize = 16 * 1024;
 /// Events that are read at a time by who is behind.
 const PAGE: u32 = 200;
-/// The first words: who is cut off comes again behind so many milliseconds.
-const RETRY: &str = "retry: 2000\n\n";
+/// Who is cut off comes again behind so many milliseconds.
+const RETRY: u32 = 2000;
+/// A database that is away is asked so often.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Which events.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -64,6 +66,10 @@ struct Stream {
     after: i64,
     heads: bool,
     is_begun: bool,
+    /// It has told nothing yet, and begins with the first that is kept.
+    is_from_oldest: bool,
+    /// It goes through pages.
+    is_behind: bool,
     _place: Place,
 }
 
@@ -94,7 +100,8 @@ impl Stream {
     /// What comes next; nothing at the end.
     async fn next(&mut self) -> Option<String> {
         if !std::mem::replace(&mut self.is_begun, true) {
-            return Some(RETRY.to_owned());
+            // Whoever is cut off before the first event begins there again.
+            return Some(format!("retry: {RETRY}\nid: {}\n\n", self.after));
         }
         let comment = tokio::time::sleep(COMMENT);
         let mut comment = std::pin::pin!(comment);
@@ -105,23 +112,28 @@ impl Stream {
                     self.after = next;
                     told
                 }
-                Behind::Further => {
-                    let filter = self.listener.filter();
-                    // Who cannot go on is told why when it comes again.
-                    let page = feed::page(&self.reader, filter, self.after, PAGE).await.ok()?;
-                    self.after = page.next;
-                    if page.rows.is_empty() {
+                Behind::Further => match self.page().await {
+                    Ok(told) => told,
+                    Err(NoPage::Beyond(Beyond::Gone { oldest })) if self.is_from_oldest => {
+                        self.after = oldest - 1;
                         continue;
                     }
-                    page.rows.into_iter().map(|row| Arc::new(ToldEvent::from(row))).collect()
-                }
+                    // Who cannot go on is told why when it comes again.
+                    Err(NoPage::Beyond(_)) => return None,
+                    Err(NoPage::Failed(failure)) => {
+                        tracing::debug!("a stream waits for the database: {failure}");
+                        tokio::time::sleep(AGAIN).await;
+                        return Some(self.comment());
+                    }
+                },
             };
             if !told.is_empty() {
-                return self.written(&told).await;
+                let written = self.written(&told).await;
+                self.is_from_oldest = false;
+                return written;
             }
-            if is_due {
-                // Who is cut off behind it need not look at what it wanted nothing of.
-                return Some(format!(":\nid: {}\n\n", self.after));
+            if is_due || self.is_behind {
+                return Some(self.comment());
             }
             tokio::select! {
                 heard = self.listener.hears() => if !heard {
@@ -134,6 +146,21 @@ impl Stream {
         None
     }
 
+    /// How far it was looked: who is cut off behind it need not look at what it wanted nothing of.
+    fn comment(&self) -> String {
+        format!(":\nid: {}\n\n", self.after)
+    }
+
+    /// What follows, where that is not in memory.
+    async fn page(&mut self) -> Result<Vec<Arc<ToldEvent>>, NoPage> {
+        let _turn = self.hub.turn().await;
+        let page = feed::page(&self.reader, self.listener.filter(), self.after, PAGE).await?;
+        self.after = page.next;
+        self.is_behind = !page.is_last;
+        Ok(page.rows.into_iter().map(|row| Arc::new(ToldEvent::from(row))).collect())
+    }
+
+    /// What is told, in words. An end where the database is away: who comes again is told all of it.
     async fn written(&self, told: &[Arc<ToldEvent>]) -> Option<String> {
         let mut written = String::new();
         if !self.heads {
@@ -143,7 +170,9 @@ impl Stream {
             return Some(written);
         }
         let rows = told.iter().map(|event| &event.row);
-        let views: Vec<EventView> = with_heads(&self.reader, rows.clone()).await.ok()?;
+        let _turn = self.hub.turn().await;
+        let views = with_heads(&self.reader, rows.clone()).await;
+        let views = views.inspect_err(|why| tracing::debug!("a stream ends: {why}")).ok()?;
         for (row, view) in rows.zip(views) {
             write_event(&mut written, row, &serde_json::to_string(&view).ok()?);
         }
@@ -185,16 +214,33 @@ pub(super) async fn stream(
     };
     // Before the look, so that no event falls between.
     let listener = shared.hub.listen(filter).ok_or_else(Problem::nobody_listens)?;
+    if listener.is_over() {
+        let text = "the server is stopping; come again";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", text));
+    }
+    let is_from_oldest = after == After::Oldest;
     let after = after.number(&shared.reader).await?;
-    if let Some(beyond) = feed::beyond(&shared.reader, after).await? {
-        return Err(Problem::no_events(after, beyond));
+    match feed::beyond(&shared.reader, after).await? {
+        Some(beyond) if !is_from_oldest => return Err(Problem::no_events(after, beyond)),
+        Some(_) | None => {}
     }
     if let Some(Extension(line)) = line {
         line.streams();
     }
     let place = Place::taken(permit);
     let (hub, reader) = (Arc::clone(&shared.hub), shared.reader.clone());
-    let begun = Stream { hub, reader, listener, after, heads, is_begun: false, _place: place };
+    let (is_begun, is_behind) = (false, false);
+    let begun = Stream {
+        hub,
+        reader,
+        listener,
+        after,
+        heads,
+        is_begun,
+        is_from_oldest,
+        is_behind,
+        _place: place,
+    };
     let pieces = stream::unfold(begun, async |mut stream| {
         let piece = stream.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(piece)), stream))

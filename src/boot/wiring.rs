@@ -29,7 +29,7 @@ use crate::store::actor::StoreArgs;
 use crate::store::arrivals::Arrivals;
 use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::OpenAccount;
-use crate::store::{Database, Disagreement, Reader, adopt, agree};
+use crate::store::{Database, Disagreement, FeedEnd, Reader, adopt, agree};
 use crate::supervision::root::{Root, RootArgs, RootMsg};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
@@ -68,7 +68,7 @@ pub struct Engine {
     registry: Registry,
     connection: ConnectionArgs,
     slots: SlotDesk,
-    events: watch::Receiver<i64>,
+    events: watch::Receiver<FeedEnd>,
     arrivals: Arrivals,
     taken: watch::Receiver<Option<String>>,
     switchboard: Switchboard,
@@ -159,7 +159,7 @@ impl Engine {
         let clock = Clock::start();
         let registry = Registry::new(clock);
         let last = reader.event_span().await.map_err(StartError::Failure)?.last;
-        let (told, events) = watch::channel(last);
+        let (told, events) = watch::channel(FeedEnd { last, named: 0 });
         let (has_it, taken) = watch::channel(None);
         let arrivals = Arrivals::default();
         let store = StoreArgs {
@@ -242,7 +242,7 @@ impl Engine {
 
     /// The number of the last durable event.
     #[must_use]
-    pub fn events(&self) -> watch::Receiver<i64> {
+    pub fn events(&self) -> watch::Receiver<FeedEnd> {
         self.events.clone()
     }
 

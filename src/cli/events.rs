@@ -55,7 +55,9 @@ async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Resu
     let said: Vec<_> =
         said.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
     loop {
-        let wait = if args.follow { "25" } else { "0" };
+        // What happens while a word is waited with would be behind it no more.
+        let is_number = after.parse::<i64>().is_ok();
+        let wait = if args.follow && is_number { "25" } else { "0" };
         let mut query =
             vec![("after", after.clone()), ("limit", "1000".into()), ("wait", wait.into())];
         query.extend(said.iter().cloned());
@@ -98,6 +100,9 @@ async fn told(args: &EventsArgs, stored: &StoredMirror) -> Result<(), Exit> {
         // Read once already.
         kinds: args.kind.as_deref().and_then(|kinds| Kinds::of(kinds).ok()),
     };
+    if let Some(account) = &args.account {
+        stored.accounts(Some(account)).await?;
+    }
     let after = After::of(&args.after).unwrap_or(After::Oldest);
     let mut after = stored.first_of(after).await?;
     loop {

@@ -5,11 +5,11 @@
 use crate::feed::event::EventView;
 use crate::feed::filter::EventFilter;
 use crate::feed::page::{Beyond, NoPage, page};
-use crate::store::{Reader, StoredEvent};
+use crate::store::{FeedEnd, Reader, StoredEvent};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// Events that are kept in memory.
 const KEPT: usize = 10_000;
@@ -19,6 +19,8 @@ const OCTETS: usize = 16 << 20;
 const OVERHEAD: usize = 256;
 /// Events that are read at a time.
 const PAGE: u32 = 1000;
+/// So many who are behind read at a time.
+const TURNS: usize = 2;
 /// A database that is away is asked so often.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -48,7 +50,9 @@ impl From<StoredEvent> for ToldEvent {
 #[derive(Debug)]
 pub(crate) struct Hub {
     reader: Reader,
-    events: watch::Receiver<i64>,
+    events: watch::Receiver<FeedEnd>,
+    /// Who reads what is in memory no longer does so a few at a time.
+    turns: Semaphore,
     state: Mutex<HubState>,
     ends: watch::Sender<bool>,
 }
@@ -63,6 +67,8 @@ struct HubState {
     octets: usize,
     /// How often all of it was forgotten.
     forgotten: u64,
+    /// How often accounts had got another name or owner.
+    named: u64,
     /// The last number that was told to whoever wants the same.
     listeners: BTreeMap<EventFilter, watch::Sender<i64>>,
 }
@@ -116,6 +122,7 @@ impl Listener {
 impl HubState {
     fn listens(&mut self, filter: EventFilter, ends: watch::Receiver<bool>) -> Option<Listener> {
         let last = self.last?;
+        self.listeners.retain(|_, heard| heard.receiver_count() > 0);
         let heard = self.listeners.entry(filter.clone());
         let wanted = heard.or_insert_with(|| watch::Sender::new(last)).subscribe();
         Some(Listener { filter, since: last, wanted, ends })
@@ -128,7 +135,7 @@ impl HubState {
         self.forgotten += 1;
     }
 
-    /// What follows the last number that was looked at, up to this one, cannot be told: whoever listens looks for it.
+    /// What is in memory is not what is told, or lacks what follows: whoever listens looks for itself.
     fn leap(&mut self, last: i64) {
         self.skip(last);
         for heard in self.listeners.values() {
@@ -180,12 +187,26 @@ impl HubState {
 
 impl Hub {
     /// Of this database; told of each number that is durable.
-    pub(crate) fn new(reader: Reader, events: watch::Receiver<i64>) -> Self {
-        Self { reader, events, state: Mutex::default(), ends: watch::Sender::new(false) }
+    pub(crate) fn new(reader: &Reader, events: watch::Receiver<FeedEnd>) -> Self {
+        let (turns, ends) = (Semaphore::new(TURNS), watch::Sender::new(false));
+        Self { reader: reader.apart(), events, turns, state: Mutex::default(), ends }
     }
 
     fn state(&self) -> MutexGuard<'_, HubState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Behind the COMMIT of an edit nothing is told as it was before.
+        let named = self.events.borrow().named;
+        if std::mem::replace(&mut state.named, named) != named
+            && let Some(last) = state.last
+        {
+            state.leap(last);
+        }
+        state
+    }
+
+    /// A turn to read what is not, or not all, in memory: whoever listens leaves readers to others.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
     }
 
     /// Listens from now on; nothing before the database was looked at. What was told before is read behind this.
@@ -196,14 +217,6 @@ impl Hub {
     /// What a listener wants of what follows a number: so many octets, and an event more.
     pub(crate) fn behind(&self, after: i64, listener: &Listener, most: usize) -> Behind {
         self.state().behind(after, listener, most)
-    }
-
-    /// Nothing of what is in memory is told any more: whose accounts are has changed.
-    pub(crate) fn forget(&self) {
-        let mut state = self.state();
-        if let Some(last) = state.last {
-            state.skip(last);
-        }
     }
 
     /// Whoever listens hears nothing more.
@@ -242,7 +255,7 @@ impl Hub {
             return Ok(());
         }
         loop {
-            let newest = *self.events.borrow();
+            let newest = self.events.borrow().last;
             let (after, forgotten) = {
                 let mut state = self.state();
                 state.listeners.retain(|_, heard| heard.receiver_count() > 0);
@@ -256,6 +269,8 @@ impl Hub {
                 return Ok(());
             }
             match page(&self.reader, &EventFilter::default(), after, PAGE).await {
+                // The database lacks what was told: the store is about to find out.
+                Ok(page) if page.next <= after => tokio::time::sleep(AGAIN).await,
                 Ok(page) => {
                     let told = page.rows.into_iter().map(ToldEvent::from).collect();
                     let mut state = self.state();

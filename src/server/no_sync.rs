@@ -14,7 +14,7 @@ use crate::feed::Hub;
 use crate::jobs::{JobVerb, Worked};
 use crate::server::face::{open_door, url_of};
 use crate::server::serve_error::ServeError;
-use crate::store::{AuditWork, Done, FailureWork, Reader, open_for_reading};
+use crate::store::{AuditWork, Done, FailureWork, FeedEnd, Reader, open_for_reading};
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postrider_core::account::follow::{Command, Conflict};
@@ -96,9 +96,9 @@ pub async fn look(
     let registry = Registry::new(Clock::start());
     let opened = open_door(config, tokens)?;
     let door = opened.door;
-    let (_events, told) = watch::channel(0);
+    let (_events, told) = watch::channel(FeedEnd::default());
     let (_mode, mode) = watch::channel(config.mode);
-    let hub = Arc::new(Hub::new(reader.clone(), told));
+    let hub = Arc::new(Hub::new(&reader, told));
     let ends = Arc::clone(&hub);
     let args = opened.args(|tokens| Shared {
         audit: Arc::default(),

@@ -78,7 +78,7 @@ impl RunningServer {
         let data_dir = config.data_dir.clone();
         let mut followed = Followed::nobody(&config);
         space::look(&config, engine.packs(), engine.registry());
-        let hub = Arc::new(Hub::new(engine.reader().clone(), engine.events()));
+        let hub = Arc::new(Hub::new(engine.reader(), engine.events()));
         let opened = async {
             // What cannot be opened is said before anybody logs in.
             let door = open_door(&config, Tokens::open(&config.data_dir)?)?;
@@ -156,7 +156,7 @@ impl RunningServer {
                     drift.look(now);
                     let retention = self.followed.config().retention;
                     let of = || (self.engine.reader().clone(), self.engine.switchboard());
-                    self.housekeeping.look(retention, now.wall, of);
+                    self.housekeeping.look(retention, now, of);
                     let ended = if self.file.as_mut().is_some_and(Watched::has_settled) {
                         self.reload("the file has changed").await
                     } else if self.followed.has_new_secret() {
@@ -225,8 +225,6 @@ impl RunningServer {
             Ok(edit) => {
                 self.engine.registry().does("root/config", Activity::Running.as_str(), "", None);
                 metrics::gauge!(names::CONFIG_IN_FORCE).set(1.0);
-                // Whose accounts are may be another.
-                self.hub.forget();
                 let (changed, gone) = (edit.changed.len(), edit.gone.len());
                 // A secret that is missing is looked for again and again.
                 if why == SECRETS && changed + gone == 0 {

@@ -5,9 +5,7 @@
 use crate::clock::Clock;
 use crate::fault;
 use crate::reply::ReplyTo;
-use crate::store::apply::{
-    Done, Guards, Numbers, Pass, Portion, Quiet, control, derive, write_quiet,
-};
+use crate::store::apply::{Done, Guards, Numbers, Quiet, derive, write_quiet};
 use crate::store::arrivals::Arrivals;
 use crate::store::connect::Database;
 use crate::store::derive::{DeriveAnswer, DeriveOrder, DeriveStands};
@@ -15,11 +13,10 @@ use crate::store::failure::Trouble;
 use crate::store::in_hand::InHand;
 use crate::store::instance::StartCount;
 use crate::store::message::{StoreMsg, StoreRequest};
-use crate::store::orders::Control;
-use crate::store::pass::{PassUnderWay, RowPass};
 use crate::store::process::ThisProcess;
 use crate::store::sql::setting::{PutSetting, Version};
 use crate::store::sql::sqlite::fold::{self, Gathered};
+use crate::store::told::FeedEnd;
 use crate::store::transaction::Sql;
 use crate::store::waiting::{Line, Order, Waiting};
 use crate::telemetry::names;
@@ -73,8 +70,8 @@ pub struct StoreState {
 /// Who is told what the database has become.
 #[derive(Debug)]
 struct Listeners {
-    /// The number of the last durable event.
-    events: watch::Sender<i64>,
+    /// How far the feed has come.
+    events: watch::Sender<FeedEnd>,
     /// Who has the database for good.
     taken: watch::Sender<Option<String>>,
     /// What has come.
@@ -100,8 +97,8 @@ pub struct StoreArgs {
     pub db: Database,
     /// Time.
     pub clock: Clock,
-    /// Told the number of the last durable event.
-    pub events: watch::Sender<i64>,
+    /// Told how far the feed has come.
+    pub events: watch::Sender<FeedEnd>,
     /// Told who has the database for good.
     pub taken: watch::Sender<Option<String>>,
     /// Told what has come.
@@ -334,71 +331,6 @@ impl StoreState {
         Ok(stands)
     }
 
-    /// One control write, or a piece of a long one, between the transactions of pages.
-    async fn work_control(&mut self) {
-        let Some((order, reply)) = self.controls.pop_front() else { return };
-        let worked = match order {
-            Order::Control(change) => within(DEADLINE, Box::pin(self.control(&change))).await,
-            Order::Pass(mut pass) => {
-                let worked = match &mut pass {
-                    Pass::Purge(pass) => within(DEADLINE, Box::pin(self.piece(pass))).await,
-                    Pass::Forget(pass) => within(DEADLINE, Box::pin(self.piece(pass))).await,
-                };
-                match worked {
-                    Ok(true) => return self.controls.push_back((Order::Pass(pass), reply)),
-                    Ok(false) => Ok(Portion::Over(Done::Changed)),
-                    Err(e) => Err(e),
-                }
-            }
-        };
-        match worked {
-            Ok(Portion::Over(done)) => reply.send(Ok(done)),
-            Ok(Portion::Goes(pass)) => self.controls.push_back((Order::Pass(pass), reply)),
-            Err(e) => {
-                self.failed(&e);
-                reply.send(Err(e.of_write()));
-            }
-        }
-    }
-
-    /// A piece of work over rows; whether another one follows.
-    async fn piece(&mut self, pass: &mut PassUnderWay<impl RowPass>) -> Result<bool, Trouble> {
-        self.guards = Guards::default();
-        let tx = self.begin().await?;
-        let began = self.clock.now().mono;
-        let next = pass.piece(&tx).await?;
-        tx.hand_over().await?;
-        // What a sync of the disk takes is no matter of the rows.
-        let took = self.clock.now().mono.saturating_sub(began);
-        tx.commit().await?;
-        self.told_of(None);
-        Ok(pass.kept(next, took))
-    }
-
-    async fn control(&mut self, change: &Control) -> Result<Portion, Trouble> {
-        let at = self.clock.now().wall;
-        (self.numbers, self.guards) = (None, Guards::default());
-        loop {
-            let tx = self.begin().await?;
-            let mut numbers = Numbers::load(&tx, at).await?;
-            let progress = control(&tx, &mut numbers, change, at).await?;
-            if matches!(progress, Portion::Over(Done::Same)) {
-                // Nothing is to be made durable.
-                tx.rollback().await?;
-                return Ok(progress);
-            }
-            if self.process.is_counted() {
-                numbers.save(&tx).await?;
-                tx.commit().await?;
-                self.told_of(None);
-                self.tell(numbers.last_event());
-                return Ok(progress);
-            }
-            tx.rollback().await?;
-            self.process.count_start(&self.db).await?;
-        }
-    }
-
     /// Writes what passes that changed nothing have left.
     async fn write_quiet(&mut self) -> Result<(), Trouble> {
         if self.quiet.is_empty() {
@@ -473,11 +405,9 @@ impl StoreState {
 
     /// Tells the number of the last durable event.
     fn tell(&self, last: i64) {
-        self.listeners.events.send_if_modified(|told| {
-            let news = *told != last;
-            *told = last;
-            news
-        });
+        self.listeners
+            .events
+            .send_if_modified(|told| std::mem::replace(&mut told.last, last) != last);
     }
 }
 
@@ -497,4 +427,4 @@ async fn within<T>(
 }
 
 mod group_commit;
-mod opening;
+mod orders;

@@ -148,3 +148,11 @@ pub enum Control {
         account: String,
     },
 }
+
+impl Control {
+    /// Whether an account has another name or owner behind it.
+    #[must_use]
+    pub fn names(&self) -> bool {
+        matches!(self, Self::Own { .. } | Self::Rename { .. })
+    }
+}

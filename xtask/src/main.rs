@@ -171,7 +171,7 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 30] = [
+const ON_BOTH: [&str; 31] = [
     "damaged",
     "events",
     "shuffled",
@@ -189,6 +189,7 @@ const ON_BOTH: [&str; 30] = [
     "supervision",
     "storage",
     "storm",
+    "streams",
     "gmail",
     "grants",
     "jobs",

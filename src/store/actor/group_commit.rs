@@ -42,7 +42,7 @@ impl StoreState {
             self.numbers = None;
             // A COMMIT without its answer has told nobody; and a server may come back as one that lacks what was
             // told (a standby that was promoted): then all numbers go on further up.
-            let told = *self.listeners.events.borrow();
+            let told = self.listeners.events.borrow().last;
             // In a transaction that writes: behind whatever the connection before may still be keeping.
             let tx = self.db.begin().await?;
             let last = tx.ask_one(NextEvent {}).await?.map(|event| event.next - 1);

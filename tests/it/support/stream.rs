@@ -127,10 +127,10 @@ impl EventStream {
         }
     }
 
-    /// The numbers of events up to this one, whatever they say.
-    pub(crate) fn numbers(&mut self, seq: i64) -> Vec<i64> {
+    /// The numbers of events, whatever they say, until one is the last.
+    pub(crate) fn numbers(&mut self, is_last: impl Fn(i64) -> bool) -> Vec<i64> {
         let mut numbers = Vec::new();
-        while numbers.last().is_none_or(|last| *last < seq) {
+        while !numbers.last().is_some_and(|last| is_last(*last)) {
             assert!(self.chunk().unwrap(), "it has ended");
             let whole = self.read.rfind("\n\n").map_or(0, |end| end + 2);
             let rest = self.read.split_off(whole);

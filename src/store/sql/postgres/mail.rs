@@ -62,7 +62,7 @@ pub(in crate::store::sql) const fn words(text: MailText) -> &'static str {
         }
         MailText::HistoryOfMail => {
             "SELECT e.seq, e.id, e.at, e.kind, a.name AS account, a.owner, e.folder, e.message, e.backfill, e.data FROM event e LEFT JOIN LATERAL \
-             (SELECT name FROM account WHERE id = e.account OFFSET 0) a ON TRUE WHERE e.message = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3"
+             (SELECT name, owner FROM account WHERE id = e.account OFFSET 0) a ON TRUE WHERE e.message = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3"
         }
     }
 }

@@ -39,7 +39,8 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
         }
         ShownText::EventTimes => "SELECT seq, at FROM event WHERE seq > $1 ORDER BY seq LIMIT $2",
         ShownText::HeadsOfMails => {
-            "SELECT m.id AS message, b.hash, m.size, m.message_id, m.subject, m.from_text, m.to_text, m.date FROM \
+            "SELECT m.id AS message, b.hash, m.size, left(m.message_id, 1000) AS message_id, left(m.subject, 1000) AS subject, left(m.from_text, 1000) AS from_text, \
+             left(m.to_text, 1000) AS to_text, m.date FROM \
              jsonb_array_elements_text($1::jsonb) j JOIN message m ON m.id = j.value::bigint JOIN body b ON b.id = m.body"
         }
         ShownText::EventSpan => {

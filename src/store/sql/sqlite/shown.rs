@@ -36,7 +36,8 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
         }
         ShownText::EventTimes => "SELECT seq, at FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2",
         ShownText::HeadsOfMails => {
-            "SELECT m.id AS message, b.hash, m.size, m.message_id, m.subject, m.from_text, m.to_text, m.date FROM \
+            "SELECT m.id AS message, b.hash, m.size, substr(m.message_id, 1, 1000) AS message_id, substr(m.subject, 1, 1000) AS subject, substr(m.from_text, 1, 1000) AS from_text, \
+             substr(m.to_text, 1, 1000) AS to_text, m.date FROM \
              json_each(?1) j CROSS JOIN message m ON m.id = j.value JOIN body b ON b.id = m.body"
         }
         ShownText::EventSpan => {

@@ -1,13 +1,17 @@
-//! Handing an account out: as it is known, as it is read, or in a transaction that raises its incarnation.
+//! What is done beside pages: handing an account out (as it is known, as it is read, or in a transaction that raises its
+//! incarnation), and what operators and the config change.
 
 use super::{DEADLINE, StoreState, Waiting, within, written};
 use crate::fault;
 use crate::store::apply::{
-    Guards, HandOut, Opened, Quiet, bring_back, correction_of, open_account, write_quiet,
+    Done, Guards, HandOut, Numbers, Opened, Pass, Portion, Quiet, bring_back, control,
+    correction_of, open_account, write_quiet,
 };
 use crate::store::failure::Trouble;
-use crate::store::orders::{OpenAccount, OpenHow};
+use crate::store::orders::{Control, OpenAccount, OpenHow};
+use crate::store::pass::{PassUnderWay, RowPass};
 use crate::store::transaction::Sql;
+use crate::store::waiting::Order;
 use postrider_core::failure::Failure;
 use postrider_core::run::event::AccountSnapshot;
 use postrider_core::time::Micros;
@@ -101,5 +105,82 @@ impl StoreState {
             self.guards.handed_out(open, opened);
         }
         Ok(Some(opened.map(|opened| opened.rows)))
+    }
+
+    /// One control write, or a piece of a long one, between the transactions of pages.
+    pub(super) async fn work_control(&mut self) {
+        let Some((order, reply)) = self.controls.pop_front() else { return };
+        let worked = match order {
+            Order::Control(change) => within(DEADLINE, Box::pin(self.control(&change))).await,
+            Order::Pass(mut pass) => {
+                let worked = match &mut pass {
+                    Pass::Purge(pass) => {
+                        let goes = within(DEADLINE, Box::pin(self.piece(pass))).await;
+                        self.named_anew();
+                        goes
+                    }
+                    Pass::Forget(pass) => within(DEADLINE, Box::pin(self.piece(pass))).await,
+                };
+                match worked {
+                    Ok(true) => return self.controls.push_back((Order::Pass(pass), reply)),
+                    Ok(false) => Ok(Portion::Over(Done::Changed)),
+                    Err(e) => Err(e),
+                }
+            }
+        };
+        match worked {
+            Ok(Portion::Over(done)) => reply.send(Ok(done)),
+            Ok(Portion::Goes(pass)) => self.controls.push_back((Order::Pass(pass), reply)),
+            Err(e) => {
+                self.failed(&e);
+                reply.send(Err(e.of_write()));
+            }
+        }
+    }
+
+    /// A piece of work over rows; whether another one follows.
+    async fn piece(&mut self, pass: &mut PassUnderWay<impl RowPass>) -> Result<bool, Trouble> {
+        self.guards = Guards::default();
+        let tx = self.begin().await?;
+        let began = self.clock.now().mono;
+        let next = pass.piece(&tx).await?;
+        tx.hand_over().await?;
+        // What a sync of the disk takes is no matter of the rows.
+        let took = self.clock.now().mono.saturating_sub(began);
+        tx.commit().await?;
+        self.told_of(None);
+        Ok(pass.kept(next, took))
+    }
+
+    async fn control(&mut self, change: &Control) -> Result<Portion, Trouble> {
+        let at = self.clock.now().wall;
+        (self.numbers, self.guards) = (None, Guards::default());
+        loop {
+            let tx = self.begin().await?;
+            let mut numbers = Numbers::load(&tx, at).await?;
+            let progress = control(&tx, &mut numbers, change, at).await?;
+            if matches!(progress, Portion::Over(Done::Same)) {
+                // Nothing is to be made durable.
+                tx.rollback().await?;
+                return Ok(progress);
+            }
+            if self.process.is_counted() {
+                numbers.save(&tx).await?;
+                tx.commit().await?;
+                self.told_of(None);
+                self.tell(numbers.last_event());
+                if change.names() {
+                    self.named_anew();
+                }
+                return Ok(progress);
+            }
+            tx.rollback().await?;
+            self.process.count_start(&self.db).await?;
+        }
+    }
+
+    /// What is in memory of events says of an account what is so no longer.
+    fn named_anew(&self) {
+        self.listeners.events.send_modify(|told| told.named += 1);
     }
 }
