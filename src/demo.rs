@@ -66,7 +66,7 @@ pub async fn run(args: DemoArgs) -> Exit {
         return once(&args, &config).await;
     }
     let living = tokio::spawn(async move { live(&mut stage, &mut diary).await });
-    let exit = follow(args, config).await;
+    let exit = Box::pin(follow(args, config)).await;
     living.abort();
     exit
 }

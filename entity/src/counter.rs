@@ -6,10 +6,10 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "counter")]
 pub struct Model {
-    /// `message` or `event`.
+    /// `message`, `event`, `folder`, `job`; `kept`: the lowest number of an event that is kept.
     #[sea_orm(primary_key, auto_increment = false)]
     pub name: String,
-    /// The next number.
+    /// The next number; of `kept` that number.
     pub next: i64,
 }
 

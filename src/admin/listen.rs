@@ -34,6 +34,8 @@ use tokio_rustls::server::TlsStream;
 const CONNECTIONS: usize = 256;
 /// A connection on which nothing moves for so long is closed; the feed waits 25 s.
 const SILENCE: Duration = Duration::from_secs(90);
+/// Who has connected gets so much time to say something, whoever else comes.
+const JUST_COME: Duration = Duration::from_secs(1);
 /// Who has a stream and takes nothing of it for so long is cut off.
 const STALLED: Duration = Duration::from_secs(30);
 /// Octets of a stream that its socket holds.
@@ -239,13 +241,45 @@ impl AsyncWrite for Guarded {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller(pub(super) SocketAddr);
 
+/// A connection that may have said nothing yet.
+struct Silent {
+    handle: AbortHandle,
+    line: Arc<Line>,
+    since: Instant,
+}
+
+/// A place for one more connection. Who connects and says nothing keeps nobody out: the one that has for longest goes, but
+/// none that has only just come, as many do at once.
+async fn place(
+    room: &Arc<Semaphore>,
+    silent: &mut VecDeque<Silent>,
+) -> Option<OwnedSemaphorePermit> {
+    loop {
+        silent.retain(|one| !one.handle.is_finished() && !one.line.spoke.load(Ordering::Relaxed));
+        if let Ok(permit) = Arc::clone(room).try_acquire_owned() {
+            return Some(permit);
+        }
+        let free = Arc::clone(room).acquire_owned();
+        let Some(oldest) = silent.front() else { return free.await.ok() };
+        let until = oldest.since + JUST_COME;
+        if until <= Instant::now() {
+            oldest.handle.abort();
+            silent.pop_front();
+            return free.await.ok();
+        }
+        if let Ok(permit) = tokio::time::timeout_at(until, free).await {
+            return permit.ok();
+        }
+    }
+}
+
 /// Serves until it is dropped. A handshake or a request that hangs holds up nobody else.
 pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, service: Router) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     // The connections live in here: they end with it.
     let mut connections = JoinSet::new();
     // Those that may have said nothing yet, the oldest first.
-    let mut silent: VecDeque<(AbortHandle, Arc<Line>)> = VecDeque::new();
+    let mut silent: VecDeque<Silent> = VecDeque::new();
     loop {
         while connections.try_join_next().is_some() {}
         let Ok((stream, from)) = listener.accept().await else {
@@ -253,19 +287,7 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        silent
-            .retain(|(handle, line)| !handle.is_finished() && !line.spoke.load(Ordering::Relaxed));
-        let permit = match Arc::clone(&room).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                // Who connects and says nothing keeps nobody out: the one that has for longest goes.
-                if let Some((oldest, _)) = silent.pop_front() {
-                    oldest.abort();
-                }
-                let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-                permit
-            }
-        };
+        let Some(permit) = place(&room, &mut silent).await else { return };
         let (tls, service) = (tls.clone(), service.clone());
         let line = Arc::new(Line::new(permit));
         let watched = Arc::clone(&line);
@@ -293,6 +315,6 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
             // A client that goes away in the middle is none of our trouble.
             drop(serving.await);
         });
-        silent.push_back((handle, watched));
+        silent.push_back(Silent { handle, line: watched, since: Instant::now() });
     }
 }

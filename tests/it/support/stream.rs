@@ -120,7 +120,7 @@ impl EventStream {
     /// The next event, behind whatever else is told.
     pub(crate) fn event(&mut self) -> Value {
         loop {
-            let told = self.next().unwrap().expect("it has ended");
+            let told = self.next().unwrap().unwrap();
             if let Some(event) = told.event {
                 return event;
             }
@@ -148,7 +148,7 @@ impl EventStream {
     pub(crate) fn up_to(&mut self, seq: i64) -> Vec<Value> {
         let mut events = Vec::new();
         while self.last.is_none_or(|last| last < seq) {
-            let told = self.next().unwrap().expect("it has ended");
+            let told = self.next().unwrap().unwrap();
             events.extend(told.event);
         }
         events
