@@ -109,7 +109,7 @@ impl Stream {
         while !self.listener.is_over() {
             let told = match self.hub.behind(self.after, &self.listener, PIECE) {
                 Behind::Told(told, next) => {
-                    self.after = next;
+                    (self.after, self.is_behind) = (next, false);
                     told
                 }
                 Behind::Further => match self.page().await {

@@ -116,7 +116,9 @@ impl StoreState {
                 let worked = match &mut pass {
                     Pass::Purge(pass) => {
                         let goes = within(DEADLINE, Box::pin(self.piece(pass))).await;
-                        self.named_anew();
+                        if matches!(goes, Ok(false)) {
+                            self.named_anew();
+                        }
                         goes
                     }
                     Pass::Forget(pass) => within(DEADLINE, Box::pin(self.piece(pass))).await,
