@@ -9,7 +9,7 @@ mod page;
 mod schema;
 
 pub(crate) use event::{EventView, with_heads};
-pub(crate) use filter::{EventFilter, Kinds};
+pub(crate) use filter::EventFilter;
 pub(crate) use hub::{Behind, Hub, Listener, ToldEvent};
-pub(crate) use page::{After, Beyond, LOOKED_AT, NoPage, beyond, page};
+pub(crate) use page::{Beyond, LOOKED_AT, NoPage, begin, beyond, page, since};
 pub(crate) use schema::describe;

@@ -7,11 +7,13 @@ use crate::admin::lists::{Asked, limited};
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
 use crate::admin::view::Page;
-use crate::feed::{self, After, Beyond, EventFilter, EventView, Kinds, NoPage, with_heads};
+use crate::feed::{self, Beyond, EventFilter, EventView, NoPage, with_heads};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use postrider_core::wanted::{After, Kinds};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use utoipa::IntoParams;
 
@@ -68,8 +70,8 @@ impl WantedEvents<'_> {
             Some(_) => return Err(Problem::bad("fields: write `head`, or leave it out")),
         };
         let owner = sight.narrowed(shared, self.account, self.owner).await?;
-        let account = self.account.map(str::to_owned);
-        Ok((EventFilter { owner, account, kinds }, with_heads))
+        let accounts = self.account.map(|id| BTreeSet::from([id.to_owned()]));
+        Ok((EventFilter { owner, accounts, kinds }, with_heads))
     }
 }
 
@@ -124,7 +126,7 @@ pub(super) async fn events(
         0 => None,
         _ => Some(shared.hub.listen(filter.clone()).ok_or_else(Problem::nobody_listens)?),
     };
-    let mut after = begin.number(&shared.reader).await?;
+    let mut after = feed::begin(&shared.reader, begin).await?;
     let deadline = tokio::time::sleep(Duration::from_secs(wait));
     let mut deadline = std::pin::pin!(deadline);
     let mut from = after;

@@ -11,7 +11,7 @@ use crate::admin::listen::Line;
 use crate::admin::lists::Asked;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
-use crate::feed::{self, After, Behind, Beyond, Hub, Listener, NoPage, ToldEvent, with_heads};
+use crate::feed::{self, Behind, Beyond, Hub, Listener, NoPage, ToldEvent, with_heads};
 use crate::store::{Reader, StoredEvent};
 use crate::telemetry::names;
 use axum::Extension;
@@ -20,6 +20,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use postrider_core::wanted::After;
 use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -219,7 +220,7 @@ pub(super) async fn stream(
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", text));
     }
     let is_from_oldest = after == After::Oldest;
-    let after = after.number(&shared.reader).await?;
+    let after = feed::begin(&shared.reader, after).await?;
     match feed::beyond(&shared.reader, after).await? {
         Some(beyond) if !is_from_oldest => return Err(Problem::no_events(after, beyond)),
         Some(_) | None => {}

@@ -8,9 +8,11 @@ use crate::cli::offline::StoredMirror;
 use crate::cli::out::{clean, is_read};
 use crate::cli::sync::interrupted;
 use crate::config::Config;
-use crate::feed::{After, EventFilter, Kinds};
+use crate::feed::EventFilter;
+use postrider_core::wanted::{After, Kinds};
 use reqwest::Method;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often a server that is away is looked for.
@@ -96,7 +98,7 @@ async fn from_database(args: &EventsArgs, config: &Config) -> Result<(), Exit> {
 async fn told(args: &EventsArgs, stored: &StoredMirror) -> Result<(), Exit> {
     let filter = EventFilter {
         owner: args.owner.clone(),
-        account: args.account.clone(),
+        accounts: args.account.clone().map(|id| BTreeSet::from([id])),
         // Read once already.
         kinds: args.kind.as_deref().and_then(|kinds| Kinds::of(kinds).ok()),
     };

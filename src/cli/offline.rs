@@ -7,11 +7,12 @@ use crate::cli::exit::Exit;
 use crate::cli::patience::opened;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::feed::{self, After, EventFilter, EventView, NoPage, with_heads};
+use crate::feed::{self, EventFilter, EventView, NoPage, with_heads};
 use crate::store::{Database, FailureReader, Reader, WhichFailures};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Standing;
+use postrider_core::wanted::After;
 use serde_json::Value;
 
 /// Rows that are read at a time.
@@ -119,7 +120,7 @@ impl StoredMirror {
 
     /// The number behind which somebody begins.
     pub(super) async fn first_of(&self, after: After) -> Result<i64, Exit> {
-        after.number(&self.reader).await.map_err(|e| said(&e))
+        feed::begin(&self.reader, after).await.map_err(|e| said(&e))
     }
 
     /// Done.

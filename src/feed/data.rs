@@ -73,3 +73,12 @@ pub(crate) struct RunDataView {
 #[derive(Debug, ToSchema)]
 #[schema(max_properties = 0)]
 pub(crate) struct PurgedDataView {}
+
+/// Nothing is handed on to a subscriber any more.
+#[derive(Debug, ToSchema)]
+pub(crate) struct SubscriberDataView {
+    /// Its id in the config.
+    subscriber: String,
+    /// Why.
+    reason: String,
+}

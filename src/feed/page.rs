@@ -1,8 +1,10 @@
 //! A part of the feed, and where a reader goes on.
 
-use crate::feed::filter::{EventFilter, Kinds};
+use crate::feed::filter::EventFilter;
 use crate::store::{EventNumbers, Reader, StoredEvent};
 use postrider_core::failure::Failure;
+use postrider_core::time::Micros;
+use postrider_core::wanted::{After, Kinds};
 
 /// One request looks at so many numbers at most, whoever's events they are.
 pub(crate) const LOOKED_AT: i64 = 10_000;
@@ -40,38 +42,35 @@ impl From<Failure> for NoPage {
     }
 }
 
-/// Where a reader begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum After {
-    /// Behind this number.
-    Number(i64),
-    /// With the first that is kept.
-    Oldest,
-    /// With what comes next.
-    Now,
+/// The number behind which a reader begins.
+///
+/// # Errors
+/// Class storage.
+pub(crate) async fn begin(reader: &Reader, after: After) -> Result<i64, Failure> {
+    match after {
+        After::Number(number) => Ok(number),
+        After::Oldest => Ok(reader.event_span().await?.first - 1),
+        After::Now => Ok(reader.event_span().await?.last),
+    }
 }
 
-impl After {
-    /// A number from 0, `oldest`, `now`.
-    pub(crate) fn of(text: &str) -> Option<Self> {
-        match text {
-            "oldest" => Some(Self::Oldest),
-            "now" => Some(Self::Now),
-            _ => text.parse().ok().filter(|number| *number >= 0).map(Self::Number),
+/// The number behind which the first event of a time is, or a later one. Where the clock was set back meanwhile, one of
+/// those.
+///
+/// # Errors
+/// Class storage.
+pub(crate) async fn since(reader: &Reader, at: Micros) -> Result<i64, Failure> {
+    let EventNumbers { first, last } = reader.event_span().await?;
+    // All up to `low` are older, and none behind `high` is.
+    let (mut low, mut high) = (first - 1, last);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match reader.event_times(middle, 1).await?.first() {
+            Some(row) if row.at < at => low = row.seq,
+            _ => high = middle,
         }
     }
-
-    /// The number behind which that is.
-    ///
-    /// # Errors
-    /// Class storage.
-    pub(crate) async fn number(self, reader: &Reader) -> Result<i64, Failure> {
-        match self {
-            Self::Number(number) => Ok(number),
-            Self::Oldest => Ok(reader.event_span().await?.first - 1),
-            Self::Now => Ok(reader.event_span().await?.last),
-        }
-    }
+    Ok(low)
 }
 
 impl Beyond {
@@ -130,7 +129,7 @@ pub(crate) async fn page(
     let first = reader.first_event(after).await?.unwrap_or(last.saturating_add(1));
     let upto = last.min((first - 1).saturating_add(LOOKED_AT)).max(after);
     let kinds = filter.kinds.as_ref().map(Kinds::words);
-    let rows = reader.stored_events((after, upto), (filter.accounts(), kinds), most).await?;
+    let rows = reader.stored_events((after, upto), (filter.of(), kinds), most).await?;
     // What was deleted meanwhile is missing in no page.
     let oldest = reader.event_span().await?.first;
     if after < oldest - 1 {
@@ -138,22 +137,13 @@ pub(crate) async fn page(
     }
     let is_full = usize::try_from(most).is_ok_and(|most| rows.len() >= most);
     let next = rows.last().filter(|_| is_full).map_or(upto, |row| row.seq);
+    let rows = rows.into_iter().filter(|row| filter.wants(row)).collect();
     Ok(EventPage { rows, next, is_last: next >= last })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn where_a_reader_begins() {
-        assert_eq!(After::of("0"), Some(After::Number(0)));
-        assert_eq!(After::of("now"), Some(After::Now));
-        assert_eq!(After::of("oldest"), Some(After::Oldest));
-        for wrong in ["-1", "", "1.5", "Now", "99999999999999999999"] {
-            assert_eq!(After::of(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn who_is_behind_what_is_kept_or_before_what_was_told_begins_again() {

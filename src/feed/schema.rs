@@ -2,7 +2,7 @@
 
 use crate::feed::data::{
     AccountDataView, FolderDataView, JobDataView, MessageDataView, PlaceView, PurgedDataView,
-    RunDataView,
+    RunDataView, SubscriberDataView,
 };
 use crate::feed::event::{EventView, MailHeadView};
 use postrider_core::standing::EventKind;
@@ -13,6 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 /// What an event is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Of {
+    Nobody,
     Account,
     Folder,
     Message,
@@ -38,6 +39,7 @@ fn told(kind: EventKind) -> (Of, &'static str) {
         | EventKind::AccountRemoved => (Of::Account, "AccountDataView"),
         EventKind::JobDead => (Of::Account, "JobDataView"),
         EventKind::RunFinished => (Of::Account, "RunDataView"),
+        EventKind::SubscriberDisabled => (Of::Nobody, "SubscriberDataView"),
     }
 }
 
@@ -62,15 +64,15 @@ fn of_kind(kind: EventKind) -> RefOr<Schema> {
     let RefOr::T(Schema::Object(mut event)) = EventView::schema() else {
         return Ref::from_schema_name("EventView").into();
     };
-    let (of, data) = told(kind);
+    let (of, name) = told(kind);
     let word = ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
     let data = OneOfBuilder::new()
-        .item(Ref::from_schema_name(data))
+        .item(Ref::from_schema_name(name))
         .item(Ref::from_schema_name("PurgedDataView"));
     // What says nothing is of who was purged as well.
-    let data = if of == Of::Account && kind != EventKind::JobDead && kind != EventKind::RunFinished
-    {
-        Ref::from_schema_name("AccountDataView").into()
+    let has_no_more = of == Of::Nobody || name == "AccountDataView";
+    let data = if has_no_more {
+        Ref::from_schema_name(name).into()
     } else {
         RefOr::T(Schema::from(data.build()))
     };
@@ -83,7 +85,9 @@ fn of_kind(kind: EventKind) -> RefOr<Schema> {
         event.properties.insert("message".into(), number(true));
     }
     match of {
-        Of::Account => drop(event.properties.insert("folder".into(), number(false))),
+        Of::Account | Of::Nobody => {
+            drop(event.properties.insert("folder".into(), number(false)));
+        }
         Of::Folder => drop(event.properties.insert("folder".into(), number(true))),
         Of::Message => {}
     }
@@ -106,6 +110,7 @@ pub(crate) fn describe(components: &mut Components) {
     add("AccountDataView", AccountDataView::schema());
     add("JobDataView", JobDataView::schema());
     add("RunDataView", RunDataView::schema());
+    add("SubscriberDataView", SubscriberDataView::schema());
     add("PurgedDataView", PurgedDataView::schema());
     add("MailHeadView", MailHeadView::schema());
     let mut discriminator = Discriminator::new("kind");

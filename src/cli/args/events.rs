@@ -1,8 +1,8 @@
 //! What can be written behind `postrider events`.
 
 use crate::cli::args::server::ClientArgs;
-use crate::feed::{After, Kinds};
 use clap::Args;
+use postrider_core::wanted::{After, Kinds};
 
 fn after(text: &str) -> Result<String, String> {
     let bad = || "write a number from 0, `oldest` or `now`".to_owned();
