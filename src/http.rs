@@ -1,5 +1,7 @@
 //! HTTP clients: what all of them have is said here, and nobody else makes one.
 
+pub(crate) mod reach;
+
 use std::time::Duration;
 
 /// A client that waits so long for a connection, and follows no redirect: what it carries (a token,
