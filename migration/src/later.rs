@@ -166,6 +166,15 @@ pub const LATER: &[Later] = &[
              text NOT NULL, what text COLLATE \"C\", source text, status bigint, detail text); ALTER TABLE run ADD COLUMN cause text",
         down: "DROP TABLE audit; ALTER TABLE run DROP COLUMN cause",
     },
+    Later {
+        name: "m0026_deliver",
+        up: "CREATE TABLE subscriber (id text COLLATE \"C\" PRIMARY KEY, cursor bigint NOT NULL, sending bigint, state text COLLATE \
+             \"C\" NOT NULL, reason text NOT NULL, since bigint NOT NULL, failing_since bigint, attempts bigint NOT NULL, next_at \
+             bigint, lost_first bigint, lost_last bigint); CREATE TABLE delivery (subscriber text COLLATE \"C\" NOT NULL, number bigint NOT NULL, first bigint, last \
+             bigint, attempt bigint NOT NULL, at bigint NOT NULL, status bigint, millis bigint NOT NULL, text text NOT NULL, \
+             PRIMARY KEY (subscriber, number))",
+        down: "DROP TABLE delivery; DROP TABLE subscriber",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

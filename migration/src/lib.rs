@@ -35,6 +35,7 @@ mod m0022_asked;
 mod m0023_left_out;
 mod m0024_jobs;
 mod m0025_audit;
+mod m0026_deliver;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -71,6 +72,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0023_left_out::Migration),
             Box::new(m0024_jobs::Migration),
             Box::new(m0025_audit::Migration),
+            Box::new(m0026_deliver::Migration),
         ]
     }
 }

@@ -161,6 +161,13 @@ CREATE TABLE schedule (id TEXT NOT NULL PRIMARY KEY, fired_at BIGINT NOT NULL);
 CREATE TABLE audit (id INTEGER NOT NULL PRIMARY KEY, who TEXT, role TEXT, owner TEXT, verb TEXT NOT NULL, what TEXT,
     source TEXT, status BIGINT, detail TEXT);
 
+CREATE TABLE subscriber (id TEXT NOT NULL PRIMARY KEY, cursor BIGINT NOT NULL, sending BIGINT, state TEXT NOT NULL,
+    reason TEXT NOT NULL, since BIGINT NOT NULL, failing_since BIGINT, attempts BIGINT NOT NULL, next_at BIGINT,
+    lost_first BIGINT, lost_last BIGINT);
+CREATE TABLE delivery (subscriber TEXT NOT NULL, number BIGINT NOT NULL, first BIGINT, last BIGINT,
+    attempt BIGINT NOT NULL, at BIGINT NOT NULL, status BIGINT, millis BIGINT NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (subscriber, number)) WITHOUT ROWID;
+
 CREATE VIEW mail AS SELECT m.id, a.name AS account, m.subject, m.from_text AS "from", m.to_text AS "to",
     m.message_id, strftime('%Y-%m-%dT%H:%M:%SZ', COALESCE(m.internal_date, m.date, m.stored_at) / 1000000,
     'unixepoch') AS received_at, strftime('%Y-%m-%dT%H:%M:%SZ', m.date / 1000000, 'unixepoch') AS written_at,

@@ -7,6 +7,7 @@ mod audit;
 mod clock;
 mod contacts;
 mod control;
+mod deliver;
 mod derive;
 mod ended;
 mod failures;

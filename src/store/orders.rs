@@ -3,6 +3,7 @@
 
 use crate::provider::in_flight::WhichMail;
 use crate::store::audit::AuditWork;
+use crate::store::deliver::DeliverWork;
 use crate::store::failures::FailureWork;
 use crate::store::jobs::JobWork;
 use postrider_core::budget::Spending;
@@ -87,6 +88,8 @@ pub enum Control {
     Jobs(JobWork),
     /// Who has had what done.
     Audit(AuditWork),
+    /// How far what is handed on has come.
+    Deliver(DeliverWork),
     /// Whose it is, as the config says now: who may see it.
     Own {
         /// Its id, as it is stored.

@@ -88,6 +88,10 @@ pub(in crate::store) async fn control(
         Control::Audit(work) => {
             return super::audit::work(db, work).await.map(|()| over(Done::Changed));
         }
+        Control::Deliver(work) => {
+            super::deliver::work(db, numbers, work).await?;
+            return Ok(over(Done::Changed));
+        }
         Control::Jobs(work) => {
             let is_written = super::jobs::work(db, numbers, work).await?;
             return Ok(over(if is_written { Done::Changed } else { Done::Same }));
@@ -171,6 +175,7 @@ pub(in crate::store) async fn control(
         | Control::Failures(_)
         | Control::Jobs(_)
         | Control::Audit(_)
+        | Control::Deliver(_)
         | Control::ForgetEvents { .. }
         | Control::Own { .. }
         | Control::Spend { .. } => {}

@@ -65,6 +65,7 @@ pub(super) mod contacts;
 pub(super) mod control;
 pub(super) mod counts;
 pub(super) mod credential;
+pub(super) mod deliver;
 pub(super) mod derive;
 pub(super) mod failures;
 pub(super) mod feeds;

@@ -36,6 +36,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         held::shapes(),
         inserts::shapes(),
         audit::shapes(),
+        deliver::shapes(),
         jobs::shapes(),
         opening::shapes(),
         quiet::shapes(),
