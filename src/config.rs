@@ -13,6 +13,7 @@ mod retention;
 mod schedule;
 pub mod secret;
 mod store;
+mod subscriber;
 mod taker;
 mod units;
 pub mod validate;
@@ -24,6 +25,7 @@ pub use oauth::OAuthClient;
 pub use place::{Place, ServerPlace};
 pub use raw::{Flaw, Origin};
 pub use schedule::Schedule;
+pub use subscriber::{Subscriber, Target};
 pub use validate::{Admin, Config, load, places};
 
 /// The environment; what is no UTF-8 is no setting of ours.

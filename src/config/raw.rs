@@ -78,6 +78,7 @@ pub(super) struct Raw {
     pub(super) settings: Items,
     pub(super) accounts: Vec<(Origin, Items)>,
     pub(super) schedules: Vec<(Origin, Items)>,
+    pub(super) subscribers: Vec<(Origin, Items)>,
     pub(super) problems: Vec<Flaw>,
 }
 
@@ -109,9 +110,12 @@ impl Raw {
         for (key, value) in table.get_ref() {
             let name = key.get_ref().to_string();
             match (name.as_str(), value.get_ref()) {
-                (which @ ("account" | "schedule"), DeValue::Array(tables)) => {
-                    let is_account = which == "account";
-                    let all = if is_account { &mut raw.accounts } else { &mut raw.schedules };
+                (which @ ("account" | "schedule" | "subscriber"), DeValue::Array(tables)) => {
+                    let all = match which {
+                        "account" => &mut raw.accounts,
+                        "schedule" => &mut raw.schedules,
+                        _ => &mut raw.subscribers,
+                    };
                     for one in tables.iter() {
                         let mut items = Items::new();
                         if let DeValue::Table(table) = one.get_ref() {
@@ -120,7 +124,7 @@ impl Raw {
                         all.push((place(one.span().start), items));
                     }
                 }
-                (which @ ("account" | "schedule"), _) => {
+                (which @ ("account" | "schedule" | "subscriber"), _) => {
                     let text = format!("{which}s are a list: write [[{which}]]");
                     raw.problems.push(Flaw { place: place(key.span().start), key: name, text });
                 }

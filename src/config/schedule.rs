@@ -124,7 +124,7 @@ fn fits_the_clock(
     fits(kind, task, None, named)
 }
 
-fn is_name(id: &str) -> bool {
+pub(super) fn is_name(id: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     (1..=64).contains(&id.len()) && id.chars().all(fits)
 }

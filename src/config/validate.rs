@@ -10,6 +10,7 @@ use crate::config::retention;
 use crate::config::schedule::{Schedule, schedule};
 use crate::config::secret::is_open;
 use crate::config::store;
+use crate::config::subscriber::{Subscriber, Target, subscriber};
 use crate::config::taker::{Taker, shown};
 use crate::telemetry::log::Format;
 use postrider_core::account::schedule::Mode;
@@ -77,6 +78,8 @@ pub struct Config {
     pub retention: Retention,
     /// Jobs at fixed times.
     pub schedules: Vec<Schedule>,
+    /// Who takes events as they come.
+    pub subscribers: Vec<Subscriber>,
     /// What deserves a warning.
     pub warnings: Vec<String>,
 }
@@ -210,8 +213,6 @@ pub fn load(
             text,
         });
     }
-    let open = open_to_others(&config);
-    config.warnings.extend(open);
     let mut ids = BTreeSet::new();
     let clients = config.oauth.clone();
     for (place, items) in &raw.accounts {
@@ -229,6 +230,9 @@ pub fn load(
         }
     }
     config.schedules = schedules(&raw, &config.accounts, &mut problems);
+    subscribers(&raw, base, &mut config, &mut problems);
+    let open = open_to_others(&config);
+    config.warnings.extend(open);
     let has_password = config.accounts.iter().any(|a| matches!(a.secret, SecretFrom::Inline(_)));
     if has_password && is_open(file) {
         let shown = file.display();
@@ -256,6 +260,20 @@ fn schedules(raw: &Raw, accounts: &[Account], problems: &mut Vec<Flaw>) -> Vec<S
     all
 }
 
+/// Who takes events of these accounts.
+fn subscribers(raw: &Raw, base: &Path, config: &mut Config, problems: &mut Vec<Flaw>) {
+    for (place, items) in &raw.subscribers {
+        let mut taker = Taker { items, missing: place.clone(), problems };
+        let (all, warnings) = (&config.accounts, &mut config.warnings);
+        let Some(one) = subscriber(&mut taker, (base, place), all, warnings) else { continue };
+        if config.subscribers.iter().any(|known| known.id == one.id) {
+            let text = format!("another subscriber is called \"{}\" already", one.id);
+            problems.push(Flaw { place: place.clone(), key: "id".into(), text });
+        }
+        config.subscribers.push(one);
+    }
+}
+
 /// Secrets of the server's own that others can read.
 fn open_to_others(config: &Config) -> Vec<String> {
     let key = config.key.as_ref().and_then(SecretFrom::file).map(|f| ("credentials.key_file", f));
@@ -263,6 +281,10 @@ fn open_to_others(config: &Config) -> Vec<String> {
         let secret = client.client_secret.as_deref().map(|file| ("client_secret_file", file));
         let service = client.service_key.as_deref().map(|file| ("service_account_file", file));
         secret.into_iter().chain(service)
+    });
+    let hooks = config.subscribers.iter().filter_map(|subscriber| match &subscriber.target {
+        Target::Webhook { secret_file, .. } => Some(("secret_file", secret_file.as_path())),
+        Target::Command(_) => None,
     });
     let tls = config.admin.tls.iter().map(|(_, key)| ("admin.tls_key", key.as_path()));
     let database = if let Place::Server(server) = &config.database {
@@ -275,6 +297,7 @@ fn open_to_others(config: &Config) -> Vec<String> {
         .chain(database)
         .chain(of_clients)
         .chain(tls)
+        .chain(hooks)
         .filter(|(_, file)| is_open(file));
     let warning = |(key, file): (&str, &Path)| {
         let shown = file.display();
@@ -369,6 +392,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         retention: retention::retention(&mut t),
         accounts: Vec::new(),
         schedules: Vec::new(),
+        subscribers: Vec::new(),
         warnings: warning.into_iter().collect(),
     }
 }
