@@ -30,6 +30,8 @@ mod progress;
 pub mod routes;
 mod sight;
 mod stream;
+pub(crate) mod subscriber_view;
+mod subscribers;
 pub mod table;
 pub mod token;
 pub mod verbs;
@@ -38,6 +40,7 @@ mod wish;
 
 use crate::account::message::Obeyed;
 use crate::connection::message::LimitsView;
+use crate::deliver::DeliverDesk;
 use crate::feed::Hub;
 use crate::jobs::{JobVerb, Worked};
 use crate::store::{AuditWork, Done, FailureWork, Reader};
@@ -111,6 +114,8 @@ pub struct Shared {
     pub operator: Arc<dyn Operator>,
     /// The newest events.
     pub(crate) hub: Arc<Hub>,
+    /// How subscribers stand.
+    pub(crate) deliver: Arc<DeliverDesk>,
     /// Streams of events that may still be opened.
     pub streams: Arc<Semaphore>,
     /// Counters.

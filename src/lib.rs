@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod credentials;
+mod deliver;
 pub mod demo;
 pub mod derive;
 pub mod fault;

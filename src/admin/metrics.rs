@@ -9,6 +9,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use metrics::gauge;
 use postrider_core::account::follow::SlotWish;
+use postrider_core::deliver::SubscriberState;
 use postrider_core::failure::{Class, Failure};
 use postrider_core::job::words::JobStatus;
 use postrider_core::standing::{Activity, Push, Standing};
@@ -19,6 +20,24 @@ const QUANTILES: [(&str, f64); 4] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99),
 
 /// Longest wait for what the database counts; a scrape waits ten seconds, as a rule.
 const COUNTING: Duration = Duration::from_secs(5);
+
+/// How subscribers stand.
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
+fn deliveries(shared: &Shared) {
+    let (seen, now) = (shared.deliver.seen(), shared.registry.clock().now().wall);
+    for state in SubscriberState::ALL {
+        let n = seen.iter().filter(|line| line.delivered.state == *state).count();
+        gauge!(names::SUBSCRIBERS, "state" => state.as_str()).set(n as f64);
+    }
+    let lag = seen.iter().map(|line| line.lag(now)).max().unwrap_or_default();
+    gauge!(names::DELIVERY_LAG).set(lag.as_secs_f64());
+    if shared.per_account {
+        for line in &seen {
+            let id = line.subscriber.id.clone();
+            gauge!(names::SUBSCRIBER_LAG, "subscriber" => id).set(line.lag(now).as_secs_f64());
+        }
+    }
+}
 
 /// All metrics, in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = crate::admin::problem::Problem)))]
@@ -64,6 +83,7 @@ async fn measure(shared: &Shared) -> String {
             gauge!(names::ACCOUNT_LAG, "account" => id.clone()).set(line.lag(mono).as_secs_f64());
         }
     }
+    deliveries(shared);
     let remaining: u64 =
         accounts.values().map(|line| line.run.map_or(line.left, |run| run.remaining)).sum();
     gauge!(names::BACKFILL_REMAINING).set(remaining as f64);

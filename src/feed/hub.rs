@@ -219,6 +219,16 @@ impl Hub {
         self.state().behind(after, listener, most)
     }
 
+    /// How often accounts have got another name or owner, or were purged.
+    pub(crate) fn named(&self) -> u64 {
+        self.events.borrow().named
+    }
+
+    /// Turns true when whoever listens hears nothing more.
+    pub(crate) fn stops(&self) -> watch::Receiver<bool> {
+        self.ends.subscribe()
+    }
+
     /// Whoever listens hears nothing more.
     pub(crate) fn end(&self) {
         self.ends.send_replace(true);
@@ -291,9 +301,9 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::filter::Kinds;
     use postrider_core::standing::EventKind;
     use postrider_core::time::Micros;
+    use postrider_core::wanted::Kinds;
 
     const DEAD: &str = EventKind::JobDead.as_str();
     const MOVED: &str = EventKind::MessageMoved.as_str();

@@ -7,6 +7,7 @@ use crate::admin::token::Tokens;
 use crate::admin::{Door, Shared, address};
 use crate::boot::wiring::Engine;
 use crate::config::Config;
+use crate::deliver::DeliverDesk;
 use crate::feed::Hub;
 use crate::handle::Handle;
 use crate::jobs::JobsMsg;
@@ -66,7 +67,7 @@ pub(super) fn face(
     followed: &Followed,
     metrics: PrometheusHandle,
     opened: OpenDoor,
-    (jobs, hub): (Handle<JobsMsg>, Arc<Hub>),
+    (jobs, hub, deliver): (Handle<JobsMsg>, Arc<Hub>, Arc<DeliverDesk>),
 ) -> Result<String, ServeError> {
     let operator = Switch::new(engine, Arc::clone(&followed.ids), jobs);
     let door = opened.door;
@@ -77,6 +78,7 @@ pub(super) fn face(
         registry: engine.registry().clone(),
         operator: Arc::new(operator),
         hub,
+        deliver,
         streams: Arc::new(Semaphore::new(config.admin.streams)),
         metrics,
         tokens,

@@ -4,6 +4,7 @@ use crate::account::args::{AccountArgs, Unseen};
 use crate::boot::grants::Given;
 use crate::boot::wiring::Engine;
 use crate::config::{Account, Config, Flaw, Schedule};
+use crate::deliver::SubscriberBook;
 use crate::server::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::store::StoredAccount;
 use crate::store::orders::Control;
@@ -55,6 +56,7 @@ pub(super) struct Followed {
     pub(super) ids: Arc<Mutex<BTreeSet<String>>>,
     pub(super) mode: watch::Sender<postrider_core::account::schedule::Mode>,
     pub(super) schedules: watch::Sender<Arc<[Schedule]>>,
+    pub(super) subscribers: Arc<SubscriberBook>,
 }
 
 /// What the accounts of a config are to be followed with.
@@ -123,6 +125,7 @@ impl Followed {
             ids: Arc::default(),
             mode: watch::Sender::new(config.mode),
             schedules: watch::Sender::new(Arc::default()),
+            subscribers: Arc::default(),
         }
     }
 
@@ -164,6 +167,7 @@ impl Followed {
         for key in needs_restart(&self.config, &config) {
             tracing::warn!("{key}: this takes effect with the next start");
         }
+        let mut edit_of_subscribers = self.subscribers.edit();
         // Who may see an account is so before anything else is, whether it is followed or not.
         for account in &config.accounts {
             let Some(row) = row_of(account, &stored) else { continue };
@@ -188,6 +192,7 @@ impl Followed {
             *known = schedules;
             is_other
         });
+        edit_of_subscribers.has(config.subscribers.clone().into());
         engine.pressure().limit(config.memory_limit);
         let ended = |_| Refused::Failure(Failure::bug("the tree has ended"));
         let follow = RootMsg::Follow(wanted, edit.gone.clone());

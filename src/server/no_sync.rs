@@ -10,6 +10,7 @@ use crate::boot::start_error::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::message::LimitsView;
+use crate::deliver::{DeliverDesk, admitted};
 use crate::feed::Hub;
 use crate::jobs::{JobVerb, Worked};
 use crate::server::face::{open_door, url_of};
@@ -80,6 +81,15 @@ impl Operator for Nobody {
     }
 }
 
+/// How subscribers of the config stand, as it is stored.
+async fn looked(config: &Config, reader: &Reader) -> Result<Arc<DeliverDesk>, ServeError> {
+    let desk = DeliverDesk::new(None);
+    let all: Vec<_> = config.subscribers.iter().cloned().map(Arc::new).collect();
+    let now = Clock::start().now().wall;
+    admitted(&desk, reader, &all, now).await.map_err(StartError::Failure)?;
+    Ok(Arc::new(desk))
+}
+
 /// Serves the API over a database that is only read to who has these tokens, until `stop`. Says where through `listening`.
 ///
 /// # Errors
@@ -96,6 +106,7 @@ pub async fn look(
     let registry = Registry::new(Clock::start());
     let opened = open_door(config, tokens)?;
     let door = opened.door;
+    let deliver = looked(config, &reader).await?;
     let (_events, told) = watch::channel(FeedEnd::default());
     let (_mode, mode) = watch::channel(config.mode);
     let hub = Arc::new(Hub::new(&reader, told));
@@ -108,6 +119,7 @@ pub async fn look(
         registry,
         operator: Arc::new(Nobody),
         hub,
+        deliver,
         streams: Arc::new(Semaphore::new(config.admin.streams)),
         metrics,
         tokens,

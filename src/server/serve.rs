@@ -8,12 +8,13 @@ use crate::boot::claims::Claims;
 use crate::boot::start_error::StartError;
 use crate::boot::wiring::Engine;
 use crate::config::{Config, Flaw};
+use crate::deliver::DeliverDesk;
 use crate::feed::Hub;
 use crate::server::face::{face, open_door};
 use crate::server::follow::{Followed, Refused, stamp_of};
 use crate::server::hear::{Heard, SURROUNDINGS_LOOK_EVERY, Signals, Watched};
 use crate::server::serve_error::ServeError;
-use crate::server::{drift::Drift, job_hands, retention::Housekeeping, space};
+use crate::server::{deliver_hands, drift::Drift, job_hands, retention::Housekeeping, space};
 use crate::supervision::root::RootMsg;
 use crate::telemetry::names;
 use crate::telemetry::wire::WireLog;
@@ -21,7 +22,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use postrider_core::standing::Activity;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+/// Longest wait at the end for who is being given something.
+const GIVEN: Duration = Duration::from_secs(3);
 /// Looks between two at the free space.
 const SPACE: u32 = 5;
 /// A server that runs.
@@ -34,6 +38,7 @@ pub struct RunningServer {
     url: String,
     signals: Signals,
     hub: Arc<Hub>,
+    desk: Arc<DeliverDesk>,
     housekeeping: Housekeeping,
 }
 
@@ -91,16 +96,19 @@ impl RunningServer {
             match applied {
                 Ok(_) => {
                     let jobs = job_hands::start(&engine, &followed).await?;
-                    face(&engine, &config, &followed, metrics, door, (jobs, Arc::clone(&hub)))
+                    let desk = deliver_hands::start(&engine, &config, &followed, &hub).await?;
+                    let parts = (jobs, Arc::clone(&hub), Arc::clone(&desk));
+                    let url = face(&engine, &config, &followed, metrics, door, parts)?;
+                    Ok((url, desk))
                 }
                 Err(Refused::Problems(problems)) => Err(ServeError::Config(problems)),
                 Err(Refused::Failure(failure)) => Err(StartError::Failure(failure).into()),
             }
         };
         match opened.await {
-            Ok(url) => {
+            Ok((url, desk)) => {
                 let housekeeping = Housekeeping::new();
-                Ok(Self { engine, followed, file, data_dir, url, signals, hub, housekeeping })
+                Ok(Self { engine, followed, file, data_dir, url, signals, hub, desk, housekeeping })
             }
             Err(e) => {
                 address::withdraw(&data_dir);
@@ -180,7 +188,7 @@ impl RunningServer {
         };
         tell_systemd(&[sd_notify::NotifyState::Stopping]);
         address::withdraw(&self.data_dir);
-        let Self { engine, mut signals, hub, .. } = self;
+        let Self { engine, mut signals, hub, desk, .. } = self;
         hub.end();
         tokio::spawn(async move {
             signals.end().await;
@@ -188,6 +196,8 @@ impl RunningServer {
         });
         if ended.is_ok() {
             tracing::info!("stopping: pages in hand are settled; once more to end at once");
+            // Who is being given something may take it: what has come of it is known at the next start.
+            drop(tokio::time::timeout(GIVEN, desk.settles()).await);
             engine.settle().await;
         }
         engine.stop().await;

@@ -2,6 +2,7 @@
 //! sets; an account is a label only where the operator asks for it.
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use postrider_core::deliver::DeliveryOutcome;
 use postrider_core::failure::{Class, Reach};
 
 /// Messages whose pages were committed.
@@ -34,6 +35,14 @@ pub const RUNS_BY_SLOT: &str = "postrider_runs";
 pub const SESSIONS: &str = "postrider_sessions";
 /// Streams of events that are open.
 pub const STREAMS: &str = "postrider_streams";
+/// What was handed on, by what came of it.
+pub const DELIVERIES: &str = "postrider_deliveries_total";
+/// How old the oldest event is that was not taken yet.
+pub const DELIVERY_LAG: &str = "postrider_delivery_lag_seconds";
+/// The same of each subscriber, if the operator asks for it.
+pub const SUBSCRIBER_LAG: &str = "postrider_subscriber_lag_seconds";
+/// Subscribers by state.
+pub const SUBSCRIBERS: &str = "postrider_subscribers";
 /// Jobs by status.
 pub const JOBS: &str = "postrider_jobs";
 /// Open rows of the ledger by class.
@@ -62,7 +71,8 @@ pub const DERIVED_MESSAGES: &str = "postrider_derived_messages_total";
 pub const BUILD_INFO: &str = "postrider_build_info";
 
 /// The kinds of actor that are started again.
-const KINDS: [&str; 7] = ["store", "endpoint", "accounts", "account", "derive", "admin", "session"];
+const KINDS: [&str; 8] =
+    ["store", "endpoint", "accounts", "account", "derive", "admin", "deliver", "session"];
 
 /// Says what each metric is, and brings those counters into being whose first step an alert would
 /// miss.
@@ -88,6 +98,13 @@ pub fn describe() {
     describe_gauge!(RUNS_BY_SLOT, "Runs that work, and runs that wait for a slot");
     describe_gauge!(SESSIONS, "Sessions by what they do");
     describe_gauge!(STREAMS, "Streams of events that are open");
+    describe_counter!(DELIVERIES, "Tries of handing events on, by what came of them");
+    describe_gauge!(
+        DELIVERY_LAG,
+        "Seconds since the oldest event happened that a subscriber which is not disabled has not taken"
+    );
+    describe_gauge!(SUBSCRIBER_LAG, "The same of each subscriber");
+    describe_gauge!(SUBSCRIBERS, "Subscribers by state");
     describe_gauge!(JOBS, "Jobs by status: open ones, and those of the last week");
     describe_gauge!(LEDGER_OPEN, "Open rows of the ledger by class");
     describe_gauge!(UNPROVED_FOLDERS, "Folders that are not proved");
@@ -109,6 +126,9 @@ pub fn describe() {
     gauge!(CONFIG_IN_FORCE).set(1.0);
     counter!(CLOCK_JUMPS).increment(0);
     counter!(THROTTLE_WAIT).increment(0);
+    for outcome in DeliveryOutcome::ALL {
+        counter!(DELIVERIES, "outcome" => outcome.as_str()).increment(0);
+    }
     for class in Class::ALL {
         for reach in Reach::ALL {
             counter!(FAILURES, "class" => class.as_str(), "reach" => reach.as_str()).increment(0);
