@@ -22,6 +22,7 @@ mod search;
 pub(crate) mod serve;
 mod show;
 mod status;
+mod subscribers;
 pub(crate) mod sync;
 pub(crate) mod table;
 mod verbs;
@@ -50,6 +51,7 @@ pub async fn run(demo: impl AsyncFnOnce(args::DemoArgs) -> Exit) -> Exit {
             Verb::Reindex(args) => reindex::run(args).await,
             Verb::Failures(args) => failures::run(args).await,
             Verb::Jobs(args) => jobs::run(args).await,
+            Verb::Subscribers(args) => subscribers::run(args).await,
             Verb::Events(args) => events::run(args).await,
             Verb::Audit(args) => audit::run(args).await,
             Verb::Account(args) => purge::run(args).await,

@@ -6,6 +6,7 @@ use crate::admin::table::{self, About};
 use crate::feed;
 use axum::http::StatusCode;
 use postrider_core::commit::event::What;
+use postrider_core::deliver::SubscriberState;
 use postrider_core::failure::{Class, Reach};
 use postrider_core::job::words::JobKind;
 use postrider_core::standing::{Outcome, Push, Standing};
@@ -27,6 +28,7 @@ fn words_of(schema: &str, property: &str) -> Option<Vec<&'static str>> {
         ("JobDataView", "what") => all(JobKind::ALL, JobKind::as_str),
         ("RunView" | "RunDataView", "outcome") => all(Outcome::ALL, Outcome::as_str),
         ("AccountView" | "TierView", "push") => all(Push::ALL, Push::as_str),
+        ("SubscriberView", "state") => all(SubscriberState::ALL, SubscriberState::as_str),
         (_, "class") => all(Class::ALL, Class::as_str),
         (_, "reach") => all(Reach::ALL, Reach::as_str),
         _ => return None,

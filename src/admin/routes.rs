@@ -5,7 +5,7 @@ use crate::admin::document::finished;
 use crate::admin::view::StateView;
 use crate::admin::{
     Shared, audit, commands, control, derived_view, events, failures, grant, guard, health, jobs,
-    limits, lists, mail, metrics, problem::Problem, stream,
+    limits, lists, mail, metrics, problem::Problem, stream, subscribers,
 };
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -68,6 +68,7 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(failures::routes())
         .merge(jobs::routes())
         .merge(mail::routes())
+        .merge(subscribers::routes())
         .routes(routes!(commands::purge))
         .routes(routes!(derived_view::reindex))
         .routes(routes!(grant::grant))

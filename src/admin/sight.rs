@@ -97,6 +97,7 @@ impl Sight {
             About::Account => return self.account(shared, id).await,
             About::Failure => return self.failure(shared, id).await,
             About::Job => return self.job(shared, id).await,
+            About::Subscriber => return self.subscriber(shared, id).map(drop),
             About::Message => "message",
             About::Thread => "thread",
             About::Contact => "contact",

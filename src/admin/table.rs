@@ -22,6 +22,8 @@ pub enum About {
     Failure,
     /// The job.
     Job,
+    /// The subscriber.
+    Subscriber,
     /// A list, of what its reader may see.
     List,
     /// The whole process: nothing for an owner.
@@ -78,6 +80,10 @@ const fn told(path: &'static str, role: Access) -> Route {
     row(("POST", path), (role, false), About::Account)
 }
 
+const fn of_subscriber(path: &'static str) -> Route {
+    row(("POST", path), (Access::Operate, false), About::Subscriber)
+}
+
 /// The table, but for the verbs of accounts, which have one of their own.
 const ROUTES: &[Route] = &[
     open("/healthz"),
@@ -128,6 +134,14 @@ const ROUTES: &[Route] = &[
     row(("POST", "/v1/jobs/{id}/cancel"), (Access::Operate, false), About::Job),
     row(("POST", "/v1/jobs/{id}/retry"), (Access::Operate, false), About::Job),
     row(("POST", "/v1/jobs/{id}/discard"), (Access::Operate, false), About::Job),
+    read("/v1/subscribers", About::List),
+    read("/v1/subscribers/{id}", About::Subscriber),
+    read("/v1/subscribers/{id}/deliveries", About::Subscriber),
+    of_subscriber("/v1/subscribers/{id}/test"),
+    of_subscriber("/v1/subscribers/{id}/enable"),
+    of_subscriber("/v1/subscribers/{id}/disable"),
+    of_subscriber("/v1/subscribers/{id}/replay"),
+    of_subscriber("/v1/subscribers/{id}/skip"),
     told("/v1/accounts/{id}/purge", Access::Admin),
     told("/v1/accounts/{id}/reindex", Access::Operate),
     told("/v1/accounts/{id}/schedule-at", Access::Operate),
@@ -169,6 +183,7 @@ mod tests {
                 ("/v1/contacts/{id}", About::Contact),
                 ("/v1/failures/{id}", About::Failure),
                 ("/v1/jobs/{id}", About::Job),
+                ("/v1/subscribers/{id}", About::Subscriber),
             ];
             let named = named.into_iter().find(|(path, _)| route.path.starts_with(path));
             let is_fit = match named {

@@ -5,12 +5,16 @@ mod failures;
 mod jobs;
 mod mail;
 mod server;
+mod subscribers;
 
 pub use events::EventsArgs;
 pub use failures::{DiscardArgs, FailureArgs, FailureKind, FailureVerb, FailuresArgs, RetryArgs};
 pub use jobs::{AddArgs, CancelArgs, JobArgs, JobVerbs, JobsArgs};
 pub use mail::{SearchArgs, ShowArgs};
 pub use server::ClientArgs;
+pub use subscribers::{
+    DeliveriesArgs, ReplayArgs, SkipArgs, SubscriberArgs, SubscriberVerb, SubscribersArgs,
+};
 
 use crate::admin::verbs::{VERBS, VerbRow, verb_named};
 use clap::error::ErrorKind;
@@ -62,6 +66,8 @@ pub enum Verb {
     Jobs(JobsArgs),
     /// Print events, a JSON object a line.
     Events(EventsArgs),
+    /// Show who is given events as they come, and how each stands; give one a test, go on, or pass over something.
+    Subscribers(SubscribersArgs),
     /// Show who has had what done: pauses, jobs, purges, and what was refused.
     Audit(AuditArgs),
     /// Delete an account that the config no longer names.
