@@ -42,6 +42,14 @@ operate -    list    POST /v1/jobs/cancel
 operate -    job     POST /v1/jobs/{id}/cancel
 operate -    job     POST /v1/jobs/{id}/retry
 operate -    job     POST /v1/jobs/{id}/discard
+read    -    list    GET /v1/subscribers
+read    -    subscriber GET /v1/subscribers/{id}
+read    -    subscriber GET /v1/subscribers/{id}/deliveries
+operate -    subscriber POST /v1/subscribers/{id}/test
+operate -    subscriber POST /v1/subscribers/{id}/enable
+operate -    subscriber POST /v1/subscribers/{id}/disable
+operate -    subscriber POST /v1/subscribers/{id}/replay
+operate -    subscriber POST /v1/subscribers/{id}/skip
 admin   -    list    GET /v1/audit
 read    -    list    GET /v1/events
 read    -    list    GET /v1/events/stream
@@ -143,7 +151,12 @@ async fn served() -> (postrider_imapd::Server, Postrider, Served, Vec<Asker>) {
     let server = serve(&[(a, ada), (b, bob)], refuses).await;
     let accounts = OWNERS
         .map(|(id, owner)| format!("{}owner = \"{owner}\"\n", account(id, server.port(), "pw")));
-    let postrider = Postrider::new(&format!("{}{}", head(), accounts.concat()));
+    let subscribers = OWNERS.map(|(id, owner)| {
+        let whose = format!("id = \"to-{id}\"\nowner = \"{owner}\"\n");
+        format!("[[subscriber]]\n{whose}command = [\"/bin/true\"]\n")
+    });
+    let config = [head(), accounts.concat(), subscribers.concat()].concat();
+    let postrider = Postrider::new(&config);
     let (askers, lines) = askers();
     let (postrider, served) = blocking(move || {
         let first = postrider.serve(&[]);
@@ -182,6 +195,7 @@ struct Named {
     contact: String,
     failure: String,
     job: String,
+    subscriber: String,
     folder: String,
 }
 
@@ -197,6 +211,7 @@ fn named(served: &Served, account: &'static str) -> Named {
         contact: first("/v1/contacts", "")["id"].to_string(),
         failure: first("/v1/failures", "")["id"].to_string(),
         job: first("/v1/jobs", "")["id"].to_string(),
+        subscriber: format!("to-{account}"),
         folder: message["folders"][0]["id"].to_string(),
     }
 }
@@ -210,6 +225,7 @@ impl Named {
             About::Contact => &self.contact,
             About::Failure => &self.failure,
             About::Job => &self.job,
+            About::Subscriber => &self.subscriber,
             About::Nobody | About::List | About::Process => "index.html",
         }
     }
@@ -289,6 +305,9 @@ async fn every_route_with_every_right_and_every_owner() {
                         _ if route.path.ends_with("failures/{id}/discard") => &[400],
                         _ if route.path.ends_with("jobs") && route.method == "POST" => &[400],
                         _ if route.path.ends_with("jobs/cancel") => &[400],
+                        _ if route.path.ends_with("/replay") => &[400],
+                        _ if route.path.ends_with("/skip") => &[400],
+                        _ if route.path.starts_with("/v1/subscribers") => &[200],
                         _ if route.path.ends_with("schedule-at") => &[400],
                         _ if route.path.ends_with("control/{verb}") => &[400],
                         // What it tells, and to whom, is another test's.

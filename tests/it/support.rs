@@ -8,6 +8,7 @@ pub(crate) mod dovecot;
 pub(crate) mod emulate;
 pub(crate) mod fits;
 pub(crate) mod gmail;
+pub(crate) mod hook;
 pub(crate) mod issuer;
 pub(crate) mod mail;
 pub(crate) mod parrot;

@@ -171,8 +171,9 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 31] = [
+const ON_BOTH: [&str; 32] = [
     "damaged",
+    "deliver",
     "events",
     "shuffled",
     "verified",
