@@ -1,5 +1,5 @@
-//! What streams of events cost a first sync: a thousand that match nothing, a hundred that take everything; and how soon an
-//! event is there. Prints ratios, never a verdict.
+//! What streams of events and subscribers cost a first sync: a thousand streams that match nothing, twenty subscribers that
+//! answer in 50 ms, a hundred streams that take everything; and how soon an event is there. Prints ratios, never a verdict.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
@@ -28,6 +28,7 @@ use support::mail::seed;
 use support::served::{Served, head, wait_within};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 const MAILS: usize = 10_000;
 /// New mails, and the time between two of them.
@@ -35,12 +36,30 @@ const NEW: usize = 200;
 const PACE: Duration = Duration::from_millis(50);
 const TURNS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(600);
-/// How many streams, and what they want.
-const KINDS: [(&str, usize, &str); 3] = [
-    ("none", 0, ""),
-    ("1000 that match nothing", 1000, "?kind=message.restored"),
-    ("100 that take everything", 100, ""),
+/// A subscriber answers behind so long.
+const ANSWERS: Duration = Duration::from_millis(50);
+const NOTHING: &str = "?kind=message.restored";
+const BESIDE: [Beside; 5] = [
+    Beside { name: "nobody", streams: 0, query: "", subscribers: 0 },
+    Beside {
+        name: "1000 streams that match nothing",
+        streams: 1000,
+        query: NOTHING,
+        subscribers: 0,
+    },
+    Beside { name: "20 subscribers", streams: 0, query: "", subscribers: 20 },
+    Beside { name: "both", streams: 1000, query: NOTHING, subscribers: 20 },
+    Beside { name: "100 streams that take everything", streams: 100, query: "", subscribers: 0 },
 ];
+
+/// Who listens: so many streams, what they want, and so many subscribers, who want all.
+#[derive(Clone, Copy)]
+struct Beside {
+    name: &'static str,
+    streams: usize,
+    query: &'static str,
+    subscribers: usize,
+}
 
 fn maildir(server: &Dovecot) -> PathBuf {
     let dir = PathBuf::from(server.file("mail/u/Maildir"));
@@ -86,9 +105,7 @@ fn taken(streams: Vec<TcpStream>) -> (Arc<AtomicU64>, Vec<Arc<AtomicI64>>) {
                     let mut piece = vec![0; 65_536];
                     let mut last = Vec::new();
                     loop {
-                        let n = tokio::io::AsyncReadExt::read(&mut stream, &mut piece)
-                            .await
-                            .unwrap_or(0);
+                        let n = stream.read(&mut piece).await.unwrap_or(0);
                         if n == 0 {
                             return;
                         }
@@ -111,12 +128,69 @@ fn taken(streams: Vec<TcpStream>) -> (Arc<AtomicU64>, Vec<Arc<AtomicI64>>) {
     (octets, far)
 }
 
-/// How long a first sync takes beside such streams; with the peak of memory, and what the streams were told.
-fn first(server: &Dovecot, count: usize, query: &str) -> (f64, u64, u64) {
+/// Takes lists of events, behind a while each; counts events.
+fn hook() -> (u16, Arc<AtomicU64>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let (port, events) = (listener.local_addr().unwrap().port(), Arc::<AtomicU64>::default());
+    let counted = Arc::clone(&events);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let mut all = tokio::task::JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                all.spawn(answers(stream, Arc::clone(&counted)));
+            }
+        });
+    });
+    (port, events)
+}
+
+async fn answers(stream: tokio::net::TcpStream, counted: Arc<AtomicU64>) -> Option<()> {
+    let (read, mut write) = stream.into_split();
+    let mut read = tokio::io::BufReader::new(read);
+    loop {
+        let (mut length, mut line) = (0, String::new());
+        loop {
+            line.clear();
+            if read.read_line(&mut line).await.ok()? == 0 {
+                return None;
+            }
+            let text = line.trim().to_ascii_lowercase();
+            if text.is_empty() {
+                break;
+            }
+            if let Some(told) = text.strip_prefix("content-length:") {
+                length = told.trim().parse().ok()?;
+            }
+        }
+        let mut body = vec![0; length];
+        read.read_exact(&mut body).await.ok()?;
+        let body: Vec<serde_json::Value> = serde_json::from_slice(&body).ok()?;
+        tokio::time::sleep(ANSWERS).await;
+        write.write_all(b"HTTP/1.1 200 X\r\nContent-Length: 0\r\n\r\n").await.ok()?;
+        counted.fetch_add(body.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// How long a first sync takes beside these; with the peak of memory, what the streams were told, and when subscribers had all.
+fn first(server: &Dovecot, beside: Beside) -> (f64, u64, u64, f64) {
+    let Beside { streams: count, query, subscribers, .. } = beside;
+    let (port, given) = hook();
+    let one = |n: usize| {
+        format!(
+            "[[subscriber]]\nid = \"s{n}\"\nurl = \"http://127.0.0.1:{port}/\"\nsecret_file = \"secret\"\nbatch = 100\nallow_private = true\n"
+        )
+    };
+    let hooks: String = (0..subscribers).map(one).collect();
     let config = |password| {
-        format!("{}{}", head().replace("500ms", "5s"), account("u", server.port, password))
+        format!("{}{}{hooks}", head().replace("500ms", "5s"), account("u", server.port, password))
     };
     let postrider = Postrider::new(&config("wrong"));
+    fs::write(postrider.path("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8G\n")
+        .unwrap();
     let served = postrider.serve(&[]);
     assert_eq!(served.ask("POST", "/v1/accounts/u/pause").0, 202);
     served.stop();
@@ -136,9 +210,12 @@ fn first(server: &Dovecot, count: usize, query: &str) -> (f64, u64, u64) {
         let all = || far.iter().all(|far| far.load(Ordering::Relaxed) >= newest);
         wait_within(PATIENCE, "everything at everybody", all);
     }
-    let peak = served.status("VmHWM:");
+    // Each has every mail, and what is told beside.
+    let all = || given.load(Ordering::Relaxed) >= (subscribers * MAILS) as u64;
+    wait_within(PATIENCE, "everything at every subscriber", all);
+    let (peak, had) = (served.status("VmHWM:"), began.elapsed().as_secs_f64());
     served.stop();
-    (took, peak, octets.load(Ordering::Relaxed))
+    (took, peak, octets.load(Ordering::Relaxed), had)
 }
 
 fn now() -> i64 {
@@ -196,13 +273,14 @@ fn main() {
     fill(&server);
     for turn in 0..TURNS {
         let mut alone = 0.0;
-        for (name, count, query) in KINDS {
-            let (took, peak, octets) = first(&server, count, query);
-            if count == 0 {
+        for beside in BESIDE {
+            let (took, peak, octets, had) = first(&server, beside);
+            if beside.streams + beside.subscribers == 0 {
                 alone = took;
             }
             println!(
-                "turn {turn}, first sync of {MAILS} beside {name}: {took:.2} s, x{:.2}; peak {} MiB; {} MiB were told",
+                "turn {turn}, first sync of {MAILS} beside {}: {took:.2} s, x{:.2}; peak {} MiB; {} MiB were told; all was given after {had:.2} s",
+                beside.name,
                 took / alone,
                 peak / 1024,
                 octets >> 20
