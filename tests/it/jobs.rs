@@ -203,10 +203,16 @@ async fn a_killed_process_forgets_no_job() {
         let mut running = postrider.start(&["serve"], &[("POSTRIDER_FAULT", "job.claimed:1")]);
         let file = postrider.path("data/admin.url");
         wait_until("the API", || file.exists());
-        wait_until("a job is taken", || {
-            postrider.run(&["jobs", "add", "full", "a"]).code == Some(0)
+        // Until it listens it is asked again; who asks may not hear the answer any more.
+        let mut said = String::new();
+        wait_until("a job is taken, and the fault", || {
+            if running.child.try_wait().unwrap().is_none() {
+                said = postrider.run(&["jobs", "add", "full", "a"]).stderr;
+            }
+            running.child.try_wait().unwrap().is_some()
         });
-        wait_until("the fault", || running.child.try_wait().unwrap().is_some());
+        let fault = running.stderr();
+        assert!(fault.contains("scripted fault"), "{fault}\n{said}");
         assert_eq!(
             ask(
                 &postrider.database(),

@@ -117,21 +117,24 @@ async fn a_killed_job_goes_on_where_it_was() {
         assert_eq!(served.get(&format!("/v1/jobs/{id}"))["status"], "running");
         served.running.child.kill().unwrap();
         served.running.child.wait().unwrap();
+        let octets = |relay: &Relay| relay.octets.load(Ordering::SeqCst);
+        let (kept, before) = (stored(&postrider), octets(&relay));
         let served = postrider.serve(&[]);
         let done = wait_for(&served, id, "done");
         assert_eq!((&done["attempts"], &done["merged"]), (&0.into(), &1.into()), "{done}");
         assert_eq!(stored(&postrider), u64::from(MAILS) + 1);
-        let octets = |relay: &Relay| relay.octets.load(Ordering::SeqCst);
-        let killed = octets(&relay);
+        let behind = octets(&relay) - before;
         // As much as one process needs for all of it.
         let at_once = Relay::cut_after(server.port(), &[]);
         let config = head().replace("500ms", "5s");
         let other = Postrider::new(&format!("{config}{}", account("a", at_once.port, "pw")));
         other.run(&["sync", "--once"]).exits(0);
         let whole = octets(&at_once);
+        // What was stored is not read again.
+        let left = whole * (u64::from(MAILS) + 1 - kept) / u64::from(MAILS);
         assert!(
-            whole > u64::from(MAILS) * 8000 && killed * 100 <= whole * 105,
-            "{killed}, {whole}"
+            whole > u64::from(MAILS) * 8000 && behind * 100 <= left * 105,
+            "{behind}, {left} of {whole}"
         );
         drop(server);
         served.stop();
@@ -222,7 +225,8 @@ async fn who_ends_at_dates_loses_nothing() {
         wait_until("everything is there", || stored(&postrider) == 10_001);
         assert_eq!(served.get("/v1/failures")["items"], json!([]));
         let closed = *closed.lock().unwrap();
-        assert!((2..=6).contains(&closed), "two in each try: {closed}");
+        // It may come to a run under way, and is then tried three times.
+        assert!((2..=8).contains(&closed), "two in each: {closed}");
         drop(server);
         served.stop();
     })
