@@ -124,7 +124,10 @@ pub(super) async fn events(
     // Before the look, so that no event falls between.
     let mut listener = match wait {
         0 => None,
-        _ => Some(shared.hub.listen(filter.clone()).ok_or_else(Problem::nobody_listens)?),
+        _ => {
+            let listener = shared.hub.listen_soon(filter.clone()).await;
+            Some(listener.ok_or_else(Problem::nobody_listens)?)
+        }
     };
     let mut after = feed::begin(&shared.reader, begin).await?;
     let deadline = tokio::time::sleep(Duration::from_secs(wait));

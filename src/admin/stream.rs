@@ -214,7 +214,7 @@ pub(super) async fn stream(
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "streams", text));
     };
     // Before the look, so that no event falls between.
-    let listener = shared.hub.listen(filter).ok_or_else(Problem::nobody_listens)?;
+    let listener = shared.hub.listen_soon(filter).await.ok_or_else(Problem::nobody_listens)?;
     if listener.is_over() {
         let text = "the server is stopping; come again";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", text));

@@ -21,6 +21,8 @@ const OVERHEAD: usize = 256;
 const PAGE: u32 = 1000;
 /// So many who are behind read at a time.
 const TURNS: usize = 2;
+/// Longest wait of who comes before the database was looked at for the first time.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// A database that is away is asked so often.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -54,6 +56,8 @@ pub(crate) struct Hub {
     /// Who reads what is in memory no longer does so a few at a time.
     turns: Semaphore,
     state: Mutex<HubState>,
+    /// The database was looked at for the first time.
+    is_begun: watch::Sender<bool>,
     ends: watch::Sender<bool>,
 }
 
@@ -188,8 +192,9 @@ impl HubState {
 impl Hub {
     /// Of this database; told of each number that is durable.
     pub(crate) fn new(reader: &Reader, events: watch::Receiver<FeedEnd>) -> Self {
-        let (turns, ends) = (Semaphore::new(TURNS), watch::Sender::new(false));
-        Self { reader: reader.apart(), events, turns, state: Mutex::default(), ends }
+        let (is_begun, ends) = (watch::Sender::new(false), watch::Sender::new(false));
+        let (turns, state) = (Semaphore::new(TURNS), Mutex::default());
+        Self { reader: reader.apart(), events, turns, state, is_begun, ends }
     }
 
     fn state(&self) -> MutexGuard<'_, HubState> {
@@ -212,6 +217,16 @@ impl Hub {
     /// Listens from now on; nothing before the database was looked at. What was told before is read behind this.
     pub(crate) fn listen(&self, filter: EventFilter) -> Option<Listener> {
         self.state().listens(filter, self.ends.subscribe())
+    }
+
+    /// The same for who comes while the server starts: the first look is waited for a while.
+    pub(crate) async fn listen_soon(&self, filter: EventFilter) -> Option<Listener> {
+        let (mut is_begun, mut ends) = (self.is_begun.subscribe(), self.ends.subscribe());
+        tokio::select! {
+            _ = tokio::time::timeout(FIRST_LOOK, is_begun.wait_for(|begun| *begun)) => {}
+            _ = ends.wait_for(|ends| *ends) => {}
+        }
+        self.listen(filter)
     }
 
     /// What a listener wants of what follows a number: so many octets, and an event more.
@@ -262,6 +277,7 @@ impl Hub {
         if first_look {
             let last = self.reader.event_span().await?.last;
             self.state().skip(last);
+            self.is_begun.send_replace(true);
             return Ok(());
         }
         loop {

@@ -20,11 +20,16 @@ use ractor::Actor;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
+/// Connections that wait until they are accepted; the kernel may have less (`net.core.somaxconn`).
+const BACKLOG: i32 = 4096;
+
 /// Binds the admin API's address: a port that is taken is said at once.
 fn bind(config: &Config) -> Result<std::net::TcpListener, ServeError> {
     let listen = config.admin.listen;
     let failed = |source| ServeError::Listen { listen, source };
     let listener = std::net::TcpListener::bind(listen).map_err(failed)?;
+    // The standard library lets 128 wait: of more that come at once some would be sent away for a second.
+    rustix::net::listen(&listener, BACKLOG).map_err(|e| failed(e.into()))?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
 }

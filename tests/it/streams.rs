@@ -49,6 +49,47 @@ async fn begun(admin: &str) -> (postrider_imapd::Server, [Mailbox; 2], Postrider
     (server, boxes, postrider, served)
 }
 
+/// Who comes while the server starts has a stream: a browser that is refused once does not come again.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_at_once_is_let_in() {
+    let (_server, _boxes, postrider, served) = begun("").await;
+    blocking(move || {
+        let own = served.token.clone();
+        served.stop();
+        for _ in 0..3 {
+            let served = postrider.serve(&[]);
+            let opened = EventStream::open(&served, &own, "", "");
+            assert!(opened.is_ok(), "{:?}", opened.err());
+            served.stop();
+        }
+    })
+    .await;
+}
+
+/// Many who connect at the same moment, as streams do behind a restart, are let in, and none is sent away for a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_may_connect_at_once() {
+    const MANY: usize = 400;
+    let most = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+    if most.trim().parse().is_ok_and(|most: usize| most < MANY) {
+        println!("NOT TESTED: net.core.somaxconn is {most}");
+        return;
+    }
+    let (_server, _boxes, _postrider, served) = begun("").await;
+    blocking(move || {
+        // Nobody is accepted meanwhile: all of them wait.
+        served.running.signal("STOP");
+        let address = served.address.parse().unwrap();
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(900)).ok();
+        let all: Vec<_> = (0..MANY).map_while(connect).collect();
+        served.running.signal("CONT");
+        assert_eq!(all.len(), MANY);
+        drop(all);
+        served.stop();
+    })
+    .await;
+}
+
 fn newest(served: &Served) -> i64 {
     served.get("/v1/events?after=now")["next"].as_str().unwrap().parse().unwrap()
 }
