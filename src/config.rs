@@ -4,6 +4,7 @@ mod account;
 mod api;
 mod host;
 mod mailbox;
+mod naming;
 mod oauth;
 pub mod place;
 mod proxy;

@@ -1,6 +1,7 @@
 //! Which events somebody wants, and from where on.
 
 use crate::standing::EventKind;
+use std::collections::BTreeSet;
 
 /// Kinds of events, each once, in their order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -8,11 +9,17 @@ pub struct Kinds(Vec<&'static str>);
 
 /// A word that is no kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no kind `{0}`; write some of {all}, or `message.*`, `folder.*`, `account.*`", all = words())]
+#[error("there is no kind `{0}`; write some of {all}; or all of a group: {groups}; or `*`", all = words(), groups = groups())]
 pub struct NoKind(String);
 
 fn words() -> String {
     EventKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn groups() -> String {
+    let group = |kind: &EventKind| kind.as_str().split_once('.').map(|(group, _)| group);
+    let all: BTreeSet<&str> = EventKind::ALL.iter().filter_map(group).collect();
+    all.iter().map(|group| format!("`{group}.*`")).collect::<Vec<_>>().join(", ")
 }
 
 impl Kinds {
@@ -98,6 +105,7 @@ mod tests {
         assert_eq!(read(","), Err(",".into()), "who names none wants something");
         let told = Kinds::of("mail").unwrap_err().to_string();
         assert!(told.contains("`mail`") && told.contains(reset), "{told}");
+        assert!(told.contains("`message.*`") && told.ends_with("or `*`"), "{told}");
     }
 
     #[test]

@@ -128,6 +128,11 @@ impl Raw {
                     let text = format!("{which}s are a list: write [[{which}]]");
                     raw.problems.push(Flaw { place: place(key.span().start), key: name, text });
                 }
+                (many @ ("accounts" | "schedules" | "subscribers"), _) => {
+                    let one = many.trim_end_matches('s');
+                    let text = format!("write [[{one}]], once for each {one}");
+                    raw.problems.push(Flaw { place: place(key.span().start), key: name, text });
+                }
                 (_, DeValue::Table(table)) => flatten(&name, table, &place, &mut raw.settings),
                 _ => {
                     raw.settings.insert(name, item(value, &place));

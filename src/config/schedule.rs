@@ -1,7 +1,8 @@
 //! `[[schedule]]`: a job at fixed times.
 
 use crate::config::mailbox::Account;
-use crate::config::raw::{Origin, RawItem, RawValue};
+use crate::config::naming::{Nameable, id};
+use crate::config::raw::{Origin, RawValue};
 use crate::config::taker::Taker;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -66,7 +67,7 @@ fn word<T: Copy>(
 }
 
 /// One of them, of these accounts: what is wrong with it is gathered.
-pub(super) fn schedule(t: &mut Taker<'_>, place: &Origin, all: &[Account]) -> Option<Schedule> {
+pub(super) fn schedule(t: &mut Taker<'_>, place: &Origin, all: Nameable<'_>) -> Option<Schedule> {
     let before = t.problems.len();
     t.unknown(&KEYS);
     let needed = |t: &mut Taker<'_>, key: &str, text: &str| {
@@ -74,17 +75,9 @@ pub(super) fn schedule(t: &mut Taker<'_>, place: &Origin, all: &[Account]) -> Op
             t.wrong(place.clone(), key, text);
         }
     };
-    needed(t, "id", "it is needed: a name that no other schedule has, as id = \"nightly\"");
     needed(t, "cron", "it is needed: minute, hour, day, month, weekday, as cron = \"30 3 * * *\"");
     needed(t, "job", "it is needed, as job = \"full\"");
-    let id = t.text("id").unwrap_or_default();
-    if let Some(RawItem { place, .. }) = t.item("id").filter(|_| !is_name(&id)) {
-        t.wrong(
-            place,
-            "id",
-            format!("{id:?} will not do; write up to 64 letters, digits, - and _"),
-        );
-    }
+    let id = id(t, place, "schedule", "nightly");
     let cron = cron(t);
     let want = "a zone of the tz database, like \"Europe/Berlin\" or \"UTC\"";
     let zone = t.take("zone", Tz::UTC, want, |value| match value {
@@ -124,11 +117,6 @@ fn fits_the_clock(
     fits(kind, task, None, named)
 }
 
-pub(super) fn is_name(id: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    (1..=64).contains(&id.len()) && id.chars().all(fits)
-}
-
 /// Its times: five fields. What never comes is no time.
 fn cron(t: &mut Taker<'_>) -> Option<Cron> {
     let item = t.item("cron")?;
@@ -150,24 +138,9 @@ fn cron(t: &mut Taker<'_>) -> Option<Cron> {
 }
 
 /// Those that it is for, by one of three keys.
-fn accounts(t: &mut Taker<'_>, all: &[Account]) -> Option<Vec<(String, Option<String>)>> {
-    let named = t.list("accounts", Vec::new());
-    let (owner, everybody) = (t.text("owner"), t.flag("all"));
-    if let Some(item) = t.item("accounts") {
-        if named.is_empty() {
-            t.wrong(item.place.clone(), "accounts", "nobody is named; write ids of accounts");
-        }
-        for id in named.iter().filter(|id| !all.iter().any(|account| account.id == **id)) {
-            let text = format!("there is no account \"{id}\"; write ids of [[account]]");
-            t.wrong(item.place.clone(), "accounts", text);
-        }
-    }
-    if let Some((item, owner)) = t.item("owner").zip(owner.as_ref())
-        && !all.iter().any(|account| account.owner.as_ref() == Some(owner))
-    {
-        let text = format!("no account has the owner \"{owner}\"");
-        t.wrong(item.place, "owner", text);
-    }
+fn accounts(t: &mut Taker<'_>, all: Nameable<'_>) -> Option<Vec<(String, Option<String>)>> {
+    let named = all.named(t, false).unwrap_or_default();
+    let (owner, everybody) = (all.owner(t), t.flag("all"));
     let said = [t.item("accounts").is_some(), owner.is_some(), everybody];
     if said.into_iter().filter(|said| *said).count() > 1 {
         let key = if t.item("owner").is_some() { "owner" } else { "all" };
@@ -180,7 +153,7 @@ fn accounts(t: &mut Taker<'_>, all: &[Account]) -> Option<Vec<(String, Option<St
         Some(owner) => account.owner.as_ref() == Some(owner),
         None => named.contains(&account.id),
     };
-    let meant = || all.iter().filter(is_meant);
+    let meant = || all.accounts.iter().filter(is_meant);
     let meant = || meant().map(|account| (account.id.clone(), account.owner.clone())).collect();
     said.contains(&true).then(meant)
 }

@@ -1,8 +1,7 @@
 //! `[[subscriber]]`: who takes events as they come.
 
-use crate::config::mailbox::Account;
+use crate::config::naming::{self, Nameable};
 use crate::config::raw::{Origin, RawItem, RawValue};
-use crate::config::schedule::is_name;
 use crate::config::taker::Taker;
 use crate::http::reach::{ReachRule, literal_of};
 use postrider_core::wanted::{After, Kinds};
@@ -68,23 +67,12 @@ pub struct Subscriber {
 pub(super) fn subscriber(
     t: &mut Taker<'_>,
     (base, place): (&Path, &Origin),
-    all: &[Account],
+    all: Nameable<'_>,
     warnings: &mut Vec<String>,
 ) -> Option<Subscriber> {
     let before = t.problems.len();
     t.unknown(&KEYS);
-    if t.item("id").is_none() {
-        let text = "it is needed: a name that no other subscriber has, as id = \"crm\"";
-        t.wrong(place.clone(), "id", text);
-    }
-    let id = t.text("id").unwrap_or_default();
-    if let Some(RawItem { place, .. }) = t.item("id").filter(|_| !is_name(&id)) {
-        t.wrong(
-            place,
-            "id",
-            format!("{id:?} will not do; write up to 64 letters, digits, - and _"),
-        );
-    }
+    let id = naming::id(t, place, "subscriber", "crm");
     let target = target(t, (base, place), &id, warnings);
     let kinds = kinds(t);
     let (accounts, owner) = whose(t, all);
@@ -103,7 +91,8 @@ pub(super) fn subscriber(
         return None;
     }
     // Until its rows have its new id, an account's events have the one that it had.
-    let was = |id: &String| all.iter().find(|one| one.id == *id).and_then(|one| one.was.clone());
+    let was =
+        |id: &String| all.accounts.iter().find(|one| one.id == *id).and_then(|one| one.was.clone());
     let accounts = accounts.map(|named| {
         let before: Vec<String> = named.iter().filter_map(was).collect();
         named.into_iter().chain(before).collect()
@@ -113,7 +102,16 @@ pub(super) fn subscriber(
 
 fn kinds(t: &mut Taker<'_>) -> Option<Kinds> {
     let item = t.item("kinds")?;
-    match Kinds::of(&t.list("kinds", Vec::new()).join(",")) {
+    let before = t.problems.len();
+    let named = t.list("kinds", Vec::new());
+    if t.problems.len() > before {
+        return None;
+    }
+    if named.is_empty() {
+        t.wrong(item.place, "kinds", "no kind is named; leave it out, or write [\"*\"], for all");
+        return None;
+    }
+    match Kinds::of(&named.join(",")) {
         Ok(kinds) => Some(kinds),
         Err(why) => {
             t.wrong(item.place, "kinds", why.to_string());
@@ -123,30 +121,14 @@ fn kinds(t: &mut Taker<'_>) -> Option<Kinds> {
 }
 
 /// Whose events: all, some accounts', or an owner's.
-fn whose(t: &mut Taker<'_>, all: &[Account]) -> (Option<BTreeSet<String>>, Option<String>) {
-    let (named, owner) = (t.list("accounts", Vec::new()), t.text("owner"));
-    let Some(item) = t.item("accounts") else {
-        let is_one = |owner: &String| all.iter().any(|a| a.owner.as_ref() == Some(owner));
-        if let Some((item, owner)) = t.item("owner").zip(owner.as_ref().filter(|o| !is_one(o))) {
-            t.wrong(item.place, "owner", format!("no account has the owner \"{owner}\""));
-        }
-        return (None, owner);
-    };
-    if owner.is_some() {
-        t.wrong(item.place.clone(), "accounts", "write either accounts or owner");
+fn whose(t: &mut Taker<'_>, all: Nameable<'_>) -> (Option<BTreeSet<String>>, Option<String>) {
+    let named = all.named(t, true);
+    let owner = all.owner(t);
+    if let Some(item) = t.item("accounts").filter(|_| owner.is_some()) {
+        t.wrong(item.place, "accounts", "write either accounts or owner");
     }
-    if named.is_empty() {
-        t.wrong(item.place.clone(), "accounts", "nobody is named; write ids of accounts, or \"*\"");
-    }
-    if named == ["*"] {
-        return (None, owner);
-    }
-    for id in named.iter().filter(|id| !all.iter().any(|account| account.id == **id)) {
-        let text =
-            format!("there is no account \"{id}\"; write ids of [[account]], or \"*\" alone");
-        t.wrong(item.place.clone(), "accounts", text);
-    }
-    (Some(named.into_iter().collect()), owner)
+    let named = named.filter(|named| *named != ["*"]);
+    (named.map(|named| named.into_iter().collect()), owner)
 }
 
 fn target(
@@ -168,6 +150,7 @@ fn target(
     let allow_private = t.flag("allow_private");
     match (url, command) {
         (Some(item), None) => {
+            let at = item.place.clone();
             let url = url_of(t, item)?;
             let Some(secret_file) = secret else {
                 let text = "it is needed: what is sent is signed; write `whsec_` and 24 to 64 octets in base64 into a file: \
@@ -178,7 +161,7 @@ fn target(
             let why = ReachRule::of(&url, allow_private)
                 .and_then(|reach| literal_of(&url).map_or(Ok(()), |address| reach.judge(address)));
             if let Err(why) = why {
-                warnings.push(format!("{place}: url: subscriber \"{id}\" gets nothing: {why}"));
+                warnings.push(format!("{at}: url: subscriber \"{id}\" gets nothing: {why}"));
             }
             Some(Target::Webhook { url, secret_file, allow_private })
         }
@@ -188,7 +171,11 @@ fn target(
                     t.wrong(item.place, key, "a command needs none; leave it out");
                 }
             }
+            let before = t.problems.len();
             let command = t.list("command", Vec::new());
+            if t.problems.len() > before {
+                return None;
+            }
             let is_path = command.first().is_some_and(|program| program.starts_with('/'));
             if !is_path {
                 let text = "write the whole path of a program, then what it is given, as [\"/usr/local/bin/page-me\", \"now\"]; \

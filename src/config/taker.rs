@@ -105,7 +105,7 @@ impl Taker<'_> {
     }
 
     pub(super) fn list(&mut self, key: &str, default: Vec<String>) -> Vec<String> {
-        self.take(key, default, "a list of strings like [\"*\"]", |value| {
+        self.take(key, default, "a list of strings like [\"a\", \"b\"]", |value| {
             if let RawValue::List(list) = value { Some(list.clone()) } else { None }
         })
     }

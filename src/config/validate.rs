@@ -2,6 +2,7 @@
 
 use crate::config::account::account;
 use crate::config::mailbox::{Account, SecretFrom};
+use crate::config::naming::Nameable;
 use crate::config::oauth::{self, OAuthClient};
 use crate::config::place::Place;
 use crate::config::raw::{Flaw, Origin, Raw, RawValue};
@@ -229,7 +230,8 @@ pub fn load(
             config.accounts.push(account);
         }
     }
-    config.schedules = schedules(&raw, &config.accounts, &mut problems);
+    let all = Nameable { accounts: &config.accounts, written: &raw.accounts };
+    config.schedules = schedules(&raw, all, &mut problems);
     subscribers(&raw, base, &mut config, &mut problems);
     let open = open_to_others(&config);
     config.warnings.extend(open);
@@ -246,7 +248,7 @@ pub fn load(
 }
 
 /// Jobs at fixed times, for these accounts.
-fn schedules(raw: &Raw, accounts: &[Account], problems: &mut Vec<Flaw>) -> Vec<Schedule> {
+fn schedules(raw: &Raw, accounts: Nameable<'_>, problems: &mut Vec<Flaw>) -> Vec<Schedule> {
     let mut all: Vec<Schedule> = Vec::new();
     for (place, items) in &raw.schedules {
         let mut taker = Taker { items, missing: place.clone(), problems };
@@ -264,7 +266,8 @@ fn schedules(raw: &Raw, accounts: &[Account], problems: &mut Vec<Flaw>) -> Vec<S
 fn subscribers(raw: &Raw, base: &Path, config: &mut Config, problems: &mut Vec<Flaw>) {
     for (place, items) in &raw.subscribers {
         let mut taker = Taker { items, missing: place.clone(), problems };
-        let (all, warnings) = (&config.accounts, &mut config.warnings);
+        let all = Nameable { accounts: &config.accounts, written: &raw.accounts };
+        let warnings = &mut config.warnings;
         let Some(one) = subscriber(&mut taker, (base, place), all, warnings) else { continue };
         if config.subscribers.iter().any(|known| known.id == one.id) {
             let text = format!("another subscriber is called \"{}\" already", one.id);
