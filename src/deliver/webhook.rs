@@ -15,12 +15,13 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
-use tokio_rustls::rustls::Error as TlsError;
+use tokio_rustls::rustls::{Error as TlsError, InvalidMessage};
 
 /// Longest time until a status is there.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -65,16 +66,31 @@ pub(super) struct Webhook {
     pub(super) allow_private: bool,
 }
 
+/// An error and what is behind it, down to the first cause: what an error of the system holds is no source of it.
+fn causes(e: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = e;
+    std::iter::successors(Some(first), |why| {
+        let why: &(dyn Error + 'static) = *why;
+        match why.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => why.source(),
+        }
+    })
+}
+
 /// Why there is no answer, in words that name no URL.
 fn unanswered(e: reqwest::Error) -> SinkAnswer {
-    let mut inner: Option<&(dyn Error + 'static)> = Some(&e);
-    while let Some(why) = inner {
-        if let Some(why) = why.downcast_ref::<NotReached>() {
-            return SinkAnswer::without(DeliveryOutcome::Refused, why.to_string());
-        }
-        inner = why.source();
+    let e = e.without_url();
+    if let Some(why) = causes(&e).find_map(|why| why.downcast_ref::<NotReached>()) {
+        return SinkAnswer::without(DeliveryOutcome::Refused, why.to_string());
     }
-    let (outcome, what) = if e.is_connect() && speaks_no_tls(&e) {
+    // Somebody is there, who is not believed, or does not speak TLS.
+    let tls = causes(&e).find_map(|why| why.downcast_ref::<TlsError>());
+    let is_eof = |why: &(dyn Error + 'static)| {
+        let io = why.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == ErrorKind::UnexpectedEof)
+    };
+    let (outcome, what) = if e.is_connect() && (tls.is_some() || causes(&e).any(is_eof)) {
         (DeliveryOutcome::Broken, "no TLS")
     } else if e.is_connect() {
         (DeliveryOutcome::Unreached, "no connection")
@@ -83,28 +99,13 @@ fn unanswered(e: reqwest::Error) -> SinkAnswer {
     } else {
         (DeliveryOutcome::Broken, "the connection has ended before the answer")
     };
-    let e = e.without_url();
-    let mut deepest: &dyn Error = &e;
-    while let Some(why) = deepest.source() {
-        deepest = why;
-    }
-    SinkAnswer::without(outcome, PlainText::from(format!("{what}: {deepest}").as_str()).as_str())
-}
-
-/// Whether somebody was there, who is not believed, or does not speak TLS.
-fn speaks_no_tls(e: &reqwest::Error) -> bool {
-    let mut inner: Option<&(dyn Error + 'static)> = Some(e);
-    while let Some(why) = inner {
-        let io = why.downcast_ref::<std::io::Error>();
-        if why.downcast_ref::<TlsError>().is_some()
-            || io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData)
-        {
-            return true;
+    let why = match tls {
+        Some(TlsError::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "who is there speaks none".to_owned()
         }
-        // What an error of the system holds is no source of it.
-        inner = why.source();
-    }
-    false
+        _ => causes(&e).last().map(ToString::to_string).unwrap_or_default(),
+    };
+    SinkAnswer::without(outcome, PlainText::from(format!("{what}: {why}").as_str()).as_str())
 }
 
 /// How long it is to be waited, as the answer says (RFC 9110 §10.2.3).
