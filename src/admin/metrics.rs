@@ -29,12 +29,13 @@ fn deliveries(shared: &Shared) {
         let n = seen.iter().filter(|line| line.delivered.state == *state).count();
         gauge!(names::SUBSCRIBERS, "state" => state.as_str()).set(n as f64);
     }
-    let lag = seen.iter().map(|line| line.lag(now)).max().unwrap_or_default();
+    let lag = seen.iter().filter_map(|line| line.lag(now)).max().unwrap_or_default();
     gauge!(names::DELIVERY_LAG).set(lag.as_secs_f64());
     if shared.per_account {
         for line in &seen {
             let id = line.subscriber.id.clone();
-            gauge!(names::SUBSCRIBER_LAG, "subscriber" => id).set(line.lag(now).as_secs_f64());
+            gauge!(names::SUBSCRIBER_LAG, "subscriber" => id)
+                .set(line.lag(now).unwrap_or_default().as_secs_f64());
         }
     }
 }

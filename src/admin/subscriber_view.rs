@@ -1,7 +1,7 @@
 //! Subscribers as faces show them.
 
 use crate::config::Target;
-use crate::deliver::{SubscriberSeen, Tried};
+use crate::deliver::{InHand, SubscriberSeen, Tried};
 use crate::instant::instant;
 use crate::store::StoredDelivery;
 use postrider_core::time::Micros;
@@ -32,8 +32,24 @@ pub(crate) struct SubscriberView {
     cursor: i64,
     /// What it is being given.
     sending: Option<SendingView>,
-    /// How old the first of that is.
-    lag_seconds: u64,
+    /// How old the oldest event is that it has not taken; none where nobody gives it any: it is disabled, or no server
+    /// runs.
+    lag_seconds: Option<u64>,
+    /// What of the feed it is given.
+    wants: WantsView,
+}
+
+/// What of the feed a subscriber is given.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WantsView {
+    /// Only of these kinds; none: all.
+    kinds: Option<Vec<&'static str>>,
+    /// Only of these accounts: the ids that they have, and had; none: all, or an owner's.
+    accounts: Option<Vec<String>>,
+    /// So many at a time at most, as a list; none: one, and no list.
+    batch: Option<usize>,
+    /// `head`: with what is stored of a message.
+    fields: Option<&'static str>,
 }
 
 /// What a subscriber is being given.
@@ -92,12 +108,24 @@ pub(crate) struct ReplayFrom {
     pub(crate) from: serde_json::Value,
 }
 
+/// What is never given, and how it stands now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SkippedView {
+    /// What it was being given.
+    skipped: SendingView,
+    #[serde(flatten)]
+    subscriber: SubscriberView,
+}
+
 /// Why something is not given.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SkipNote {
     /// For who reads it later.
     pub(crate) note: String,
+    /// Only where this number is in what it is being given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) event: Option<i64>,
 }
 
 impl SubscriberView {
@@ -109,11 +137,7 @@ impl SubscriberView {
             Target::Webhook { url, .. } => url.origin().ascii_serialization(),
             Target::Command(words) => words.first().cloned().unwrap_or_default(),
         };
-        let sending = line.in_hand.map(|hand| SendingView {
-            first: hand.events.0,
-            last: hand.events.1,
-            count: hand.count,
-        });
+        let sending = line.in_hand.map(SendingView::of);
         Self {
             id: one.id.clone(),
             target,
@@ -126,8 +150,33 @@ impl SubscriberView {
             next_at: it.next_at.map(instant),
             cursor: it.cursor,
             sending,
-            lag_seconds: line.lag(now).as_secs(),
+            lag_seconds: line.lag(now).map(|lag| lag.as_secs()),
+            wants: WantsView {
+                kinds: one.kinds.as_ref().map(|kinds| kinds.words().to_vec()),
+                accounts: one.accounts.as_ref().map(|ids| ids.iter().cloned().collect()),
+                batch: one.batch,
+                fields: one.heads.then_some("head"),
+            },
         }
+    }
+}
+
+impl SendingView {
+    fn of(hand: InHand) -> Self {
+        Self { first: hand.events.0, last: hand.events.1, count: hand.count }
+    }
+}
+
+impl SkippedView {
+    /// This is never given.
+    pub(crate) fn of(hand: InHand, subscriber: SubscriberView) -> Self {
+        Self { skipped: SendingView::of(hand), subscriber }
+    }
+
+    /// For who reads it later.
+    pub(crate) fn told(&self, note: &str) -> String {
+        let SendingView { first, last, count } = self.skipped;
+        format!("{first} to {last} ({count}): {note}")
     }
 }
 

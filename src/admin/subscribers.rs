@@ -6,11 +6,11 @@ use crate::admin::note::AnswerNote;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
 use crate::admin::subscriber_view::{
-    DeliveryView, ReplayFrom, SkipNote, SubscriberView, TestedView,
+    DeliveryView, ReplayFrom, SkipNote, SkippedView, SubscriberView, TestedView,
 };
 use crate::admin::view::Page;
-use crate::deliver::{Done, SubscriberOrder, SubscriberSeen, Tried};
-use crate::feed;
+use crate::deliver::{Done, Obeyed, SubscriberOrder, SubscriberSeen};
+use crate::feed::{self, Beyond};
 use crate::instant::instant_of;
 use crate::store::{StoredDelivery, SubscriberReader};
 use axum::body::Bytes;
@@ -27,6 +27,8 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+/// Ids that are named to who asks for another.
+const NAMED: usize = 20;
 /// Characters of a note.
 const NOTE: usize = 300;
 
@@ -48,7 +50,15 @@ impl Sight {
     pub(super) fn subscriber(&self, shared: &Shared, id: &str) -> Result<SubscriberSeen, Problem> {
         let found = shared.deliver.find(id);
         let seen = found.filter(|line| self.sees(line.subscriber.owner.as_deref()));
-        seen.ok_or_else(|| Problem::missing("subscriber"))
+        seen.ok_or_else(|| {
+            let all = shared.deliver.seen();
+            let seen = all.iter().filter(|line| self.sees(line.subscriber.owner.as_deref()));
+            let ids: Vec<&str> = seen.take(NAMED).map(|line| line.subscriber.id.as_str()).collect();
+            match ids.is_empty() {
+                true => Problem::missing("subscriber"),
+                false => Problem::missing(&format!("subscriber; there is {}", ids.join(", "))),
+            }
+        })
     }
 }
 
@@ -133,7 +143,7 @@ async fn ordered(
     sight: &Sight,
     id: &str,
     make: impl FnOnce(Done) -> SubscriberOrder,
-) -> Result<Option<Tried>, Problem> {
+) -> Result<Obeyed, Problem> {
     sight.subscriber(shared, id)?;
     shared.deliver.order(id, make).await.map_err(refused)
 }
@@ -155,8 +165,10 @@ pub(super) async fn test(
     sight: Sight,
     Path(id): Path<String>,
 ) -> Result<Json<TestedView>, Problem> {
-    let tried = ordered(&shared, &sight, &id, SubscriberOrder::Test).await?;
-    tried.map(|tried| Json(TestedView::of(id, tried))).ok_or_else(Problem::late)
+    match ordered(&shared, &sight, &id, SubscriberOrder::Test).await? {
+        Obeyed::Tried(tried) => Ok(Json(TestedView::of(id, tried))),
+        Obeyed::Done | Obeyed::Skipped(_) => Err(Problem::late()),
+    }
 }
 
 /// Go on with it where it was, at once.
@@ -211,8 +223,18 @@ pub(super) async fn replay(
         (_, Some(at)) => feed::since(&shared.reader, at).await?,
         _ => return Err(words()),
     };
-    if let Some(beyond) = feed::beyond(&shared.reader, cursor).await? {
-        return Err(Problem::no_events(cursor, beyond));
+    match feed::beyond(&shared.reader, cursor).await? {
+        Some(Beyond::Ahead { newest }) => {
+            let problem = Problem::no_events(cursor, Beyond::Ahead { newest });
+            let first = newest.saturating_add(1);
+            let text = format!(
+                "from: write a number up to {first}. Where more were told once, {}",
+                problem.detail
+            );
+            return Err(Problem { detail: text, ..problem });
+        }
+        Some(beyond) => return Err(Problem::no_events(cursor, beyond)),
+        None => {}
     }
     ordered(&shared, &sight, &id, |done| SubscriberOrder::GoTo(cursor, done)).await?;
     let note = AnswerNote(format!("from {}", cursor.saturating_add(1)));
@@ -221,19 +243,23 @@ pub(super) async fn replay(
 
 /// Never give it what it is being given now, and go on behind that.
 #[utoipa::path(post, path = "/v1/subscribers/{id}/skip", tag = "subscribers", request_body = SkipNote, params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 200, body = SubscriberView), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
+    (status = 200, body = SkippedView), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
 pub(super) async fn skip(
     State(shared): State<Shared>,
     sight: Sight,
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(Extension<AnswerNote>, Json<SubscriberView>), Problem> {
-    let SkipNote { note } = read(body, "{\"note\": \"why\"}")?;
+) -> Result<(Extension<AnswerNote>, Json<SkippedView>), Problem> {
+    let SkipNote { note, event } = read(body, "{\"note\": \"why\"}")?;
     let note = PlainText::from(note.trim()).first(NOTE).as_str().to_owned();
     if note.is_empty() {
         return Err(Problem::bad("note: write why, for who reads it later"));
     }
     let told = note.clone();
-    ordered(&shared, &sight, &id, |done| SubscriberOrder::Skip(told, done)).await?;
-    Ok((Extension(AnswerNote(note)), shown(&shared, &sight, &id)?))
+    let done =
+        ordered(&shared, &sight, &id, |done| SubscriberOrder::Skip(told, event, done)).await?;
+    let Obeyed::Skipped(hand) = done else { return Err(Problem::late()) };
+    let Json(now) = shown(&shared, &sight, &id)?;
+    let skipped = SkippedView::of(hand, now);
+    Ok((Extension(AnswerNote(skipped.told(&note))), Json(skipped)))
 }

@@ -9,6 +9,7 @@ use crate::cli::out::{say_json, say_line};
 use crate::cli::patience::waited;
 use crate::clock::Clock;
 use crate::config::{Account, Config, Flaw, Origin, Place, SecretFrom};
+use crate::deliver::lack;
 use crate::provider::{self, OpenSession, Opening};
 use crate::store::{Disagreement, Fitness, Reader, belongs, look, open_for_reading, own_bodies};
 use futures_util::stream::{self, StreamExt};
@@ -58,10 +59,12 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
         }
         false => say_line(&format!("{place}: {well}")),
     }
+    // Who asks about one account does not ask about these.
+    let mut worst = if args.account.is_none() { lacks(&config, &args) } else { Exit::Success };
     if args.offline {
-        return Exit::Success;
+        return worst;
     }
-    let mut worst = database(&config, args.json).await;
+    worst = worst.max(database(&config, args.json).await);
     let config = &config;
     let tried = accounts.into_iter().map(async |account| (account, folders(account, config).await));
     let mut tried = stream::iter(tried).buffered(AT_ONCE);
@@ -78,6 +81,24 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
                     eprintln!("  {text}");
                 }
             }
+        }
+    }
+    worst
+}
+
+/// Says what subscribers lack before they can be given anything: a server that starts tries again.
+fn lacks(config: &Config, args: &CheckArgs) -> Exit {
+    let mut worst = Exit::Success;
+    for subscriber in &config.subscribers {
+        let Some(why) = lack(&subscriber.target) else { continue };
+        worst = Exit::Usage;
+        let class = Class::Config.as_str();
+        match args.json {
+            true => {
+                let line = json!({ "subscriber": subscriber.id, "ok": false, "class": class, "text": why });
+                say_line(&line.to_string());
+            }
+            false => eprintln!("{}: subscriber {}: {why}", args.config.display(), subscriber.id),
         }
     }
     worst

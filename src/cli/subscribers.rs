@@ -13,6 +13,7 @@ use crate::cli::table::lay_out;
 use crate::cli::verbs::text;
 use reqwest::Method;
 use serde_json::Value;
+use std::path::Path;
 
 /// Runs `subscribers`.
 pub(super) async fn run(args: SubscribersArgs) -> Exit {
@@ -58,7 +59,13 @@ async fn does(
     args: &ClientArgs,
     work: impl AsyncFnOnce(&Client) -> Result<Exit, CallError>,
 ) -> Exit {
-    have_done(config_of(args), work).await
+    let config = config_of(args).inspect_err(|_| {
+        let file = args.config.as_deref().unwrap_or(Path::new("config.toml"));
+        if file.exists() {
+            eprintln!("nothing was done; a server goes on with the config it had, and --data DIR asks the one of that folder");
+        }
+    });
+    have_done(config, work).await
 }
 
 async fn list(args: &ClientArgs, client: &Client) -> Result<(), CallError> {
@@ -76,13 +83,19 @@ async fn list(args: &ClientArgs, client: &Client) -> Result<(), CallError> {
     for item in &items {
         let cells = ["id", "target", "state", "cursor", "lag_seconds", "next_at", "reason"];
         let mut row: Vec<String> = cells.iter().map(|key| text(item, key)).collect();
-        if let Some(lag) = row.get_mut(4) {
+        if let Some(lag) = row.get_mut(4).filter(|lag| !lag.is_empty()) {
             lag.push_str(" s");
         }
         rows.push(row);
     }
     say(&lay_out(&rows));
     Ok(())
+}
+
+/// Which events they are.
+fn span(events: &Value) -> String {
+    let [first, last, count] = ["first", "last", "count"].map(|key| text(events, key));
+    format!("{first} to {last} ({count})")
 }
 
 async fn shown(args: &SubscriberArgs, client: &Client) -> Result<(), CallError> {
@@ -109,9 +122,17 @@ async fn shown(args: &SubscriberArgs, client: &Client) -> Result<(), CallError> 
     let mut told: Vec<Vec<String>> =
         told.map(|(name, value)| vec![format!("{name}:"), value]).collect();
     if let Some(sending) = one.get("sending").filter(|sending| !sending.is_null()) {
-        let (first, last) = (text(sending, "first"), text(sending, "last"));
-        let count = text(sending, "count");
-        told.push(vec!["is being given:".to_owned(), format!("{first} to {last} ({count})")]);
+        told.push(vec!["is being given:".to_owned(), span(sending)]);
+    }
+    let wants = one.get("wants").unwrap_or(&Value::Null);
+    for key in ["kinds", "accounts", "batch", "fields"] {
+        let words = match wants.get(key).and_then(Value::as_array) {
+            Some(words) => words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+            None => text(wants, key),
+        };
+        if !words.is_empty() {
+            told.push(vec![format!("{key}:"), words]);
+        }
     }
     say(&lay_out(&told));
     Ok(())
@@ -189,6 +210,10 @@ async fn replayed(args: &ReplayArgs, client: &Client) -> Result<Exit, CallError>
 
 async fn skipped(args: &SkipArgs, client: &Client) -> Result<Exit, CallError> {
     let path = format!("/v1/subscribers/{}/skip", args.subscriber);
-    let told = client.send(&path, &SkipNote { note: args.note.clone() }).await?;
+    let note = SkipNote { note: args.note.clone(), event: args.event };
+    let told = client.send(&path, &note).await?;
+    if let Some(skipped) = told.get("skipped").filter(|_| !args.client.json) {
+        say_line(&format!("it is never given {}", span(skipped)));
+    }
     Ok(stands(&args.client, &told))
 }

@@ -1,8 +1,8 @@
 //! How each subscriber stands, for faces; what of it is to be stored; and where orders for it go.
 
 use crate::config::Subscriber;
-use crate::deliver::order::{SubscriberOrder, Tried};
-use crate::deliver::parcel::Parcel;
+use crate::deliver::order::{Done, Obeyed, SubscriberOrder};
+use crate::deliver::parcel::{InHand, Parcel};
 use crate::reply::Soon;
 use crate::store::{DeliverWork, DeliveryRow, SubscriberRow};
 use postrider_core::deliver::{Delivered, SubscriberState};
@@ -30,17 +30,6 @@ pub(crate) trait DeliverHands: Send + Sync {
     fn write(&self, work: DeliverWork) -> Soon<Result<(), Failure>>;
 }
 
-/// What a subscriber is being given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InHand {
-    /// The first and the last number.
-    pub(crate) events: (i64, i64),
-    /// How many of those.
-    pub(crate) count: usize,
-    /// When the first of them happened.
-    pub(crate) at: Micros,
-}
-
 /// A subscriber as faces see it.
 #[derive(Clone, Debug)]
 pub(crate) struct SubscriberSeen {
@@ -50,13 +39,16 @@ pub(crate) struct SubscriberSeen {
     pub(crate) delivered: Delivered,
     /// What it is being given.
     pub(crate) in_hand: Option<InHand>,
+    /// Somebody gives it events.
+    is_served: bool,
 }
 
 impl SubscriberSeen {
-    /// How old the oldest event is that it has not taken; who is asked for nothing has none.
-    pub(crate) fn lag(&self, now: Micros) -> Duration {
-        let in_hand = self.in_hand.filter(|_| self.delivered.state != SubscriberState::Disabled);
-        in_hand.map_or(Duration::ZERO, |in_hand| now.since(in_hand.at))
+    /// How old the oldest event is that it has not taken; none where nobody gives it any.
+    pub(crate) fn lag(&self, now: Micros) -> Option<Duration> {
+        let is_given = self.is_served && self.delivered.state != SubscriberState::Disabled;
+        let age = self.in_hand.map_or(Duration::ZERO, |in_hand| now.since(in_hand.at));
+        is_given.then_some(age)
     }
 }
 
@@ -149,7 +141,7 @@ impl DeliverDesk {
         let (sender, orders) = mpsc::channel(ORDERS);
         let mut lines = self.lines();
         let line = lines.get_mut(id)?;
-        (line.orders, line.in_hand) = (Some(sender), None);
+        line.orders = Some(sender);
         Some((line.delivered.clone(), orders))
     }
 
@@ -157,10 +149,7 @@ impl DeliverDesk {
     pub(super) fn stands(&self, id: &str, delivered: &Delivered, parcel: Option<&Parcel>) {
         let mut lines = self.lines();
         let Some(line) = lines.get_mut(id) else { return };
-        let in_hand = parcel.and_then(|parcel| {
-            let events = parcel.events?;
-            Some(InHand { events, count: parcel.count, at: parcel.at })
-        });
+        let in_hand = parcel.and_then(Parcel::in_hand);
         if line.delivered != *delivered || line.in_hand != in_hand {
             line.is_dirty = true;
             line.delivered.clone_from(delivered);
@@ -172,7 +161,8 @@ impl DeliverDesk {
     pub(super) fn change(&self, id: &str, change: impl FnOnce(&mut Delivered)) {
         if let Some(line) = self.lines().get_mut(id) {
             change(&mut line.delivered);
-            (line.is_dirty, line.in_hand) = (true, None);
+            // What it could not be given it is being given still.
+            line.is_dirty = true;
         }
     }
 
@@ -193,7 +183,8 @@ impl DeliverDesk {
         let seen = |line: &DeskEntry| {
             let subscriber = line.subscriber.clone()?;
             let (delivered, in_hand) = (line.delivered.clone(), line.in_hand);
-            Some(SubscriberSeen { subscriber, delivered, in_hand })
+            let is_served = line.orders.is_some();
+            Some(SubscriberSeen { subscriber, delivered, in_hand, is_served })
         };
         self.lines().values().filter_map(seen).collect()
     }
@@ -210,8 +201,8 @@ impl DeliverDesk {
     pub(crate) async fn order(
         &self,
         id: &str,
-        make: impl FnOnce(oneshot::Sender<Result<Option<Tried>, String>>) -> SubscriberOrder,
-    ) -> Result<Option<Tried>, Failure> {
+        make: impl FnOnce(Done) -> SubscriberOrder,
+    ) -> Result<Obeyed, Failure> {
         let orders = self.lines().get(id).and_then(|line| line.orders.clone());
         let orders = orders.ok_or_else(|| conflict("nothing is handed on here"))?;
         let (reply, answer) = oneshot::channel();

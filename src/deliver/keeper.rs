@@ -8,7 +8,7 @@ use crate::config::Subscriber;
 use crate::deliver::book::Told;
 use crate::deliver::desk::DeliverDesk;
 use crate::deliver::task::{Around, DeliveryTask};
-use crate::feed;
+use crate::feed::{self, Beyond};
 use crate::store::{Reader, SubscriberReader};
 use postrider_core::deliver::{Delivered, NotTaken, SubscriberState};
 use postrider_core::failure::Failure;
@@ -49,6 +49,10 @@ pub(crate) async fn admitted(
                 continue;
             }
             let cursor = feed::begin(reader, one.from).await?;
+            if let Some(Beyond::Ahead { newest }) = feed::beyond(reader, cursor).await? {
+                let id = &one.id;
+                tracing::warn!(subscriber = %id, "the feed ends at {newest}: it is given nothing before event {}", cursor + 1);
+            }
             desk.admit(&one.id, (Delivered::begins(cursor, now), 0), true);
         }
     }
@@ -138,6 +142,9 @@ impl Keeper {
         desk.wanted(&wanted);
         for (id, followed) in &self.followed {
             let now = wanted.iter().find(|one| one.id == *id).cloned();
+            if now.is_none() && followed.borrow().is_some() {
+                tracing::info!(subscriber = %id, "the config lacks it: it is given nothing, and its place is kept under its id");
+            }
             followed.send_if_modified(|before| {
                 let is_other = *before != now;
                 *before = now;

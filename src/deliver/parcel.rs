@@ -19,14 +19,23 @@ pub(crate) struct Parcel {
     pub(crate) id: String,
     /// JSON.
     pub(crate) body: String,
-    /// The first and the last number; none of a test.
-    pub(crate) events: Option<(i64, i64)>,
-    /// How many.
-    pub(crate) count: usize,
+    /// The numbers; none of a test.
+    pub(crate) numbers: Vec<i64>,
     /// When the first of them happened.
     pub(crate) at: Micros,
     /// Numbers before it that are kept no longer, and were never given.
     pub(crate) lost: Option<(i64, i64)>,
+}
+
+/// What a subscriber is being given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InHand {
+    /// The first and the last number.
+    pub(crate) events: (i64, i64),
+    /// How many of those.
+    pub(crate) count: usize,
+    /// When the first of them happened.
+    pub(crate) at: Micros,
 }
 
 fn payload(kind: &str, at: Micros, data: &str) -> String {
@@ -45,6 +54,16 @@ fn id_of(events: &[Arc<ToldEvent>], first: &StoredEvent) -> String {
 }
 
 impl Parcel {
+    /// The first and the last number; none of a test.
+    pub(super) fn events(&self) -> Option<(i64, i64)> {
+        self.numbers.first().copied().zip(self.numbers.last().copied())
+    }
+
+    /// Which events they are; none of a test.
+    pub(super) fn in_hand(&self) -> Option<InHand> {
+        Some(InHand { events: self.events()?, count: self.numbers.len(), at: self.at })
+    }
+
     /// Of these events; none of none.
     ///
     /// # Errors
@@ -55,7 +74,7 @@ impl Parcel {
         reader: &Reader,
         lost: Option<(i64, i64)>,
     ) -> Result<Option<Self>, Failure> {
-        let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
+        let Some(first) = events.first() else { return Ok(None) };
         let mut texts: Vec<String> = Vec::new();
         if subscriber.heads {
             for view in with_heads(reader, events.iter().map(|event| &event.row)).await? {
@@ -72,8 +91,8 @@ impl Parcel {
         let id = if is_list { id_of(events, &first.row) } else { first.row.id.clone() };
         let body = payloads.join(",");
         let body = if is_list { format!("[{body}]") } else { body };
-        let events_of = Some((first.row.seq, last.row.seq));
-        Ok(Some(Self { id, body, events: events_of, count: events.len(), at: first.row.at, lost }))
+        let numbers = events.iter().map(|event| event.row.seq).collect();
+        Ok(Some(Self { id, body, numbers, at: first.row.at, lost }))
     }
 
     /// An event of no number, for who wants to see one.
@@ -82,6 +101,6 @@ impl Parcel {
         let data = format!("{{\"id\":\"{id}\",\"subscriber\":\"{}\"}}", subscriber.id);
         let body = payload(TEST, now, &data);
         let body = if subscriber.batch.is_some() { format!("[{body}]") } else { body };
-        Self { id, body, events: None, count: 1, at: now, lost: None }
+        Self { id, body, numbers: Vec::new(), at: now, lost: None }
     }
 }

@@ -9,8 +9,8 @@ use crate::config::{Subscriber, Target};
 use crate::deliver::book::SubscriberBook;
 use crate::deliver::command::Program;
 use crate::deliver::desk::DeliverDesk;
-use crate::deliver::order::{SubscriberOrder, Tried};
-use crate::deliver::parcel::Parcel;
+use crate::deliver::order::{Obeyed, SubscriberOrder, Tried};
+use crate::deliver::parcel::{InHand, Parcel};
 use crate::deliver::reading::{FeedReading, Next};
 use crate::deliver::sink::Sink;
 use crate::deliver::webhook::{Clients, Webhook};
@@ -118,7 +118,7 @@ fn row_of(id: &str, parcel: &Parcel, attempt: u32, at: Micros) -> DeliveryRow {
         subscriber: id.to_owned(),
         // The desk counts.
         number: 0,
-        events: parcel.events,
+        events: parcel.events(),
         attempt,
         at,
         status: None,
@@ -251,7 +251,7 @@ impl DeliveryTask {
 
     /// It keeps nothing that it does not need.
     fn rest(&mut self) {
-        let last = self.parcel.as_ref().and_then(|parcel| Some(parcel.events?.1));
+        let last = self.parcel.as_ref().and_then(|parcel| Some(parcel.events()?.1));
         self.reading.rest(last.unwrap_or(self.delivered.cursor));
     }
 
@@ -376,7 +376,7 @@ impl DeliveryTask {
         let (now, waits) = (self.now(), self.around.waits(&self.id));
         let before = (self.delivered.state, self.delivered.reason.clone());
         let Some(why) = answer.not_taken else {
-            let last = parcel.events.map_or(self.delivered.cursor, |(_, last)| last);
+            let last = parcel.events().map_or(self.delivered.cursor, |(_, last)| last);
             self.delivered.taken(last, now);
             (self.parcel, self.probe, self.is_hurried) = (None, None, false);
             if before.0 == SubscriberState::Failing {
@@ -414,25 +414,27 @@ impl DeliveryTask {
         let (reply, told) = match order {
             SubscriberOrder::Test(reply) => {
                 let parcel = Arc::new(Parcel::test(&self.subscriber, now));
-                (reply, Ok(Some(self.tried(parcel, 1).await)))
+                (reply, Ok(Obeyed::Tried(self.tried(parcel, 1).await)))
             }
             SubscriberOrder::Enable(reply) => {
                 self.delivered.enabled(now);
                 self.probe = None;
-                (reply, Ok(None))
+                (reply, Ok(Obeyed::Done))
             }
             SubscriberOrder::Disable(by, reply) => {
                 self.delivered.disabled(&format!("{by} has disabled it"), now);
                 self.drops();
-                (reply, Ok(None))
+                (reply, Ok(Obeyed::Done))
             }
             SubscriberOrder::GoTo(cursor, reply) => {
                 self.delivered.goes_to(cursor);
                 self.delivered.tries(now);
                 self.read_again();
-                (reply, Ok(None))
+                (reply, Ok(Obeyed::Done))
             }
-            SubscriberOrder::Skip(note, reply) => (reply, self.skipped(&note).await.map(|()| None)),
+            SubscriberOrder::Skip(note, event, reply) => {
+                (reply, self.skipped(&note, event).await.map(Obeyed::Skipped))
+            }
         };
         self.shows();
         // Whoever no longer waits needs no answer.
@@ -440,7 +442,7 @@ impl DeliveryTask {
     }
 
     /// What it does not take is never given.
-    async fn skipped(&mut self, note: &str) -> Result<(), String> {
+    async fn skipped(&mut self, note: &str, event: Option<i64>) -> Result<InHand, String> {
         if self.delivered.state == SubscriberState::Active {
             return Err("it takes what it is given: there is nothing to skip".to_owned());
         }
@@ -450,17 +452,37 @@ impl DeliveryTask {
                 Some(_) => return Err("there is nothing that it could skip".to_owned()),
             }
         }
-        let Some(parcel) = self.parcel.take() else { return Ok(()) };
+        let nothing = || "there is nothing that it could skip".to_owned();
+        let mut parcel = self.parcel.clone().ok_or_else(nothing)?;
+        let (first, last) = parcel.events().ok_or_else(nothing)?;
+        if let Some(event) = event.filter(|event| !parcel.numbers.contains(event)) {
+            return Err(format!(
+                "event {event} is none of those from {first} to {last} that it is being given"
+            ));
+        }
+        if self.delivered.state == SubscriberState::Disabled {
+            // What it was given last is forgotten: the list may hold what it was never given.
+            let is_list = parcel.numbers.len() > 1;
+            let Some(upto) = event.or((!is_list).then_some(last)) else {
+                return Err(
+                    "it is disabled, and takes lists: name the event up to which it is to skip"
+                        .to_owned(),
+                );
+            };
+            Arc::make_mut(&mut parcel).numbers.retain(|number| *number <= upto);
+        }
+        let in_hand = parcel.in_hand().ok_or_else(nothing)?;
+        self.parcel = None;
+        // What is behind it is read anew.
+        self.reading.rest(in_hand.events.1);
         let now = self.now();
         let row = row_of(&self.id, &parcel, self.delivered.attempts, now);
         self.around.desk.tried(DeliveryRow { text: format!("skipped: {note}"), ..row });
-        if let Some((_, last)) = parcel.events {
-            self.delivered.passes(last);
-        }
+        self.delivered.passes(in_hand.events.1);
         if self.delivered.state == SubscriberState::Failing {
             self.delivered.enabled(now);
         }
-        Ok(())
+        Ok(in_hand)
     }
 }
 

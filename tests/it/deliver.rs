@@ -9,6 +9,7 @@ use postrider_core::recovery::backoff::mix;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -246,8 +247,12 @@ async fn a_task_that_ends_of_a_bug_begins_again() {
     let config = hooked("crm", hook.port, "from = \"oldest\"\n");
     let (_server, _mailbox, postrider) = begun(5, &config).await;
     blocking(move || {
+        rewrite(&postrider, |text| text.replace("first_wait = \"20ms\"", "first_wait = \"2s\""));
         let served = postrider.serve(&[("POSTRIDER_FAULT", "panic.deliver:3")]);
         served.wait_for_state("a", "idle");
+        // What it could not be given grows old meanwhile.
+        waits_for_state(&served, "crm", "failing");
+        assert_ne!(stands(&served, "crm")["sending"], Value::Null);
         all_was_given(&served, &hook, "*");
         assert_eq!(served.get("/readyz")["status"], "ok");
         assert!(served.stop().contains("subscriber=crm"));
@@ -401,8 +406,13 @@ async fn what_is_asked_by_hand_is_done() {
         mailbox.append("INBOX", note("behind it"));
         waits_for_state(&served, "crm", "failing");
         assert_eq!(served.post("/v1/subscribers/crm/skip", "{\"note\": \" \"}").0, 400);
-        let skipped = ["subscribers", "skip", "crm", "--note", "the receiver's bug 17"];
-        postrider.run(&skipped).exits(0);
+        let skip = ["subscribers", "skip", "crm", "--note", "the receiver's bug 17", "--event"];
+        let poison = stands(&served, "crm")["sending"]["first"].to_string();
+        let ran = postrider.run(&[&skip[..], &[want[0].to_string().as_str()]].concat()).exits(2);
+        assert!(ran.stderr.contains(&format!("from {poison} to {poison} that")), "{}", ran.stderr);
+        let ran = postrider.run(&[&skip[..], &[&poison]].concat()).exits(0);
+        let says = format!("it is never given {poison} to {poison} (1)");
+        assert!(ran.stdout.starts_with(&says), "{}", ran.stdout);
         wait_until("the next is given", || {
             hook.given().iter().any(|one| one.taken && one.body.contains("behind it"))
         });
@@ -414,8 +424,64 @@ async fn what_is_asked_by_hand_is_done() {
         assert!(said("bug 17") && said("I choke on it"), "{tries}");
         let (status, problem) = served.post("/v1/subscribers/crm/skip", "{\"note\": \"x\"}");
         assert_eq!(status, 409, "there is nothing: {problem}");
-        let (status, _) = served.ask("GET", "/v1/subscribers/nobody");
+        let (status, problem) = served.ask("GET", "/v1/subscribers/nobody");
         assert_eq!(status, 404);
+        assert!(problem["detail"].as_str().unwrap().ends_with("there is crm"), "{problem}");
+        let shown = postrider.run(&["subscribers", "show", "crm"]).exits(0).stdout;
+        assert!(shown.contains("message.created") && shown.contains("head"), "{shown}");
+        assert_eq!(stands(&served, "crm")["lag_seconds"], 0);
+        ordered(&served, "crm/disable", "");
+        assert_eq!(stands(&served, "crm")["lag_seconds"], Value::Null, "nobody knows");
+        // Who acts says on which mirror, where the config does not.
+        rewrite(&postrider, |text| format!("{text}colour = \"red\"\n"));
+        let ran = postrider.run(&["subscribers", "test", "crm"]).exits(2);
+        assert!(ran.stderr.contains("--data"), "{}", ran.stderr);
+    })
+    .await;
+}
+
+/// Of a list what is named is passed over, and nothing else; of one who is disabled no more than was named.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_list_what_is_named_is_passed_over() {
+    let opened = Arc::new(AtomicBool::new(false));
+    let is_open = Arc::clone(&opened);
+    let hook = Hook::new(move |_, _| match is_open.load(Ordering::SeqCst) {
+        true => TAKES,
+        false => Says::Status(422, "", ""),
+    });
+    let more = "from = \"oldest\"\nkinds = [\"message.created\"]\nbatch = 10\n";
+    let config = hooked("crm", hook.port, more);
+    let (_server, mailbox, postrider) = begun(3, "").await;
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        served.wait_for_state("a", "idle");
+        mailbox.append("INBOX", note("behind what it does not want"));
+        wait_until("all are there", || told(&served, "message.created").len() == 4);
+        let want = told(&served, "message.created");
+        let between = want[3] - 1;
+        assert!(between > want[2], "{want:?}");
+        rewrite(&postrider, |text| format!("{text}{config}"));
+        wait_until("it is there", || served.ask("GET", "/v1/subscribers/crm").0 == 200);
+        waits_for_state(&served, "crm", "failing");
+        assert_eq!(stands(&served, "crm")["sending"]["count"], 4);
+        let skip = |event: Option<i64>| {
+            let body = json!({ "note": "x", "event": event });
+            served.post("/v1/subscribers/crm/skip", &body.to_string())
+        };
+        assert_eq!(skip(Some(between)).0, 409, "it is none of them");
+        ordered(&served, "crm/disable", "");
+        let (status, problem) = skip(None);
+        assert!(
+            status == 409 && problem["detail"].as_str().unwrap().contains("up to"),
+            "{problem}"
+        );
+        let (status, view) = skip(Some(want[1]));
+        assert_eq!((status, view["cursor"].as_i64()), (200, Some(want[1])), "{view}");
+        let skipped = json!({ "first": want[0], "last": want[1], "count": 2 });
+        assert_eq!(view["skipped"], skipped);
+        opened.store(true, Ordering::SeqCst);
+        ordered(&served, "crm/enable", "");
+        wait_until("the rest is given", || hook.taken() == want[2..].iter().copied().collect());
     })
     .await;
 }
@@ -659,6 +725,11 @@ fn a_config_says_what_is_wrong_with_a_subscriber() {
         (whole.replace("https://", "nats://"), "not supported yet"),
         (whole.replace("https://example.org/x", "geheim"), "no URL"),
         (format!("{whole}kinds = [\"mail\"]\n"), "there is no kind `mail`"),
+        (format!("{whole}kinds = [\"mail\"]\n"), "`subscriber.*`; or `*`"),
+        (format!("{whole}kinds = []\n"), "no kind is named"),
+        (format!("{whole}kinds = \"message.*\"\n"), "write a list of strings"),
+        (format!("{whole}accounts = \"a\"\n"), "write a list of strings"),
+        (format!("{whole}[[subscribers]]\n{whole}"), "write [[subscriber]], once for each"),
         (format!("{whole}accounts = [\"b\"]\n"), "there is no account \"b\""),
         (format!("{whole}accounts = []\n"), "nobody is named"),
         (format!("{whole}owner = \"bob\"\n"), "no account has the owner"),
@@ -672,7 +743,30 @@ fn a_config_says_what_is_wrong_with_a_subscriber() {
     ] {
         let told = of(&lines);
         assert!(told.contains(says) && told.contains("config.toml:"), "{lines}: {told}");
+        let count = told.lines().filter(|line| line.contains("config.toml:")).count();
+        assert_eq!(count, 1, "{lines}: {told}");
     }
+    // Who is refused is there all the same.
+    let account = account("a", 1, "pw").replace("id = ", "colour = \"red\"\nid = ");
+    let named = format!("{account}[[subscriber]]\n{whole}accounts = [\"a\"]\n");
+    let ran = Postrider::new(&named).run(&["check", "--offline"]).exits(2);
+    assert!(!ran.stderr.contains("no account"), "{}", ran.stderr);
+}
+
+/// What a subscriber needs is looked for before it is given anything.
+#[test]
+fn check_looks_for_secrets_and_programs() {
+    let config = "[[subscriber]]\nid = \"x\"\nurl = \"https://example.org\"\nsecret_file = \"s\"\n\
+                  [[subscriber]]\nid = \"y\"\ncommand = [\"/nowhere/page-me\"]\n";
+    let postrider = Postrider::new(&format!("{}{config}", account("a", 1, "pw")));
+    let ran = postrider.run(&["check", "--offline"]).exits(2);
+    for says in ["config.toml: subscriber x: secret_file", "subscriber y: command /nowhere/page-me"]
+    {
+        assert!(ran.stderr.contains(says), "{}", ran.stderr);
+    }
+    fs::write(postrider.path("s"), format!("{SECRET}\n")).unwrap();
+    rewrite(&postrider, |text| text.replace("/nowhere/page-me", "/bin/true"));
+    postrider.run(&["check", "--offline"]).exits(0);
 }
 
 /// Whoever repeats what it was asked tells nobody where it lives, or what a mail says.
@@ -690,10 +784,23 @@ async fn what_an_answer_repeats_is_for_nobody() {
             "from = \"oldest\"\nkinds = [\"message.*\"]\nfields = \"head\"\n",
         ),
     ];
-    let (_server, _mailbox, postrider) = begun(1, &config.concat()).await;
+    // A web server that is asked in TLS, and speaks none.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+            drop(stream.read(&mut [0; 4096]));
+        }
+    });
+    let plain = hooked("plain", port, "from = \"oldest\"\n").replace("http://", "https://");
+    let (_server, _mailbox, postrider) = begun(1, &[config.concat(), plain].concat()).await;
     blocking(move || {
         let served = postrider.serve(&[]);
         served.wait_for_state("a", "idle");
+        waits_for_state(&served, "plain", "failing");
+        let reason = stands(&served, "plain")["reason"].as_str().unwrap().to_owned();
+        assert_eq!(reason, "no TLS: who is there speaks none");
         for (id, says) in [("path", "repeated the request"), ("mail", "cannot take mail 0")] {
             waits_for_state(&served, id, "failing");
             let tries = served.get(&format!("/v1/subscribers/{id}/deliveries"));

@@ -82,6 +82,9 @@ pub struct SkipArgs {
     /// Why, for who reads it later.
     #[arg(long)]
     pub note: String,
+    /// Only where this event is in what it is being given.
+    #[arg(long, value_name = "NUMBER")]
+    pub event: Option<i64>,
     /// Which server.
     #[command(flatten)]
     pub client: ClientArgs,
