@@ -67,7 +67,9 @@ fn main() -> ExitCode {
         "check" => check(),
         "bench" => {
             dovecot::offer_mbsync();
-            let server = postgres::ensure().then(postgres::Server::start).flatten();
+            let server = postgres::ensure()
+                .then(|| postgres::Server::start(&std::env::temp_dir()))
+                .flatten();
             let url = server.as_ref().map_or("", |server| server.url.as_str());
             let here = (postgres::VARIABLE, url);
             dovecot::ensure()
@@ -208,7 +210,7 @@ const ON_BOTH: [&str; 32] = [
 
 /// With nextest where there is one, else with the runner that comes with Rust.
 fn test(rest: &[String]) -> bool {
-    let Some(server) = postgres::Server::start() else { return false };
+    let Some(server) = postgres::Server::start(&postgres::quick()) else { return false };
     let nextest = Command::new("cargo")
         .args(["nextest", "--version"])
         .output()

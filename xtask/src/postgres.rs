@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// What its folder is called, and the process that has made it.
+const FOLDER: &str = "postrider-postgres-";
+/// Memory that a server for tests may lie in.
+const ROOM_KIB: u64 = 4 << 20;
 /// Where tests look for its URL.
 pub(crate) const VARIABLE: &str = "POSTRIDER_TEST_POSTGRES";
 
@@ -80,12 +84,37 @@ fn as_nobody(program: &Path) -> Command {
     command
 }
 
+/// Where a server for tests lies: in memory, where there is enough of it. Each test has a database made, and each commit
+/// is synced.
+pub(crate) fn quick() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    clear(memory);
+    let told = Command::new("df").args(["-k", "--output=avail"]).arg(memory).output();
+    let told = told.map(|told| String::from_utf8_lossy(&told.stdout).into_owned());
+    let free = told.ok().and_then(|told| told.lines().nth(1)?.trim().parse::<u64>().ok());
+    match free {
+        Some(kib) if kib >= ROOM_KIB => memory.to_owned(),
+        _ => std::env::temp_dir(),
+    }
+}
+
+/// Takes away what a run left there that was killed.
+fn clear(memory: &Path) {
+    for entry in std::fs::read_dir(memory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(FOLDER));
+        let is_over = process.is_some_and(|process| !Path::new("/proc").join(process).exists());
+        if is_over && let Err(e) = std::fs::remove_dir_all(entry.path()) {
+            eprintln!("{}: {e}", entry.path().display());
+        }
+    }
+}
+
 impl Server {
-    /// Starts one. Its order of texts is not that of their octets, as a user's may be.
-    pub(crate) fn start() -> Option<Self> {
+    /// Starts one below a folder. Its order of texts is not that of their octets, as a user's may be.
+    pub(crate) fn start(below: &Path) -> Option<Self> {
         let programs = programs()?;
-        let folder =
-            std::env::temp_dir().join(format!("postrider-postgres-{}", std::process::id()));
+        let folder = below.join(format!("{FOLDER}{}", std::process::id()));
         std::fs::create_dir_all(&folder).ok()?;
         // Whoever runs it makes its own folder in there.
         run(Command::new("chmod").arg("1777").arg(&folder));
@@ -149,7 +178,7 @@ impl Server {
 
 /// Starts one for whoever runs tests by hand, and stays.
 pub(crate) fn stay() -> bool {
-    let Some(mut server) = Server::start() else { return false };
+    let Some(mut server) = Server::start(&quick()) else { return false };
     println!("export {VARIABLE}={}", server.url);
     println!("export POSTRIDER_TEST_STORE=postgres   # for the tests that run on either");
     // Ctrl-C reaches it, too.
