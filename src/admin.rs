@@ -19,7 +19,6 @@ mod health;
 pub(crate) mod job_view;
 mod jobs;
 mod limits;
-mod listen;
 mod lists;
 pub mod mail;
 mod metrics;

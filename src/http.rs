@@ -1,5 +1,6 @@
-//! HTTP clients: what all of them have is said here, and nobody else makes one.
+//! HTTP: clients, of which nobody else makes one, and what listens.
 
+pub(crate) mod listen;
 pub(crate) mod reach;
 
 use std::time::Duration;

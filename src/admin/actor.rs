@@ -5,9 +5,9 @@
 )]
 
 use crate::admin::Shared;
-use crate::admin::listen::serve;
 use crate::admin::routes::service;
 use crate::fault;
+use crate::http::listen::serve;
 use postrider_core::failure::Failure;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
-pub use crate::admin::listen::{TlsError, tls};
+pub use crate::http::listen::{TlsError, tls};
 
 /// How often it is looked whether there are other tokens.
 const TICK: Duration = Duration::from_millis(500);

@@ -2,7 +2,6 @@
 //! behind that. The guard sees to it, so no route can pass it by.
 
 use crate::admin::Shared;
-use crate::admin::listen::Caller;
 use crate::admin::lists::{Asked, limited, number};
 use crate::admin::note::AnswerNote;
 use crate::admin::problem::{Problem, ProblemOf};
@@ -10,6 +9,7 @@ use crate::admin::sight::Sight;
 use crate::admin::table::About;
 use crate::admin::token::Holder;
 use crate::admin::view::Page;
+use crate::http::listen::Caller;
 use crate::instant::instant;
 use crate::store::{AuditEnd, AuditRow, AuditWork, StoredAudit, WhichAudits};
 use axum::Json;

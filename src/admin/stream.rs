@@ -7,11 +7,11 @@
 
 use crate::admin::Shared;
 use crate::admin::events::{WantedEvents, begins};
-use crate::admin::listen::Line;
 use crate::admin::lists::Asked;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
 use crate::feed::{self, Behind, Beyond, Hub, Listener, NoPage, ToldEvent, with_heads};
+use crate::http::listen::Line;
 use crate::store::{Reader, StoredEvent};
 use crate::telemetry::names;
 use axum::Extension;

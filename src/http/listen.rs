@@ -97,7 +97,7 @@ struct Guarded {
 
 /// What is known of a connection: shared by who serves it and what it is asked.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Its place among the connections.
     permit: Mutex<Option<OwnedSemaphorePermit>>,
     /// It has said something.
@@ -113,7 +113,7 @@ impl Line {
     }
 
     /// A stream goes over it from now on, and nothing else: its place is another's, and who takes nothing is cut off.
-    pub(super) fn streams(&self) {
+    pub(crate) fn streams(&self) {
         self.streams.store(true, Ordering::Relaxed);
         drop(self.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -239,7 +239,7 @@ impl AsyncWrite for Guarded {
 
 /// Who asks: the other end of the connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Caller(pub(super) SocketAddr);
+pub(crate) struct Caller(pub(crate) SocketAddr);
 
 /// A connection that may have said nothing yet.
 struct Silent {
@@ -274,7 +274,7 @@ async fn place(
 }
 
 /// Serves until it is dropped. A handshake or a request that hangs holds up nobody else.
-pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, service: Router) {
+pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, service: Router) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     // The connections live in here: they end with it.
     let mut connections = JoinSet::new();
