@@ -3,6 +3,7 @@
 
 pub mod feeds;
 pub mod folders;
+pub mod push;
 pub mod server;
 pub mod watch;
 

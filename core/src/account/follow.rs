@@ -19,6 +19,7 @@ mod command;
 mod ended;
 mod follower;
 mod mailbox;
+mod nudge;
 mod second;
 mod sessions;
 mod slot;

@@ -116,3 +116,23 @@ pub struct Server {
     /// Deadlines.
     pub timeouts: Timeouts,
 }
+
+/// How it is known that a push comes from whom it says: by a token that its sender has signed (OpenID Connect).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedPush {
+    /// The address of who signs.
+    pub signer: String,
+    /// For whom it is signed.
+    pub audience: String,
+    /// Where the keys are shown.
+    pub certs: String,
+}
+
+/// Who pushes: a kind of provider, for all its accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushPlace {
+    /// The provider's word.
+    pub provider: &'static str,
+    /// How it is known.
+    pub signed: SignedPush,
+}

@@ -36,10 +36,20 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The one that looks more closely; of two alike the other one.
+    /// The one that looks more closely; of two alike the other one, of two that name folders both together.
     #[must_use]
     pub(crate) fn or(self, other: &Self) -> Self {
-        if self.rank() > other.rank() { self } else { other.clone() }
+        match (self, other) {
+            (Self::Some { list, mut folders }, Self::Some { list: also, folders: others }) => {
+                for (folder, depth) in others {
+                    let wanted = folders.entry(*folder).or_insert(*depth);
+                    *wanted = (*wanted).max(*depth);
+                }
+                Self::Some { list: list || *also, folders }
+            }
+            (scope, other) if scope.rank() > other.rank() => scope,
+            (_, other) => other.clone(),
+        }
     }
 
     fn rank(&self) -> u8 {

@@ -79,7 +79,11 @@ impl Follower {
             Command::Order(order) => {
                 let (scope, level) = (order.scope(), order.level);
                 let first = order.first.into_iter().collect();
-                self.look_soon(NextLook { scope, level, by_job: true, first }, now, out);
+                self.look_soon(
+                    NextLook { scope, level, by_job: true, by_operator: false, first },
+                    now,
+                    out,
+                );
             }
             Command::ResetErrors => {
                 match &mut self.stage {
@@ -247,6 +251,7 @@ impl Follower {
                 // Who doubts is not served by less.
                 let scope = look.scope.or(&wanted.scope);
                 *wanted.instead(look.level) = scope.clone();
+                wanted.by_operator |= look.by_operator;
                 wanted.by_job |= look.by_job;
                 wanted.first.extend(look.first);
                 self.look_again(&scope, out);

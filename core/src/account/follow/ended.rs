@@ -6,7 +6,8 @@ use crate::account::follow::stage::{After, Cause, NextLook, Parked, Resting, Sta
 use crate::account::follow::vocabulary::{Output, SessionRole};
 use crate::failure::{Class, Failure, When};
 use crate::job::slots::Level;
-use crate::run::scope::Scope;
+use crate::provider::Family;
+use crate::run::scope::{Depth, Scope};
 use crate::run::summary::{FolderSummary, Summary};
 use crate::standing::{Outcome, Standing};
 use crate::time::Now;
@@ -35,8 +36,9 @@ impl Follower {
         if working.forgets {
             self.forget();
         }
-        let nothing =
-            working.cause != Cause::Plan && summary.failure.is_none() && !summary.counts.changed();
+        let nothing = matches!(working.cause, Cause::Hint | Cause::Stale)
+            && summary.failure.is_none()
+            && !summary.counts.changed();
         self.watching.fruitless =
             if nothing { self.watching.fruitless.saturating_add(1) } else { 0 };
         self.learn(&summary, working.began, now);
@@ -56,6 +58,7 @@ impl Follower {
         // What waits for a budget waits for its time.
         let past = put_off && self.deferred.is_none();
         let next = self.behind(&working, &summary);
+        let pushed = working.again.pushed;
         out.push(Output::Ended(Box::new(summary)));
         match (working.after, &self.stage) {
             _ if self.rules.once => self.end(out),
@@ -81,6 +84,9 @@ impl Follower {
                 }
             },
             (After::Rest, _) => self.sessions.release_all(out),
+        }
+        if let Some(hint) = pushed {
+            self.on_push(hint, now, out);
         }
     }
 
@@ -132,7 +138,12 @@ impl Follower {
         }
         self.mailbox.folders.clone_from(&summary.folders);
         self.forget_listed();
-        self.schedule.looked(&summary.folders, now.mono);
+        // A glance at what a feed tells leaves all that is due to another run.
+        let is_glance = self.rules.settings.family == Family::Feed
+            && summary.folders.iter().any(|f| f.looked == Some(Depth::Quick));
+        if !is_glance {
+            self.schedule.looked(&summary.folders, now.mono);
+        }
         // A first run learns only here which folder is INBOX; where there is none, every folder is
         // the live end.
         let live =

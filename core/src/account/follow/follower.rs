@@ -156,6 +156,7 @@ impl Follower {
             Input::PutOff => {}
             Input::Hinted(number, hint) => self.on_hint(number, hint, now, &mut out),
             Input::Told(watch, name, at) => self.on_told(watch, &name, at, now, &mut out),
+            Input::Pushed(hint) => self.on_push(hint, now, &mut out),
             Input::Unwatched(number, end) => self.on_unwatched(number, end, now, &mut out),
             Input::Tick => {
                 self.armed = None;

@@ -84,7 +84,8 @@ impl Follower {
     pub(super) fn ask_for(&mut self, look: NextLook, out: &mut Vec<Output>) {
         self.ask_at(look.level, look.scope, Cause::Plan, out);
         if let Stage::Asking(wanted) = &mut self.stage {
-            (wanted.by_job, wanted.first) = (look.by_job, look.first);
+            (wanted.by_job, wanted.by_operator) = (look.by_job, look.by_operator);
+            wanted.first = look.first;
         }
     }
 
@@ -104,7 +105,7 @@ impl Follower {
     /// How soon a run is to begin that this has begun.
     pub(super) fn level(&self, cause: Cause) -> Level {
         match cause {
-            Cause::Hint | Cause::Stale => Level::Hint,
+            Cause::Hint | Cause::Stale | Cause::Push => Level::Hint,
             Cause::Plan if self.history.failed_runs > 0 => Level::Late,
             Cause::Plan if self.rules.mode == Mode::Conservative => Level::Late,
             Cause::Plan => Level::Schedule,
@@ -195,7 +196,7 @@ impl Follower {
 
     /// A run is wanted for history alone, and waits: it is between runs that are due.
     pub(super) fn waits_for_history(&self) -> bool {
-        matches!(&self.stage, Stage::Asking(wanted) if wanted.level == Level::History)
+        matches!(&self.stage, Stage::Asking(wanted) if wanted.waits_for_past())
     }
 
     /// Such a run is for what is due by now, too.
@@ -257,12 +258,12 @@ impl Follower {
         }
     }
 
-    /// A watch, or a look, has told a run that is under way of something: it does not wait as long.
-    pub(super) fn hinted(&mut self) {
+    /// A watch, a look or a push has told a run that is under way of something: it does not wait as long.
+    pub(super) fn hinted(&mut self, level: Level) {
         if let Some(working) = self.stage.working()
             && !matches!(working.slot, Slot::Held)
         {
-            working.level = working.level.min(Level::Hint);
+            working.level = working.level.min(level);
         }
     }
 }

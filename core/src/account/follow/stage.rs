@@ -6,6 +6,7 @@ use crate::failure::{Class, Failure};
 use crate::job::slots::Level;
 use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
+use crate::provider::push::PushHint;
 use crate::run::first::FirstOf;
 use crate::run::scope::{Depth, Scope};
 use crate::standing::{RunCause, Standing};
@@ -47,6 +48,8 @@ pub(super) enum Cause {
     Hint,
     /// A watch began after what it was to see.
     Stale,
+    /// The provider told of something, from outside a session.
+    Push,
 }
 
 /// The run that is wanted next.
@@ -63,6 +66,8 @@ pub(super) struct NextRun {
     pub(super) inbox_at: Option<Duration>,
     /// A job wants it.
     pub(super) by_job: bool,
+    /// An operator does.
+    pub(super) by_operator: bool,
     /// What of the past it is to read, where somebody has asked for some of it.
     pub(super) first: Vec<FirstOf>,
 }
@@ -70,24 +75,30 @@ pub(super) struct NextRun {
 impl NextRun {
     pub(super) fn new(scope: Scope, cause: Cause, level: Level) -> Self {
         let (past, caught_up, inbox_at, first) = (false, false, None, Vec::new());
-        Self { scope, cause, level, past, caught_up, inbox_at, by_job: false, first }
+        let (by_job, by_operator) = (false, false);
+        Self { scope, cause, level, past, caught_up, inbox_at, by_job, by_operator, first }
     }
 
     /// Why it is begun, for people.
     pub(super) fn told_cause(&self) -> RunCause {
         match (self.level, self.cause) {
             _ if self.by_job => RunCause::Job,
-            (Level::Operator, _) => RunCause::Operator,
+            _ if self.by_operator => RunCause::Operator,
             (Level::History, _) => RunCause::History,
-            (_, Cause::Hint | Cause::Stale) => RunCause::Hint,
+            (_, Cause::Hint | Cause::Stale | Cause::Push) => RunCause::Hint,
             (_, Cause::Plan) => RunCause::Schedule,
         }
+    }
+
+    /// It is wanted for mail of the past alone.
+    pub(super) fn waits_for_past(&self) -> bool {
+        self.level == Level::History
     }
 
     /// A watch has told something. Returns what it is to look at for that; none where looks find nothing, and
     /// INBOX is looked at later.
     pub(super) fn hinted(&mut self, cause: Cause, later: Option<Duration>) -> Option<&mut Scope> {
-        if self.level == Level::History {
+        if self.waits_for_past() {
             if let Some(later) = later {
                 self.inbox_at = Some(self.inbox_at.map_or(later, |at| at.min(later)));
                 return None;
@@ -100,7 +111,7 @@ impl NextRun {
     /// It is wanted this soon, for something else where it was wanted for history alone: that comes behind it.
     /// Returns what it is to look at.
     pub(super) fn instead(&mut self, level: Level) -> &mut Scope {
-        if self.level == Level::History && level < Level::History {
+        if self.waits_for_past() && level < Level::History {
             self.past = true;
             self.scope = Scope::Some { list: false, folders: BTreeMap::new() };
         }
@@ -147,6 +158,8 @@ pub(super) struct NextLook {
     pub(super) level: Level,
     /// A job alone wants it: it cuts no wait short.
     pub(super) by_job: bool,
+    /// An operator wants it.
+    pub(super) by_operator: bool,
     /// What of the past it is to read, where somebody asks for some of it.
     pub(super) first: Vec<FirstOf>,
 }
@@ -154,7 +167,8 @@ pub(super) struct NextLook {
 impl NextLook {
     /// A look at this, this soon.
     pub(super) fn at(scope: Scope, level: Level) -> Self {
-        Self { scope, level, by_job: false, first: Vec::new() }
+        let by_operator = level == Level::Operator;
+        Self { scope, level, by_job: false, by_operator, first: Vec::new() }
     }
 
     /// Something else wants to look, too.
@@ -164,6 +178,7 @@ impl NextLook {
             scope: self.scope.or(&other.scope),
             level: self.level.min(other.level),
             by_job: self.by_job && other.by_job,
+            by_operator: self.by_operator || other.by_operator,
             first: other.first,
         }
     }
@@ -173,6 +188,8 @@ impl NextLook {
 #[derive(Debug, Default)]
 pub(super) struct Behind {
     pub(super) next: Option<NextLook>,
+    /// A provider told of something when the run had asked already.
+    pub(super) pushed: Option<PushHint>,
     /// What was to come, and is not wanted any more: the numbers of those runs are used up.
     pub(super) dropped: u64,
 }
@@ -186,6 +203,7 @@ impl Behind {
     /// It is not wanted any more.
     pub(super) fn give_up(&mut self) {
         self.dropped += u64::from(self.next.take().is_some());
+        self.pushed = None;
     }
 }
 

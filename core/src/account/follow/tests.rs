@@ -416,6 +416,9 @@ mod commands;
 mod jobs;
 #[path = "tests/orders.rs"]
 mod orders;
+
+#[path = "tests/push.rs"]
+mod push;
 #[path = "tests/slots.rs"]
 mod slots;
 #[path = "tests/undone.rs"]

@@ -6,6 +6,7 @@ use crate::job::slots::Level;
 use crate::mail::cursor::Mark;
 use crate::mail::folder::WireName;
 use crate::provider::Connected;
+use crate::provider::push::PushHint;
 use crate::provider::watch::{Hint, Noticed, Unwatched};
 use crate::recovery::history::History;
 use crate::recovery::waiting::Waiting;
@@ -159,6 +160,8 @@ pub enum Input {
     Told(u64, WireName, Noticed),
     /// That watch is over.
     Unwatched(u64, Result<Unwatched, Failure>),
+    /// The provider tells of something, from outside a session.
+    Pushed(PushHint),
     /// The follower's own timer.
     Tick,
     /// A human.

@@ -235,7 +235,7 @@ impl Follower {
                     next.by_job = false;
                     add(&mut next.scope);
                 }
-                self.hinted();
+                self.hinted(Level::Hint);
                 if !later {
                     for (folder, depth) in &folders {
                         self.drive(Event::Nudged(*folder, *depth), now, out);

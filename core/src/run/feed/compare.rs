@@ -235,7 +235,7 @@ impl FeedWork {
     pub(super) fn break_off_walk(&mut self) {
         if let Some(walk) = self.walk.take() {
             self.generation += 1;
-            self.compare |= walk.kind == WalkKind::Compare;
+            self.beside.compare |= walk.kind == WalkKind::Compare;
         }
     }
 

@@ -16,8 +16,8 @@ impl FeedWork {
     pub(super) fn plan_count(&mut self, cx: &mut Cx<'_>) {
         let calm = self.walk.is_none() && self.gets.is_idle() && self.counting == Counting::No;
         let listed = self.rows.state.listed || self.traits.by_place;
-        if self.count && calm && cx.session().is_some() && listed {
-            self.count = false;
+        if self.beside.count && calm && cx.session().is_some() && listed {
+            self.beside.count = false;
             self.counting = Counting::Asked;
             cx.ask(FeedOwner::Counts, FeedRequest::Counts);
         }
@@ -37,7 +37,7 @@ impl FeedWork {
     pub(super) fn on_tallied(&mut self, tally: FeedTally) {
         let Counting::Tallying(count) = std::mem::take(&mut self.counting) else { return };
         // What is being read meanwhile may be what does not fit: it is counted again behind it.
-        self.count |= !self.gets.is_idle();
+        self.beside.count |= !self.gets.is_idle();
         // A compare that is under way looks at all of it anyway.
         // What waits for its time, and what came since, are no misfit.
         let calm = self.gets.is_idle() && tally.owed == 0;
@@ -52,7 +52,7 @@ impl FeedWork {
             self.proof.counted = None;
         }
         if calm && (more != known || self.hollow.is_some()) {
-            self.compare = true;
+            self.beside.compare = true;
         }
     }
 }

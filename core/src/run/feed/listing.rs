@@ -47,7 +47,7 @@ impl FeedWork {
         self.generation += 1;
         let ripe = self.is_ripe(began, cx.settings().confirm_after);
         let is_compare = kind == WalkKind::Compare;
-        self.compare &= !is_compare;
+        self.beside.compare &= !is_compare;
         self.walk = Some(Walk {
             turn: WalkTurn::Next,
             began,
@@ -90,7 +90,7 @@ impl FeedWork {
         let settled = self.gets.is_idle() && self.lanes.values().all(|lane| !lane.is_wanted());
         let began = cx.now().wall;
         let owed = state.debt.is_some() && self.is_ripe(began, cx.settings().confirm_after);
-        (settled && (owed || self.compare) && !self.given_up.contains(&WHOLE))
+        (settled && (owed || self.beside.compare) && !self.given_up.contains(&WHOLE))
             .then_some(WalkKind::Compare)
     }
 

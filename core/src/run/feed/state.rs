@@ -52,15 +52,24 @@ pub(crate) struct FeedWork {
     pub(super) given_up: BTreeSet<FolderId>,
     /// What the config leaves out is being stored.
     pub(super) excluding: bool,
-    /// A compare is wanted beyond what is owed.
-    pub(super) compare: bool,
-    /// The messages are to be counted.
-    pub(super) count: bool,
+    /// What is due beside what is told and owed.
+    pub(super) beside: Beside,
     pub(super) counting: Counting,
     /// So many the server counts, and nothing of them is held, owed or away.
     pub(super) hollow: Option<u64>,
     /// What has been proved in this run.
     pub(super) proof: FeedProof,
+}
+
+/// What is due beside what is told and owed.
+#[derive(Debug)]
+pub(super) struct Beside {
+    /// A compare is wanted beyond what is owed.
+    pub(super) compare: bool,
+    /// The messages are to be counted.
+    pub(super) count: bool,
+    /// It is a glance at what has changed: the rest that is due is for another run.
+    pub(super) glance: bool,
 }
 
 impl FeedWork {
@@ -89,9 +98,12 @@ impl FeedWork {
         let mut work = Self {
             placing,
             excluding: false,
-            compare: insists || (all && is_due(rows.account.listed_at, DAILY)),
+            beside: Beside {
+                compare: insists || (all && is_due(rows.account.listed_at, DAILY)),
+                count: all && is_due(state.counted_at, HOURLY),
+                glance: !all,
+            },
             counting: Counting::No,
-            count: all && is_due(state.counted_at, HOURLY),
             hollow: None,
             traits,
             lanes: BTreeMap::new(),
@@ -186,7 +198,7 @@ impl FeedWork {
             excluded: place.excluded,
             stalled: false,
             shut: false,
-            looked: looked.then_some(Depth::Full),
+            looked: looked.then_some(if self.beside.glance { Depth::Quick } else { Depth::Full }),
             mark: crate::mail::cursor::Mark::CLEARED,
             history_left: unread,
             proof: None,

@@ -186,7 +186,7 @@ impl Work for FeedWork {
         self.break_off_walk();
         if self.counting == Counting::Asked {
             self.counting = Counting::No;
-            self.count = true;
+            self.beside.count = true;
         }
     }
 

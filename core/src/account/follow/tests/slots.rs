@@ -136,7 +136,7 @@ fn a_run_that_has_begun_does_not_wait_as_history_does() {
     f.step(Input::Machine(f.run(), snapshot()), at(3));
     assert!(asks(&f.step(Input::Connected(session(2)), at(4))));
     assert_eq!(wants(&f), Some(Level::Late));
-    f.hinted();
+    f.hinted(Level::Hint);
     assert_eq!(wants(&f), Some(Level::Hint));
     f.sessions.main = None;
     f.step(Input::Granted(f.run()), at(5));

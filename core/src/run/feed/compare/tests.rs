@@ -2,22 +2,23 @@
 
 use super::*;
 use crate::commit::feed::rows::{FeedState, WHOLE};
-use crate::commit::rows::AccountRow;
+use crate::commit::rows::{AccountRow, FolderRow};
 use crate::mail::feed::{FeedCursor, PlaceId};
 use crate::mail::flags::Flags;
-use crate::mail::id::{AccountId, Incarnation, MessageId, SessionId};
+use crate::mail::id::{AccountId, FolderId, Incarnation, MessageId, SessionId};
 use crate::provider::FeedTraits;
 use crate::recovery::history::History;
 use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::event::{AccountSnapshot, Action};
+use crate::run::feed::lane::{FeedLane, LaneTurn};
 use crate::run::feed::state::Counting;
 use crate::run::feed::trail::Trail;
 use crate::run::feed::walk::{Found, Walk};
 use crate::run::reads::QuietProof;
-use crate::run::scope::Scope;
+use crate::run::scope::{Depth, Scope};
 use crate::run::settings::Settings;
 use crate::time::{Micros, Now};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// When the walk began.
 const BEGAN: Micros = Micros(1000);
@@ -48,12 +49,17 @@ fn with<T>(
     spoil: impl FnOnce(&mut FeedWork, &mut FeedTally),
     act: impl FnOnce(&mut FeedWork, FeedTally, &mut Cx<'_>) -> T,
 ) -> (T, Vec<Action>) {
+    with_scope(Scope::Everything, spoil, act)
+}
+
+/// The same, of a run that is to look at this.
+fn with_scope<T>(
+    scope: Scope,
+    spoil: impl FnOnce(&mut FeedWork, &mut FeedTally),
+    act: impl FnOnce(&mut FeedWork, FeedTally, &mut Cx<'_>) -> T,
+) -> (T, Vec<Action>) {
     let account = AccountRow::fresh(AccountId(1), Incarnation(1));
-    let start = RunStart {
-        settings: Settings::default(),
-        history: History::default(),
-        scope: Scope::Everything,
-    };
+    let start = RunStart { settings: Settings::default(), history: History::default(), scope };
     let mut shared = Common::new(start, account.clone(), None);
     shared.session = Some(SessionId(1));
     let mut out = Vec::new();
@@ -90,18 +96,39 @@ fn what_is_open_is_not_proved() {
     assert!(!proves(|work, _| met(work)), "a place that was named may be listed yet");
 }
 
+/// A run that a hint began looks at what has changed, and at nothing that the schedule has it look at.
+#[test]
+fn a_glance_is_no_look() {
+    let looked = |scope: Scope| {
+        let spoil = |work: &mut FeedWork, _: &mut FeedTally| {
+            let place = FolderRow::new(FolderId(1), b"INBOX".into(), "INBOX".into(), None, BEGAN);
+            work.rows.places.insert(FolderId(1), place);
+            let mut lane = FeedLane::wanted();
+            lane.turn = LaneTurn::Done;
+            work.lanes.insert(WHOLE, lane);
+        };
+        let act = |work: &mut FeedWork, _, _: &mut Cx<'_>| work.lines_of()[0].looked;
+        with_scope(scope, spoil, act).0
+    };
+    let named = |list| Scope::Some { list, folders: BTreeMap::new() };
+    assert_eq!(looked(named(false)), Some(Depth::Quick));
+    for whole in [Scope::Everything, Scope::Insist, named(true)] {
+        assert_eq!(looked(whole), Some(Depth::Full));
+    }
+}
+
 /// What a human leaves out is known to be there: that the server counts it is no reason to compare.
 #[test]
 fn what_is_left_out_is_counted() {
     let compares = |left_out: u64| {
         let spoil = |work: &mut FeedWork, tally: &mut FeedTally| {
             work.counting = Counting::Tallying(1 + 1);
-            (work.gets.drained, work.compare) = (true, false);
+            (work.gets.drained, work.beside.compare) = (true, false);
             tally.left_out = left_out;
         };
         let act = |work: &mut FeedWork, tally, _: &mut Cx<'_>| {
             work.on_tallied(tally);
-            work.compare
+            work.beside.compare
         };
         with(spoil, act).0
     };
@@ -147,7 +174,7 @@ fn what_is_listed_too_soon_pays_nothing() {
             work.rows.feeds.insert(WHOLE, FeedState { cursor, head_at });
             (work.rows.state.placed_at, work.rows.state.listed) = (Some(head_at), true);
             (work.placing.asked, work.traits.shows_state) = (None, true);
-            (work.gets.drained, work.compare, work.walk) = (true, true, None);
+            (work.gets.drained, work.beside.compare, work.walk) = (true, true, None);
         };
         let (walk, _) = with(ready, |work, _, cx| {
             work.plan_walk(cx);

@@ -1,0 +1,173 @@
+//! What a provider tells from outside a session: hints, and how fast they go on.
+
+use crate::job::slots::Level;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// An account is told no sooner again.
+const PACE: Duration = Duration::from_millis(250);
+
+string_enum! {
+    /// What came of a push.
+    PushOutcome {
+        /// Its account is told.
+        Taken => "taken",
+        /// The mailbox has seen it already.
+        Known => "known",
+        /// It is about a mailbox that is not ours.
+        Stranger => "stranger",
+        /// It is not from whom it says.
+        Unsigned => "unsigned",
+        /// Whether it is could not be told.
+        Unjudged => "unjudged",
+        /// It cannot be read.
+        Unreadable => "unreadable",
+        /// It is too long.
+        TooLarge => "too_large",
+        /// It did not come in time, or was cut off.
+        TooSlow => "too_slow",
+        /// Too many come of its source.
+        TooMany => "too_many",
+        /// Others took all the room.
+        NoRoom => "no_room",
+        /// Who sent it hung up before it was answered, or a bug was met.
+        Gone => "gone",
+        /// Nothing is taken there.
+        Unrouted => "unrouted",
+    }
+}
+
+impl PushOutcome {
+    /// Whether it was from whom it said.
+    #[must_use]
+    pub fn is_believed(self) -> bool {
+        matches!(
+            self,
+            Self::Taken | Self::Known | Self::Stranger | Self::Unreadable | Self::TooMany
+        )
+    }
+}
+
+/// What a push tells of an account: a hint, never the truth. The stronger one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PushHint {
+    /// Something about known mail is another.
+    Touched,
+    /// Mail came or went, or nobody says what it is.
+    News,
+}
+
+impl PushHint {
+    /// How soon it is looked at.
+    #[must_use]
+    pub fn level(self) -> Level {
+        match self {
+            Self::News => Level::Operator,
+            Self::Touched => Level::Schedule,
+        }
+    }
+}
+
+/// Hints on their way to accounts: of each the first goes on at once, then at most four a second, the strongest of
+/// those that came meanwhile.
+#[derive(Debug, Default)]
+pub struct PushPace {
+    accounts: BTreeMap<String, Paced>,
+}
+
+#[derive(Debug)]
+struct Paced {
+    told: Duration,
+    held: Option<PushHint>,
+}
+
+impl PushPace {
+    /// Whether something of an account waits already.
+    #[must_use]
+    pub fn holds(&self, account: &str) -> bool {
+        self.accounts.get(account).is_some_and(|paced| paced.held.is_some())
+    }
+
+    /// A hint has come, at this monotonic time. Returns what goes on now.
+    pub fn came(&mut self, account: &str, hint: PushHint, now: Duration) -> Option<PushHint> {
+        let Some(paced) = self.accounts.get_mut(account) else {
+            self.accounts.insert(account.to_owned(), Paced { told: now, held: None });
+            return Some(hint);
+        };
+        paced.held = paced.held.max(Some(hint));
+        if now < paced.told + PACE {
+            return None;
+        }
+        paced.told = now;
+        paced.held.take()
+    }
+
+    /// Those that are to go on now. They stay until it is said that they did.
+    pub fn due(&mut self, now: Duration) -> Vec<(String, PushHint)> {
+        self.accounts.retain(|_, paced| now < paced.told + PACE || paced.held.is_some());
+        let due = self.accounts.iter().filter(|(_, paced)| now >= paced.told + PACE);
+        due.filter_map(|(account, paced)| Some((account.clone(), paced.held?))).collect()
+    }
+
+    /// This one has gone on.
+    pub fn went(&mut self, account: &str, now: Duration) {
+        if let Some(paced) = self.accounts.get_mut(account) {
+            (paced.held, paced.told) = (None, now);
+        }
+    }
+
+    /// When to ask again.
+    #[must_use]
+    pub fn next(&self) -> Option<Duration> {
+        self.accounts.values().map(|paced| paced.told + PACE).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn the_first_goes_at_once_and_four_a_second_behind_it() {
+        let mut pace = PushPace::default();
+        let (mut sent, mut strongest) = (Vec::new(), PushHint::Touched);
+        for n in 0..1000_u64 {
+            let hint = if n == 130 { PushHint::News } else { PushHint::Touched };
+            if let Some(hint) = pace.came("a", hint, ms(n)) {
+                sent.push(n);
+                if n == 250 {
+                    strongest = hint;
+                }
+            }
+        }
+        assert_eq!(sent, [0, 250, 500, 750]);
+        assert_eq!(strongest, PushHint::News, "the strongest of what came meanwhile");
+    }
+
+    #[test]
+    fn the_last_one_is_not_lost_and_nothing_stays() {
+        let mut pace = PushPace::default();
+        assert_eq!(pace.came("a", PushHint::News, ms(0)), Some(PushHint::News));
+        assert!(pace.came("b", PushHint::News, ms(1)).is_some(), "each account has its own");
+        assert_eq!(pace.came("a", PushHint::Touched, ms(10)), None);
+        assert_eq!(pace.next(), Some(ms(250)));
+        assert!(pace.due(ms(249)).is_empty());
+        for _ in 0..2 {
+            assert_eq!(pace.due(ms(251)), [("a".to_owned(), PushHint::Touched)], "until it went");
+        }
+        pace.went("a", ms(251));
+        assert!(pace.due(ms(252)).is_empty() && !pace.holds("a"));
+        assert!(pace.due(ms(600)).is_empty());
+        assert_eq!((pace.next(), pace.accounts.len()), (None, 0));
+        assert!(pace.came("a", PushHint::News, ms(601)).is_some(), "after a rest, at once again");
+    }
+
+    #[test]
+    fn what_came_or_went_is_looked_at_sooner() {
+        assert!(PushHint::News.level() < PushHint::Touched.level());
+    }
+}
