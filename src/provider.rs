@@ -13,8 +13,10 @@ mod memory;
 mod opened;
 pub mod pressure;
 mod purse;
+mod push;
 mod redact;
 mod session;
+mod signed;
 mod sink;
 mod trust;
 mod waits;
@@ -25,13 +27,15 @@ pub use credits::Credits;
 pub use memory::{HeldBody, Memory};
 pub use opened::{OpenSession, open};
 pub use purse::{Denied, Payee, Payment, Purse, Units};
+pub use push::{PushRefusal, PushSource, Pushed};
 pub use redact::{REPEATED, Redactor};
 pub use session::{Ask, Asks, Endpoint, Leash, Opening, Session, Watching};
 pub use sink::{Sink, Sinks};
 pub use waits::{Wait, Waits};
 
+use crate::clock::Clock;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
-use postrider_core::provider::server::Server;
+use postrider_core::provider::server::{PushPlace, Server};
 use std::sync::Arc;
 
 /// A server of this kind (the config's word) at this place.
@@ -45,6 +49,21 @@ pub fn endpoint(kind: &str, server: Server) -> Result<Arc<dyn Endpoint>, Failure
         other => {
             let text = format!("there is no provider \"{other}\"");
             Err(Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
+                .when(When::AfterChange))
+        }
+    }
+}
+
+/// Who pushes for accounts of this kind.
+///
+/// # Errors
+/// Class config when no HTTP client can be made, or no such provider pushes.
+pub fn push_source(place: &PushPlace, clock: Clock) -> Result<Arc<dyn PushSource>, Failure> {
+    match place.provider {
+        gmail::KIND => Ok(Arc::new(gmail::GmailPushes::of(place.signed.clone(), clock)?)),
+        other => {
+            let text = format!("there is no provider \"{other}\" that pushes");
+            Err(Failure::new(Class::Config, Reach::Process, Provenance::Local, text)
                 .when(When::AfterChange))
         }
     }

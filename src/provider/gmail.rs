@@ -15,6 +15,7 @@ mod http;
 mod looks;
 mod page;
 mod places;
+mod push;
 mod raw;
 mod read;
 mod session;
@@ -22,3 +23,4 @@ mod sinks;
 mod wire;
 
 pub(super) use endpoint::{GmailEndpoint, KIND};
+pub(super) use push::GmailPushes;
