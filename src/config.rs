@@ -3,6 +3,7 @@
 mod account;
 mod api;
 mod host;
+mod listening;
 mod mailbox;
 mod naming;
 mod oauth;
@@ -18,9 +19,11 @@ mod subscriber;
 mod taker;
 mod units;
 pub mod validate;
+mod webhooks;
 
 pub use account::{GMAIL, IMAP, known_download};
 pub(crate) use host::is_loopback;
+pub use listening::Listening;
 pub use mailbox::{Account, SecretFrom};
 pub use oauth::OAuthClient;
 pub use place::{Place, ServerPlace};
@@ -28,6 +31,7 @@ pub use raw::{Flaw, Origin};
 pub use schedule::Schedule;
 pub use subscriber::{Subscriber, Target};
 pub use validate::{Admin, Config, load, places};
+pub use webhooks::Webhooks;
 
 /// The environment; what is no UTF-8 is no setting of ours.
 pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {

@@ -1,18 +1,20 @@
 //! From what the file says to types that cannot be wrong, or to all problems at once.
 
 use crate::config::account::account;
+use crate::config::listening::{Listening, listening};
 use crate::config::mailbox::{Account, SecretFrom};
 use crate::config::naming::Nameable;
 use crate::config::oauth::{self, OAuthClient};
 use crate::config::place::Place;
-use crate::config::raw::{Flaw, Origin, Raw, RawValue};
+use crate::config::raw::{Flaw, Origin, Raw};
 use crate::config::recovery;
 use crate::config::retention;
 use crate::config::schedule::{Schedule, schedule};
 use crate::config::secret::is_open;
 use crate::config::store;
 use crate::config::subscriber::{Subscriber, Target, subscriber};
-use crate::config::taker::{Taker, shown};
+use crate::config::taker::Taker;
+use crate::config::webhooks::{self, Webhooks, webhooks};
 use crate::telemetry::log::Format;
 use postrider_core::account::schedule::Mode;
 use postrider_core::derive::Reads;
@@ -53,6 +55,8 @@ pub struct Config {
     pub message_max: u64,
     /// Where the admin API listens.
     pub admin: Admin,
+    /// What providers push to.
+    pub webhooks: Webhooks,
     /// Metrics may carry account ids.
     pub per_account: bool,
     /// Octets of pages in flight.
@@ -115,7 +119,6 @@ const SETTINGS: &[&str] = &[
     "admin.tls_key",
     "admin.behind_proxy",
     "admin.streams",
-    "webhooks.listen",
     "telemetry.log",
     "telemetry.log_format",
     "telemetry.per_account",
@@ -145,6 +148,7 @@ const SETTINGS: &[&str] = &[
 fn settings_known() -> Vec<&'static str> {
     SETTINGS
         .iter()
+        .chain(&webhooks::KEYS)
         .chain(&store::KEYS)
         .chain(&recovery::KEYS)
         .chain(&retention::KEYS)
@@ -289,7 +293,13 @@ fn open_to_others(config: &Config) -> Vec<String> {
         Target::Webhook { secret_file, .. } => Some(("secret_file", secret_file.as_path())),
         Target::Command(_) => None,
     });
-    let tls = config.admin.tls.iter().map(|(_, key)| ("admin.tls_key", key.as_path()));
+    let of = |key, tls: &Option<(PathBuf, PathBuf)>| tls.clone().map(|(_, file)| (key, file));
+    let webhooks = config.webhooks.at.as_ref();
+    let tls = [
+        of("admin.tls_key", &config.admin.tls),
+        webhooks.and_then(|at| of("webhooks.tls_key", &at.tls)),
+    ];
+    let tls = tls.iter().flatten().map(|(key, file)| (*key, file.as_path()));
     let database = if let Place::Server(server) = &config.database {
         server.password.as_ref().and_then(SecretFrom::file).map(|f| ("store.password_file", f))
     } else {
@@ -339,6 +349,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
     let bodies = t.text("bodies.dir").map_or_else(|| data_dir.join("bodies"), |dir| base.join(dir));
     let min_free = t.size("bodies.min_free", 1 << 30);
     let admin = admin(&mut t, base);
+    let webhooks = webhooks(&mut t, base, admin.listen);
     let per_account = t.flag("telemetry.per_account");
     let modes = [
         ("aggressive", Mode::Aggressive),
@@ -346,7 +357,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         ("conservative", Mode::Conservative),
     ];
     let mode = t.choice("sync.mode", &modes, Mode::Balanced);
-    for key in ["webhooks.listen", "sync.recent_days"] {
+    for key in ["sync.recent_days"] {
         if let Some(item) = t.item(key) {
             t.wrong(item.place, key, "it is not supported yet, and would do nothing; leave it out");
         }
@@ -366,6 +377,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         keep,
         min_free,
         admin,
+        webhooks,
         per_account,
         recent_messages: t.number("sync.recent_messages", run.recent_messages, 0, 1_000_000),
         memory_limit: t.size_or_off("sync.memory_limit", 1 << 30, 4 << 20),
@@ -442,46 +454,15 @@ fn idle(t: &mut Taker<'_>) -> Duration {
     idle.min(longest)
 }
 
-/// The admin API: elsewhere than on loopback only with TLS or behind a proxy.
+/// The admin API.
 fn admin(t: &mut Taker<'_>, base: &Path) -> Admin {
     let default = Admin::default();
-    let listen = listen(t, "admin.listen").unwrap_or(default.listen);
-    let behind_proxy = t.flag("admin.behind_proxy");
-    let (cert, key) = (t.text("admin.tls_cert"), t.text("admin.tls_key"));
-    if cert.is_some() != key.is_some() {
-        let (has, lacks) =
-            if cert.is_some() { ("tls_cert", "tls_key") } else { ("tls_key", "tls_cert") };
-        let place =
-            t.item(&format!("admin.{has}")).map_or_else(|| t.missing.clone(), |item| item.place);
-        t.wrong(place, &format!("admin.{has}"), format!("it needs {lacks} beside it"));
-    }
-    let tls = cert.zip(key).map(|(cert, key)| (base.join(cert), base.join(key)));
-    if !listen.ip().is_loopback() && tls.is_none() && !behind_proxy {
-        let place = t.item("admin.listen").map_or_else(|| t.missing.clone(), |item| item.place);
-        t.wrong(
-            place,
-            "admin.listen",
-            "off loopback this needs tls_cert and tls_key, or behind_proxy = true",
-        );
-    }
+    let at = listening(t, base, "admin", Some(default.listen));
+    let Listening { listen, tls, behind_proxy } =
+        at.unwrap_or(Listening { listen: default.listen, tls: None, behind_proxy: false });
     let streams = t.number("admin.streams", default.streams as u64, 0, 100_000);
     let streams = usize::try_from(streams).unwrap_or(usize::MAX);
     Admin { listen, tls, behind_proxy, streams }
-}
-
-/// An address to listen on.
-fn listen(t: &mut Taker<'_>, key: &str) -> Option<SocketAddr> {
-    let item = t.item(key)?;
-    let address = match &item.value {
-        RawValue::Text(text) => text.parse::<std::net::SocketAddr>().ok(),
-        _ => None,
-    };
-    if address.is_none() {
-        let text =
-            format!("{} will not do; write an address like \"127.0.0.1:8025\"", shown(&item.value));
-        t.wrong(item.place, key, text);
-    }
-    address
 }
 
 #[cfg(test)]
