@@ -4,8 +4,8 @@ use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
 use crate::store::rows::{feed_account, owed_rows, packed};
 use crate::store::sql::feeds::{
-    AwayMail, DueCount, DueOwed, HeldMail, KnownIds, KnownWhole, NextOwed, Packed, StandingColumns,
-    StandingOfFeed, TallyColumns, TallyOfFeed, WaitColumns,
+    AwayMail, DueCount, DueOwed, FeedColumns, FeedNamed, HeldMail, KnownIds, KnownWhole, NextOwed,
+    Packed, StandingColumns, StandingOfFeed, TallyColumns, TallyOfFeed, WaitColumns,
 };
 use crate::store::sql::query::Document;
 use postrider_core::commit::feed::rows::{FeedAccount, FeedState};
@@ -123,6 +123,18 @@ struct StoredFeed {
 }
 
 impl Reader {
+    /// The cursor of the feed of the account that is called so; none where it has none.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn feed_cursor(&self, account: &str) -> Result<Option<FeedCursor>, Failure> {
+        let row = self.ask_one(FeedNamed { account: account.to_owned() }).await.map_err(failed)?;
+        let Some(FeedColumns { state, .. }) = row else { return Ok(None) };
+        let state: FeedState = cursor::from_text(&state)
+            .map_err(|e| Failure::bug("the cursor of a feed cannot be read").caused_by(e))?;
+        Ok(state.cursor)
+    }
+
     /// How a feed account stands; none where it is of the other family, or was never opened.
     ///
     /// # Errors

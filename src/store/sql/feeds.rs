@@ -73,6 +73,8 @@ queries! {
     FeedText, feeds:
     FeedAccount { account: AccountId } -> FeedColumn;
     Feeds { account: AccountId } -> FeedColumns;
+    /// The feed of the whole account that is called so.
+    FeedNamed { account: String } -> FeedColumns;
     Places { account: AccountId } -> PlaceColumns;
     MessagesNamed { account: AccountId, names: Document } -> MessageColumns;
     MessagesThere { place: FolderId, most: i64 } -> MessageColumns;

@@ -50,6 +50,9 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
              NOT NULL"
         }
         FeedText::Feeds => "SELECT place, state FROM feed WHERE account = $1",
+        FeedText::FeedNamed => {
+            "SELECT f.place, f.state FROM account a JOIN feed f ON f.account = a.id WHERE a.name = $1 AND f.place = 0"
+        }
         FeedText::Places => {
             "SELECT id, remote_id, path, role, opened_at, passed_at, proved_at, grown_at, excluded FROM folder WHERE \
              account = $1 AND deleted_at IS NULL"
