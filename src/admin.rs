@@ -16,6 +16,7 @@ mod feed_view;
 pub(crate) mod grant;
 mod guard;
 mod health;
+mod inbound;
 pub(crate) mod job_view;
 mod jobs;
 mod limits;
@@ -42,6 +43,7 @@ use crate::connection::message::LimitsView;
 use crate::deliver::DeliverDesk;
 use crate::feed::Hub;
 use crate::jobs::{JobVerb, Worked};
+use crate::push::PushDesk;
 use crate::store::{AuditWork, Done, FailureWork, Reader};
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -113,8 +115,8 @@ pub struct Shared {
     pub operator: Arc<dyn Operator>,
     /// The newest events.
     pub(crate) hub: Arc<Hub>,
-    /// How subscribers stand.
-    pub(crate) deliver: Arc<DeliverDesk>,
+    /// What goes out and what comes in.
+    pub(crate) desks: Desks,
     /// Streams of events that may still be opened.
     pub streams: Arc<Semaphore>,
     /// Counters.
@@ -133,6 +135,15 @@ pub struct Shared {
     pub audit: Arc<AuditDesk>,
     /// The bytes of mail.
     pub mail: mail::StoredBytes,
+}
+
+/// What goes out and what comes in.
+#[derive(Clone, Debug)]
+pub(crate) struct Desks {
+    /// How subscribers stand.
+    pub(crate) deliver: Arc<DeliverDesk>,
+    /// What providers push.
+    pub(crate) push: Arc<PushDesk>,
 }
 
 impl std::fmt::Debug for Shared {

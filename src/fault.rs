@@ -34,6 +34,7 @@ pub const POINTS: &[&str] = &[
     "panic.admin",
     "panic.jobs",
     "panic.deliver",
+    "panic.push",
     "hang.session",
     "hold.runtime",
     "lose.answer",

@@ -20,6 +20,7 @@ mod http;
 mod instant;
 pub mod jobs;
 pub mod provider;
+mod push;
 pub mod reply;
 pub mod server;
 pub mod store;

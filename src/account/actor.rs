@@ -153,6 +153,7 @@ impl Actor for AccountActor {
         let input = match message {
             AccountMsg::Looked => return Ok(()),
             AccountMsg::Input(queued) => queued.open(),
+            AccountMsg::Pushed(hint) => Input::Pushed(hint),
             // A lease that is no longer wanted returns by being dropped.
             AccountMsg::Leased(number, _) if number != state.latest.requests => return Ok(()),
             AccountMsg::Leased(_, Ok(lease)) => {

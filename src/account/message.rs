@@ -5,6 +5,7 @@ use crate::handle::Queued;
 use crate::reply::ReplyTo;
 use postrider_core::account::follow::{Command, Conflict, Input, Status};
 use postrider_core::failure::Failure;
+use postrider_core::provider::push::PushHint;
 
 /// What came of a command: what the account does now, and the number of the run that it will have
 /// ended with.
@@ -50,6 +51,8 @@ pub enum AccountMsg {
     Leased(u64, Result<SessionLease, Failure>),
     /// The session that was wished for, if there was one to spare.
     Spared(u64, Option<SessionLease>),
+    /// Its provider tells of something.
+    Pushed(PushHint),
     /// What outlives the process could not be stored.
     NotKept,
     /// A run that is at work is looked at.

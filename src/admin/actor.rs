@@ -7,7 +7,7 @@
 use crate::admin::Shared;
 use crate::admin::routes::service;
 use crate::fault;
-use crate::http::listen::serve;
+use crate::http::listen::{Room, serve};
 use postrider_core::failure::Failure;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
-pub use crate::http::listen::{TlsError, tls};
-
+/// Connections at a time, and octets of the head of a request.
+const ROOM: Room = Room { connections: 256, head: 32 * 1024 };
 /// How often it is looked whether there are other tokens.
 const TICK: Duration = Duration::from_millis(500);
 /// After so many looks counters are kept in shape.
@@ -76,7 +76,7 @@ impl Actor for AdminActor {
         let (tls, service) = (args.tls.clone(), service(args.shared.clone()));
         let actor = me.clone();
         let task = tokio::spawn(async move {
-            serve(listener, tls, service).await;
+            serve(listener, tls, ROOM, service).await;
             drop(actor.cast(AdminMsg::Ended));
         });
         let hub = Arc::clone(&args.shared.hub);

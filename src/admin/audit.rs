@@ -9,7 +9,7 @@ use crate::admin::sight::Sight;
 use crate::admin::table::About;
 use crate::admin::token::Holder;
 use crate::admin::view::Page;
-use crate::http::listen::Caller;
+use crate::http::listen::{Caller, asked_by};
 use crate::instant::instant;
 use crate::store::{AuditEnd, AuditRow, AuditWork, StoredAudit, WhichAudits};
 use axum::Json;
@@ -21,7 +21,6 @@ use postrider_core::plain::PlainText;
 use postrider_core::time::Micros;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
@@ -43,10 +42,7 @@ fn plain(text: &str) -> String {
 
 /// Where a request comes from: behind a proxy, as that says in the last word that it has added.
 fn source(shared: &Shared, headers: &HeaderMap, peer: Option<Caller>) -> Option<String> {
-    let last = headers.get_all("x-forwarded-for").iter().next_back();
-    let last = last.filter(|_| shared.door.behind_proxy).and_then(|value| value.to_str().ok());
-    let told = last.and_then(|all| all.rsplit(',').next()?.trim().parse::<IpAddr>().ok());
-    told.or_else(|| peer.map(|Caller(address)| address.ip())).map(|ip| ip.to_string())
+    asked_by(peer.as_ref(), headers, shared.door.behind_proxy).map(|ip| ip.to_string())
 }
 
 /// What a query names that there is: an account, and whose that is, or an owner. Nothing else of a query is written.

@@ -24,7 +24,7 @@ const COUNTING: Duration = Duration::from_secs(5);
 /// How subscribers stand.
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
 fn deliveries(shared: &Shared) {
-    let (seen, now) = (shared.deliver.seen(), shared.registry.clock().now().wall);
+    let (seen, now) = (shared.desks.deliver.seen(), shared.registry.clock().now().wall);
     for state in SubscriberState::ALL {
         let n = seen.iter().filter(|line| line.delivered.state == *state).count();
         gauge!(names::SUBSCRIBERS, "state" => state.as_str()).set(n as f64);

@@ -4,8 +4,8 @@ use crate::admin::answer::{self, Queried};
 use crate::admin::document::finished;
 use crate::admin::view::StateView;
 use crate::admin::{
-    Shared, audit, commands, control, derived_view, events, failures, grant, guard, health, jobs,
-    limits, lists, mail, metrics, problem::Problem, stream, subscribers,
+    Shared, audit, commands, control, derived_view, events, failures, grant, guard, health,
+    inbound, jobs, limits, lists, mail, metrics, problem::Problem, stream, subscribers,
 };
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -64,6 +64,7 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .routes(routes!(stream::stream))
         .routes(routes!(limits::limits))
         .routes(routes!(health::health))
+        .routes(routes!(inbound::inbound))
         .merge(commands::routes())
         .merge(failures::routes())
         .merge(jobs::routes())

@@ -48,10 +48,10 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 impl Sight {
     /// The subscriber of this name, where it is seen.
     pub(super) fn subscriber(&self, shared: &Shared, id: &str) -> Result<SubscriberSeen, Problem> {
-        let found = shared.deliver.find(id);
+        let found = shared.desks.deliver.find(id);
         let seen = found.filter(|line| self.sees(line.subscriber.owner.as_deref()));
         seen.ok_or_else(|| {
-            let all = shared.deliver.seen();
+            let all = shared.desks.deliver.seen();
             let seen = all.iter().filter(|line| self.sees(line.subscriber.owner.as_deref()));
             let ids: Vec<&str> = seen.take(NAMED).map(|line| line.subscriber.id.as_str()).collect();
             match ids.is_empty() {
@@ -70,7 +70,7 @@ pub(super) async fn subscribers(
     sight: Sight,
 ) -> Result<Json<Page<SubscriberView>>, Problem> {
     let now = shared.registry.clock().now().wall;
-    let seen = shared.deliver.seen();
+    let seen = shared.desks.deliver.seen();
     let seen = seen.iter().filter(|line| sight.sees(line.subscriber.owner.as_deref()));
     let items = seen.map(|line| SubscriberView::of(line, now)).collect();
     Ok(Json(Page { items, next: None }))
@@ -118,7 +118,7 @@ pub(super) async fn deliveries(
     let before = number(asked.cursor.as_ref())?.unwrap_or(i64::MAX);
     let line = sight.subscriber(&shared, &id)?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let fresh = shared.deliver.unstored(&id, before).await;
+    let fresh = shared.desks.deliver.unstored(&id, before).await;
     let before = fresh.last().map_or(before, |row| row.number);
     let stored = SubscriberReader::new(&shared.reader).deliveries(&id, before, limit).await?;
     let fresh = fresh.into_iter().map(StoredDelivery::from);
@@ -145,7 +145,7 @@ async fn ordered(
     make: impl FnOnce(Done) -> SubscriberOrder,
 ) -> Result<Obeyed, Problem> {
     sight.subscriber(shared, id)?;
-    shared.deliver.order(id, make).await.map_err(refused)
+    shared.desks.deliver.order(id, make).await.map_err(refused)
 }
 
 fn read<T: DeserializeOwned>(

@@ -111,6 +111,7 @@ const ROUTES: &[Route] = &[
     read("/v1/events/stream", About::List),
     read("/v1/limits", About::Process),
     read("/v1/health", About::Process),
+    read("/v1/inbound", About::Process),
     // What is content is for who may read mail.
     of_mail("/v1/messages/{id}", About::Message),
     of_mail("/v1/messages/{id}/raw", About::Message),

@@ -9,6 +9,7 @@ use crate::store::orders::Control;
 use crate::supervision::accounts::{AccountsMsg, AccountsRequest};
 use postrider_core::account::follow::{Command, Conflict};
 use postrider_core::failure::Failure;
+use postrider_core::provider::push::PushHint;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -42,6 +43,11 @@ impl Switchboard {
             command,
             ReplyTo::new(|_| ()),
         ));
+    }
+
+    /// Tells an account that its provider has told of something.
+    pub(crate) fn push(&self, account: &str, hint: PushHint) {
+        self.accounts.send(AccountsRequest::Pushed(account.to_owned(), hint));
     }
 
     /// Writes something of an operator.

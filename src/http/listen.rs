@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "silent clients have a deadline")]
 
 use axum::Router;
+use axum::http::HeaderMap;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -12,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_user_timeout};
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,8 +31,6 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto};
 use tokio_rustls::server::TlsStream;
 
-/// Connections at a time.
-const CONNECTIONS: usize = 256;
 /// A connection on which nothing moves for so long is closed; the feed waits 25 s.
 const SILENCE: Duration = Duration::from_secs(90);
 /// Who has connected gets so much time to say something, whoever else comes.
@@ -42,40 +41,62 @@ const STALLED: Duration = Duration::from_secs(30);
 const SOCKET: usize = 32 * 1024;
 /// The head of a request takes no longer.
 const HEAD: Duration = Duration::from_secs(10);
-/// Octets that a head of a request may take.
-const BUFFER: usize = 32 * 1024;
 /// A TLS handshake takes no longer.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Connections that wait until they are accepted; the kernel may have less (`net.core.somaxconn`).
+const BACKLOG: i32 = 4096;
+
+/// Binds an address: a port that is taken is said at once.
+///
+/// # Errors
+/// As the system says.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    // The standard library lets 128 wait: of more that come at once some would be sent away for a second.
+    rustix::net::listen(&listener, BACKLOG)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// What a listener takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Connections at a time.
+    pub(crate) connections: usize,
+    /// Octets that a head of a request may take.
+    pub(crate) head: usize,
+}
 
 /// Why TLS cannot be offered.
 #[derive(Debug, thiserror::Error)]
 #[error("{key} {file}: {what}")]
 pub struct TlsError {
-    key: &'static str,
+    key: String,
     file: PathBuf,
     what: String,
 }
 
-/// Certificate chain and key, ready to be shown.
+/// Certificate chain and key of this table of the config, ready to be shown.
 ///
 /// # Errors
 /// [`TlsError`], which names key and file.
-pub fn tls(cert: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
-    let bad = |name, file: &Path, what: &dyn std::fmt::Display| TlsError {
-        key: name,
+pub(crate) fn tls(table: &str, cert: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
+    let bad = |name: &str, file: &Path, what: &dyn std::fmt::Display| TlsError {
+        key: format!("{table}.{name}"),
         file: file.to_owned(),
         what: what.to_string(),
     };
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|e| bad("admin.tls_cert", cert, &e))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|e| bad("admin.tls_key", key, &e))?;
+        .map_err(|e| bad("tls_cert", cert, &e))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|e| bad("tls_key", key, &e))?;
     let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|e| bad("admin.tls_cert", cert, &e))?
+        .map_err(|e| bad("tls_cert", cert, &e))?
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .map_err(|e| bad("admin.tls_cert", cert, &e))?;
+        .map_err(|e| bad("tls_cert", cert, &e))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
@@ -241,6 +262,19 @@ impl AsyncWrite for Guarded {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller(pub(crate) SocketAddr);
 
+/// The address of who asks: the other end of the connection, or, where a proxy stands before us, whom that names last.
+pub(crate) fn asked_by(
+    caller: Option<&Caller>,
+    head: &HeaderMap,
+    behind_proxy: bool,
+) -> Option<IpAddr> {
+    let told = || {
+        let value = head.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+        value.rsplit(',').next()?.trim().parse().ok()
+    };
+    behind_proxy.then(told).flatten().or_else(|| caller.map(|Caller(peer)| peer.ip()))
+}
+
 /// A connection that may have said nothing yet.
 struct Silent {
     handle: AbortHandle,
@@ -274,8 +308,13 @@ async fn place(
 }
 
 /// Serves until it is dropped. A handshake or a request that hangs holds up nobody else.
-pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, service: Router) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    limits: Room,
+    service: Router,
+) {
+    let room = Arc::new(Semaphore::new(limits.connections));
     // The connections live in here: they end with it.
     let mut connections = JoinSet::new();
     // Those that may have said nothing yet, the oldest first.
@@ -310,7 +349,7 @@ pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
-                .max_buf_size(BUFFER)
+                .max_buf_size(limits.head)
                 .serve_connection(io, told);
             // A client that goes away in the middle is none of our trouble.
             drop(serving.await);

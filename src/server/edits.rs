@@ -119,6 +119,7 @@ pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("bodies.dir", before.bodies != after.bodies),
         ("bodies.min_free", before.min_free != after.min_free),
         ("admin", before.admin != after.admin),
+        ("webhooks", before.webhooks != after.webhooks),
         ("telemetry", before.log != after.log || before.per_account != after.per_account),
         ("oauth", before.oauth != after.oauth),
         ("credentials", format!("{:?}", before.key) != format!("{:?}", after.key)),

@@ -1,15 +1,15 @@
 //! The admin API as a server opens it: address, certificate, tokens, and the actor behind them.
 
-use crate::admin::actor::{AdminActor, AdminArgs, tls};
+use crate::admin::actor::{AdminActor, AdminArgs};
 use crate::admin::mail::StoredBytes;
 use crate::admin::probe::DatabaseProbe;
 use crate::admin::token::Tokens;
-use crate::admin::{Door, Shared, address};
+use crate::admin::{Desks, Door, Shared, address};
 use crate::boot::wiring::Engine;
 use crate::config::Config;
-use crate::deliver::DeliverDesk;
 use crate::feed::Hub;
 use crate::handle::Handle;
+use crate::http::listen::{bind, tls};
 use crate::jobs::JobsMsg;
 use crate::server::follow::Followed;
 use crate::server::operator::Switch;
@@ -19,20 +19,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use ractor::Actor;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
-
-/// Connections that wait until they are accepted; the kernel may have less (`net.core.somaxconn`).
-const BACKLOG: i32 = 4096;
-
-/// Binds the admin API's address: a port that is taken is said at once.
-fn bind(config: &Config) -> Result<std::net::TcpListener, ServeError> {
-    let listen = config.admin.listen;
-    let failed = |source| ServeError::Listen { listen, source };
-    let listener = std::net::TcpListener::bind(listen).map_err(failed)?;
-    // The standard library lets 128 wait: of more that come at once some would be sent away for a second.
-    rustix::net::listen(&listener, BACKLOG).map_err(|e| failed(e.into()))?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
-}
 
 /// Everything that the admin API needs of the system.
 pub(super) struct OpenDoor {
@@ -44,13 +30,15 @@ pub(super) struct OpenDoor {
 
 /// Opens the admin API's door: address, certificate, and who has these tokens.
 pub(super) fn open_door(config: &Config, tokens: Tokens) -> Result<OpenDoor, ServeError> {
-    let listener = bind(config)?;
+    let listen = config.admin.listen;
+    let failed = |source| ServeError::Listen { key: "admin.listen", listen, source };
+    let listener = bind(listen).map_err(failed)?;
     let address = listener
         .local_addr()
         .map_err(|source| ServeError::System { what: "the admin API's address", source })?;
     let door =
         Door { address, tls: config.admin.tls.is_some(), behind_proxy: config.admin.behind_proxy };
-    let tls = config.admin.tls.as_ref().map(|(cert, key)| tls(cert, key)).transpose()?;
+    let tls = config.admin.tls.as_ref().map(|(cert, key)| tls("admin", cert, key)).transpose()?;
     Ok(OpenDoor { listener, tls, tokens, door })
 }
 
@@ -72,7 +60,7 @@ pub(super) fn face(
     followed: &Followed,
     metrics: PrometheusHandle,
     opened: OpenDoor,
-    (jobs, hub, deliver): (Handle<JobsMsg>, Arc<Hub>, Arc<DeliverDesk>),
+    (jobs, hub, desks): (Handle<JobsMsg>, Arc<Hub>, Desks),
 ) -> Result<String, ServeError> {
     let operator = Switch::new(engine, Arc::clone(&followed.ids), jobs);
     let door = opened.door;
@@ -83,7 +71,7 @@ pub(super) fn face(
         registry: engine.registry().clone(),
         operator: Arc::new(operator),
         hub,
-        deliver,
+        desks,
         streams: Arc::new(Semaphore::new(config.admin.streams)),
         metrics,
         tokens,

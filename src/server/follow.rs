@@ -5,6 +5,7 @@ use crate::boot::grants::Given;
 use crate::boot::wiring::Engine;
 use crate::config::{Account, Config, Flaw, Schedule};
 use crate::deliver::SubscriberBook;
+use crate::push::Whose;
 use crate::server::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::store::StoredAccount;
 use crate::store::orders::Control;
@@ -57,6 +58,7 @@ pub(super) struct Followed {
     pub(super) mode: watch::Sender<postrider_core::account::schedule::Mode>,
     pub(super) schedules: watch::Sender<Arc<[Schedule]>>,
     pub(super) subscribers: Arc<SubscriberBook>,
+    pub(super) whose: watch::Sender<Arc<Whose>>,
 }
 
 /// What the accounts of a config are to be followed with.
@@ -126,6 +128,7 @@ impl Followed {
             mode: watch::Sender::new(config.mode),
             schedules: watch::Sender::new(Arc::default()),
             subscribers: Arc::default(),
+            whose: watch::Sender::default(),
         }
     }
 
@@ -192,6 +195,7 @@ impl Followed {
             *known = schedules;
             is_other
         });
+        self.whose.send_replace(Arc::new(Whose::of(&config.accounts)));
         edit_of_subscribers.has(config.subscribers.clone().into());
         engine.pressure().limit(config.memory_limit);
         let ended = |_| Refused::Failure(Failure::bug("the tree has ended"));

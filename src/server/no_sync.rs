@@ -5,7 +5,7 @@ use crate::admin::actor::AdminActor;
 use crate::admin::mail::StoredBytes;
 use crate::admin::probe::DatabaseProbe;
 use crate::admin::token::Tokens;
-use crate::admin::{NotPurged, Operator, Shared, Soon};
+use crate::admin::{Desks, NotPurged, Operator, Shared, Soon};
 use crate::boot::start_error::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -13,6 +13,7 @@ use crate::connection::message::LimitsView;
 use crate::deliver::{DeliverDesk, admitted};
 use crate::feed::Hub;
 use crate::jobs::{JobVerb, Worked};
+use crate::push::PushDesk;
 use crate::server::face::{open_door, url_of};
 use crate::server::serve_error::ServeError;
 use crate::store::{AuditWork, Done, FailureWork, FeedEnd, Reader, open_for_reading};
@@ -104,6 +105,7 @@ pub async fn look(
     let db = open_for_reading(&config.database).await.map_err(StartError::from)?;
     let reader = Reader::new(&db);
     let registry = Registry::new(Clock::start());
+    let push = Arc::new(PushDesk::nobody(registry.clock()));
     let opened = open_door(config, tokens)?;
     let door = opened.door;
     let deliver = looked(config, &reader).await?;
@@ -119,7 +121,7 @@ pub async fn look(
         registry,
         operator: Arc::new(Nobody),
         hub,
-        deliver,
+        desks: Desks { deliver, push },
         streams: Arc::new(Semaphore::new(config.admin.streams)),
         metrics,
         tokens,

@@ -2,8 +2,8 @@
 //! order.
 #![expect(clippy::disallowed_methods, reason = "a second signal is heard while everything stops")]
 
-use crate::admin::address;
 use crate::admin::token::Tokens;
+use crate::admin::{Desks, address};
 use crate::boot::claims::Claims;
 use crate::boot::start_error::StartError;
 use crate::boot::wiring::Engine;
@@ -14,7 +14,9 @@ use crate::server::face::{face, open_door};
 use crate::server::follow::{Followed, Refused, stamp_of};
 use crate::server::hear::{Heard, SURROUNDINGS_LOOK_EVERY, Signals, Watched};
 use crate::server::serve_error::ServeError;
-use crate::server::{deliver_hands, drift::Drift, job_hands, retention::Housekeeping, space};
+use crate::server::{
+    deliver_hands, drift::Drift, job_hands, push_hands, retention::Housekeeping, space,
+};
 use crate::supervision::root::RootMsg;
 use crate::telemetry::names;
 use crate::telemetry::wire::WireLog;
@@ -87,6 +89,7 @@ impl RunningServer {
         let opened = async {
             // What cannot be opened is said before anybody logs in.
             let door = open_door(&config, Tokens::open(&config.data_dir)?)?;
+            let push = push_hands::open(&config)?;
             let applied = tokio::select! {
                 applied = followed.apply(&engine, config.clone()) => applied,
                 // A command that prints a password may hang; who is asked to stop does.
@@ -97,7 +100,9 @@ impl RunningServer {
                 Ok(_) => {
                     let jobs = job_hands::start(&engine, &followed).await?;
                     let desk = deliver_hands::start(&engine, &config, &followed, &hub).await?;
-                    let parts = (jobs, Arc::clone(&hub), Arc::clone(&desk));
+                    let push = push_hands::start(&engine, &config, &followed, push)?;
+                    let desks = Desks { deliver: Arc::clone(&desk), push };
+                    let parts = (jobs, Arc::clone(&hub), desks);
                     let url = face(&engine, &config, &followed, metrics, door, parts)?;
                     Ok((url, desk))
                 }

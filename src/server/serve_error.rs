@@ -1,9 +1,9 @@
 //! Why a server did not start, or did not go on.
 
-use crate::admin::actor::TlsError;
 use crate::admin::token::TokenError;
 use crate::boot::start_error::StartError;
 use crate::config::Flaw;
+use crate::http::listen::TlsError;
 
 /// Why the server did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +21,10 @@ pub enum ServeError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The address is taken, or not ours.
-    #[error("admin.listen: cannot listen on {listen}: {source}; choose another address")]
+    #[error("{key}: cannot listen on {listen}: {source}; choose another address")]
     Listen {
+        /// What in the config says so.
+        key: &'static str,
         /// The address.
         listen: std::net::SocketAddr,
         /// What the system said.

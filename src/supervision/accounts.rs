@@ -14,6 +14,7 @@ use crate::supervision::exit::failure_of;
 use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::{Command, Conflict, Past};
 use postrider_core::failure::Failure;
+use postrider_core::provider::push::PushHint;
 use postrider_core::recovery::history::History;
 use postrider_core::roster::{Admission, Death, Enrolled, Roster, RosterAction, RosterEvent};
 use postrider_core::run::summary::Summary;
@@ -52,6 +53,8 @@ pub enum AccountsRequest {
     Remove(Vec<String>),
     /// A human wants something of an account.
     Command(String, Command, ReplyTo<Obeyed>),
+    /// A provider tells of something in an account.
+    Pushed(String, PushHint),
     /// End all.
     Stop(ReplyTo<()>),
 }
@@ -218,6 +221,12 @@ impl AccountsState {
             AccountsRequest::Command(name, command, reply) => {
                 fault::pass("panic.accounts");
                 self.command(me, name, command, reply).await?;
+            }
+            AccountsRequest::Pushed(name, hint) => {
+                if let Some(child) = self.children.get(&name) {
+                    // One that has just died looks when it begins anew.
+                    drop(child.actor.cast(AccountMsg::Pushed(hint)));
+                }
             }
             AccountsRequest::Stop(reply) => {
                 self.stopping = Some(reply);

@@ -67,12 +67,16 @@ pub const DERIVE_BEHIND: &str = "postrider_derive_behind_messages";
 pub const DERIVE_LAG: &str = "postrider_derive_lag_seconds";
 /// Messages that were derived, by how they could be read.
 pub const DERIVED_MESSAGES: &str = "postrider_derived_messages_total";
+/// Requests of providers, by source and what came of them.
+pub const INBOUND: &str = "postrider_inbound_total";
+/// Time from a request's head until its answer.
+pub const INBOUND_SECONDS: &str = "postrider_inbound_seconds";
 /// Always 1; its labels say what runs.
 pub const BUILD_INFO: &str = "postrider_build_info";
 
 /// The kinds of actor that are started again.
-const KINDS: [&str; 8] =
-    ["store", "endpoint", "accounts", "account", "derive", "admin", "deliver", "session"];
+const KINDS: [&str; 9] =
+    ["store", "endpoint", "accounts", "account", "derive", "admin", "deliver", "push", "session"];
 
 /// Says what each metric is, and brings those counters into being whose first step an alert would
 /// miss.
@@ -120,6 +124,8 @@ pub fn describe() {
     );
     describe_histogram!(DERIVE_LAG, "Seconds from when new mail was stored until it was derived");
     describe_gauge!(DERIVE_BEHIND, "Messages of which something is still to be derived");
+    describe_counter!(INBOUND, "Requests of providers, by source and what came of them");
+    describe_histogram!(INBOUND_SECONDS, "Seconds from a provider's request until its answer");
     describe_gauge!(BUILD_INFO, "Version and commit of what runs; always 1");
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "commit" => env!("BUILD_COMMIT"))
         .set(1.0);

@@ -39,6 +39,7 @@ mod grants;
 mod grants_away;
 mod helping;
 mod hostile;
+mod inbound;
 mod interface;
 mod jobs;
 mod lists;

@@ -55,6 +55,7 @@ read    -    list    GET /v1/events
 read    -    list    GET /v1/events/stream
 read    -    process GET /v1/limits
 read    -    process GET /v1/health
+read    -    process GET /v1/inbound
 read    mail message GET /v1/messages/{id}
 read    mail message GET /v1/messages/{id}/raw
 read    mail message GET /v1/messages/{id}/headers

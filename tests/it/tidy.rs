@@ -19,7 +19,7 @@ const ROWS: &[&[&str]] = &[
     &["account", "derive"],
     &["supervision"],
     &["feed"],
-    &["deliver"],
+    &["deliver", "push"],
     &["admin"],
     &["boot"],
     &["server"],

@@ -1,0 +1,142 @@
+//! A request, in this order: is there such a path, how long is it, does it come, is it believed, are there too many, can it
+//! be read, whose is it. What a stranger sends costs what stands before the fourth.
+
+use crate::http::listen::{Caller, asked_by};
+use crate::provider::PushRefusal;
+use crate::push::desk::{PushDesk, Received, SourceDesk};
+use crate::push::room::{BODY, BodyRoom, NoBody, PushBody};
+use crate::telemetry::names;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use postrider_core::provider::push::PushOutcome;
+use postrider_core::time::Now;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Who comes too often is asked to wait.
+const AGAIN: &str = "1";
+
+/// What a request may use.
+#[derive(Clone)]
+struct Door {
+    desk: Arc<PushDesk>,
+    room: BodyRoom,
+    /// A proxy stands before it, and says who asks.
+    behind_proxy: bool,
+}
+
+/// The whole service.
+pub(super) fn service(desk: Arc<PushDesk>, behind_proxy: bool) -> Router {
+    let door = Door { desk, room: BodyRoom::default(), behind_proxy };
+    Router::new().fallback(receive).layer(CatchPanicLayer::new()).with_state(door)
+}
+
+async fn receive(State(door): State<Door>, request: Request) -> Response {
+    let found = door.desk.sources.iter().find(|source| source.path == request.uri().path());
+    let Some(source) = found.filter(|_| request.method() == Method::POST) else {
+        let outcome = PushOutcome::Unrouted;
+        metrics::counter!(names::INBOUND, "source" => "none", "outcome" => outcome.as_str())
+            .increment(1);
+        return answer(outcome);
+    };
+    let (peer, head) = (request.extensions().get::<Caller>(), request.headers());
+    let from = asked_by(peer, head, door.behind_proxy).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let mut open = OpenRequest {
+        desk: &door.desk,
+        source,
+        from,
+        began: door.desk.now(),
+        // Until it is known: it hung up, or we have met a bug.
+        came: (PushOutcome::Gone, String::new()),
+    };
+    open.came = match take(&door, source, request).await {
+        Ok(outcome) => (outcome, String::new()),
+        Err(not_taken) => not_taken,
+    };
+    answer(open.came.0)
+}
+
+/// A request: whatever becomes of it is noted.
+struct OpenRequest<'a> {
+    desk: &'a PushDesk,
+    source: &'a SourceDesk,
+    from: IpAddr,
+    began: Now,
+    came: NotTaken,
+}
+
+impl Drop for OpenRequest<'_> {
+    fn drop(&mut self) {
+        let mono = self.desk.now().mono;
+        let took = mono.saturating_sub(self.began.mono);
+        metrics::histogram!(names::INBOUND_SECONDS).record(took.as_secs_f64());
+        let (outcome, reason) = (self.came.0, std::mem::take(&mut self.came.1));
+        self.source.note(Received { at: self.began.wall, from: self.from, outcome, reason }, mono);
+    }
+}
+
+type NotTaken = (PushOutcome, String);
+
+async fn take(door: &Door, source: &SourceDesk, request: Request) -> Result<PushOutcome, NotTaken> {
+    let (head, body) = request.into_parts();
+    let body = read(door, &head.headers, body).await?;
+    source.source.verify(&head.headers, &body.octets).await.map_err(refused)?;
+    if !source.may(door.desk.now().mono) {
+        return Err((PushOutcome::TooMany, "more than 500 in a second".to_owned()));
+    }
+    let pushed = source.source.read(&body.octets).map_err(refused)?;
+    Ok(door.desk.take(source, &pushed).await)
+}
+
+async fn read(door: &Door, head: &HeaderMap, body: Body) -> Result<PushBody, NotTaken> {
+    let said: Option<u64> =
+        head.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let read = match said {
+        Some(length) if length > BODY as u64 => Err(NoBody::Large),
+        _ => door.room.read(body).await,
+    };
+    read.map_err(|why| match why {
+        NoBody::Large => (PushOutcome::TooLarge, format!("longer than {} MiB", BODY >> 20)),
+        NoBody::Slow => (PushOutcome::TooSlow, "its body did not come".to_owned()),
+        NoBody::Full => (PushOutcome::NoRoom, "too much comes at once".to_owned()),
+    })
+}
+
+fn refused(why: PushRefusal) -> NotTaken {
+    match why {
+        PushRefusal::Unsigned(text) => (PushOutcome::Unsigned, text.to_owned()),
+        PushRefusal::Unreadable(text) => (PushOutcome::Unreadable, text.to_owned()),
+        PushRefusal::Unjudged(text) => (PushOutcome::Unjudged, text.to_string()),
+    }
+}
+
+/// Nothing is said but how it stands: who is believed needs no more, and nobody else gets it.
+fn answer(outcome: PushOutcome) -> Response {
+    let status = match outcome {
+        PushOutcome::Taken | PushOutcome::Known | PushOutcome::Stranger => StatusCode::NO_CONTENT,
+        PushOutcome::Unsigned => StatusCode::UNAUTHORIZED,
+        PushOutcome::Unreadable => StatusCode::BAD_REQUEST,
+        PushOutcome::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        PushOutcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        PushOutcome::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        PushOutcome::NoRoom | PushOutcome::Unjudged | PushOutcome::Gone => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        PushOutcome::Unrouted => StatusCode::NOT_FOUND,
+    };
+    let mut response = status.into_response();
+    let head = response.headers_mut();
+    head.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Who is not believed keeps no place.
+    if !outcome.is_believed() {
+        head.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if outcome == PushOutcome::TooMany {
+        head.insert(header::RETRY_AFTER, HeaderValue::from_static(AGAIN));
+    }
+    response
+}

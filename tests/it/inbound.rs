@@ -1,0 +1,437 @@
+//! What providers push: believed or not, how soon it is a row, and what strangers can do at that door.
+
+use crate::support::binary::Postrider;
+use crate::support::gmail::{follower, gmail_account, mirrors, well};
+use crate::support::mail::blocking;
+use crate::support::pusher::{
+    AUDIENCE, Certs, SIGNER, Signer, claims, notification, push, webhooks,
+};
+use crate::support::served::{Served, head, request, wait_until};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use postrider_feedd::{GmailBox, GmailServer, seed};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+const ADDRESS: &str = "demo@example.com";
+
+impl Served {
+    /// Where providers push to.
+    fn inbound(&self) -> String {
+        self.get("/v1/inbound")["listen"].as_str().unwrap().to_owned()
+    }
+
+    /// The newest request of the only source.
+    fn last(&self) -> Value {
+        self.get("/v1/inbound")["sources"][0]["latest"][0].clone()
+    }
+
+    /// Waits until an account holds as many messages as there are.
+    fn holds(&self, account: &str, mailbox: &GmailBox) {
+        let all = mailbox.ids().len();
+        wait_until("all mail", || self.account(account)["messages"] == all);
+    }
+
+    fn counted(&self, outcome: &str) -> f64 {
+        self.metric(&format!("postrider_inbound_total{{source=\"gmail\",outcome=\"{outcome}\"}}"))
+    }
+}
+
+/// A mailbox that is mirrored and looked at once in hours, and who pushes for it.
+struct Pushed {
+    postrider: Postrider,
+    served: Served,
+    at: String,
+}
+
+fn followed(server: &GmailServer, certs: &Certs, env: &[(&str, &str)]) -> Pushed {
+    let head = head().replace("[sync]\n", "[sync]\nmode = \"conservative\"\n");
+    let postrider = follower(&format!("{head}{}", webhooks(certs)), server, "");
+    let served = postrider.serve(env);
+    served.wait_for_state("u", "idle");
+    let at = served.inbound();
+    // What is asked for once more in a while has been.
+    wait_until("rest", || {
+        let before = served.account("u")["runs"].clone();
+        std::thread::sleep(Duration::from_millis(300));
+        served.account("u")["runs"] == before && served.state("u") == "idle"
+    });
+    // From here on what is asked counts.
+    let _ = server.asked();
+    Pushed { postrider, served, at }
+}
+
+fn insert(mailbox: &GmailBox, n: usize) -> u64 {
+    mailbox.insert(format!("Subject: news {n}\r\n\r\nx\r\n"), &["INBOX"], 1_700_000_000_000);
+    mailbox.lock().now
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_a_row_long_before_the_schedule() {
+    let mailbox = seed::mailbox(11, 20);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let signer = Signer::new("one");
+        let certs = Certs::showing(vec![signer.shown()]);
+        let Pushed { postrider, served, at } = followed(&server, &certs, &[]);
+        for n in 0..5 {
+            let history = insert(&mailbox, n);
+            assert_eq!(push(&at, &signer.token(), &notification(ADDRESS, history)), 204);
+            served.holds("u", &mailbox);
+        }
+        assert_eq!(served.counted("taken"), 5.0);
+        served.wait_for_state("u", "idle");
+        mirrors(&postrider, &mailbox, |_| true);
+        assert_eq!(served.last()["outcome"], "taken");
+        assert_eq!(certs.asked.load(Ordering::SeqCst), 1, "keys are kept");
+        assert!(served.metric("postrider_inbound_seconds_count") >= 5.0);
+
+        // The address as others write it; and what the mailbox has seen, or nobody here has, asks nothing.
+        let history = insert(&mailbox, 5);
+        assert_eq!(push(&at, &signer.token(), &notification("Demo@Example.COM", history)), 204);
+        served.holds("u", &mailbox);
+        served.wait_for_state("u", "idle");
+        wait_until("rest", || {
+            std::thread::sleep(Duration::from_millis(300));
+            server.asked().is_empty()
+        });
+        for (address, history, outcome) in [
+            (ADDRESS, history, "known"),
+            (ADDRESS, 1, "known"),
+            ("who@example.com", u64::MAX, "stranger"),
+        ] {
+            assert_eq!(push(&at, &signer.token(), &notification(address, history)), 204);
+            assert_eq!(served.last()["outcome"], outcome);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(server.asked().is_empty());
+
+        // No owner is told of it, and nothing of either API answers at the other's door.
+        let get = |at: &str, path: &str| {
+            request(at, &format!("GET {path} HTTP/1.1\r\nHost: {at}\r\n"), "").0
+        };
+        for path in ["/", "/gmail", "/v1/accounts", "/healthz", "/metrics", "/docs/"] {
+            assert_eq!(get(&at, path), 404, "{path}");
+        }
+        assert_eq!(push(&served.address, &signer.token(), &notification(ADDRESS, 9)), 404);
+        served.stop();
+    })
+    .await;
+}
+
+/// A hundred in a moment are few looks, and the last one is not lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_pushes_are_few_looks() {
+    let mailbox = seed::mailbox(12, 5);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let signer = Signer::new("one");
+        let certs = Certs::showing(vec![signer.shown()]);
+        let Pushed { postrider: _files, served, at } = followed(&server, &certs, &[]);
+        let (began, token) = (Instant::now(), signer.token());
+        for n in 0..100 {
+            let history = insert(&mailbox, n);
+            assert_eq!(push(&at, &token, &notification(ADDRESS, history)), 204);
+        }
+        let took = began.elapsed().as_secs_f64();
+        let looks = server.asked().iter().filter(|q| q.path == "history").count();
+        // A look is a page or two.
+        assert!(looks as f64 <= (took * 4.0 + 1.0) * 2.0, "{looks} looks in {took} s");
+        served.holds("u", &mailbox);
+        served.stop();
+    })
+    .await;
+}
+
+/// Whoever tells meets a bug: what had been answered is told all the same, without another push.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_is_told_behind_a_bug() {
+    let mailbox = seed::mailbox(16, 5);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let signer = Signer::new("one");
+        let certs = Certs::showing(vec![signer.shown()]);
+        let fault = [("POSTRIDER_FAULT", "panic.push:1")];
+        let Pushed { postrider: _files, served, at } = followed(&server, &certs, &fault);
+        let token = signer.token();
+        // The first goes on at once, the second waits for its time.
+        for n in 0..2 {
+            let history = insert(&mailbox, n);
+            assert_eq!(push(&at, &token, &notification(ADDRESS, history)), 204);
+        }
+        wait_until("a restart", || {
+            served.metric("postrider_actor_restarts_total{kind=\"push\",class=\"bug\"}") >= 1.0
+        });
+        served.holds("u", &mailbox);
+        let history = insert(&mailbox, 2);
+        assert_eq!(push(&at, &token, &notification(ADDRESS, history)), 204);
+        served.holds("u", &mailbox);
+        served.stop();
+    })
+    .await;
+}
+
+/// Tokens as somebody else would make them, and what each is.
+fn lies(signer: &Signer, other: &Signer) -> Vec<(&'static str, String)> {
+    let now = claims(&[])["iat"].as_u64().unwrap();
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let with = |other: &[(&str, Value)]| signer.signs(&claims(other));
+    let none = format!("{}.{}.", part(json!({"alg": "none", "kid": "one"})), part(claims(&[])));
+    // The public key as the secret of another algorithm.
+    let signed = format!("{}.{}", part(json!({"alg": "HS256", "kid": "one"})), part(claims(&[])));
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &signer.public);
+    let tag = ring::hmac::sign(&key, signed.as_bytes());
+    let confused = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag));
+    let (good, forged) = (signer.token(), other.token());
+    let swapped =
+        format!("{}.{}", good.rsplit_once('.').unwrap().0, forged.rsplit_once('.').unwrap().1);
+    let mut lacks = claims(&[]);
+    lacks.as_object_mut().unwrap().remove("exp");
+    vec![
+        ("another audience", with(&[("aud", json!("https://evil.example/gmail"))])),
+        ("no audience", with(&[("aud", Value::Null)])),
+        ("another issuer", with(&[("iss", json!("https://evil.example"))])),
+        ("another address", with(&[("email", json!("other@project.iam.gserviceaccount.com"))])),
+        ("an address that is not verified", with(&[("email_verified", json!(false))])),
+        ("no word of whether it is verified", with(&[("email_verified", Value::Null)])),
+        ("its time is over", with(&[("iat", json!(now - 7200)), ("exp", json!(now - 62))])),
+        ("of tomorrow", with(&[("iat", json!(now + 86_400)), ("exp", json!(now + 90_000))])),
+        ("of a time that has not come", with(&[("iat", json!(now + 90))])),
+        ("without an end", signer.signs(&lacks)),
+        ("not signed at all", none),
+        ("signed with the public key", confused),
+        ("signed by somebody else", swapped),
+        ("a key that is not shown", other.token()),
+        ("no token", "x".to_owned()),
+        ("nothing", String::new()),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_believed_moves_nothing() {
+    let mailbox = seed::mailbox(13, 5);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let (signer, other) = (Signer::new("one"), Signer::new("two"));
+        let certs = Certs::showing(vec![signer.shown()]);
+        let Pushed { postrider: _files, served, at } = followed(&server, &certs, &[]);
+        // Nobody can tell: it is to come again.
+        certs.shows.lock().unwrap().0 = 500;
+        let history = insert(&mailbox, 0);
+        let body = notification(ADDRESS, history);
+        assert_eq!(push(&at, &signer.token(), &body), 503);
+        let why = served.last();
+        assert_eq!(why["outcome"], "unjudged");
+        assert!(why["reason"].as_str().unwrap().contains("it answers 500"), "{why}");
+        served.stop();
+
+        certs.shows.lock().unwrap().0 = 200;
+        let Pushed { postrider: _files, served, at } = followed(&server, &certs, &[]);
+        let asked = certs.asked.load(Ordering::SeqCst);
+        let lies = lies(&signer, &other);
+        for (what, token) in &lies {
+            assert_eq!(push(&at, token, &body), 401, "{what}");
+            assert_eq!(served.last()["outcome"], "unsigned", "{what}");
+        }
+        for _ in 0..100 {
+            assert_eq!(push(&at, &other.token(), &body), 401);
+        }
+        let asked = certs.asked.load(Ordering::SeqCst) - asked;
+        assert!(asked <= 2, "keys were asked for {asked} times");
+        let said = served.running.stderr();
+        let lines = said.lines().filter(|line| line.contains("was not believed")).count();
+        assert_eq!(lines, 1, "once a minute: {said}");
+        let token: String = signer.token().chars().take(40).collect();
+        assert!(!said.contains(&token), "a token is written nowhere");
+        // What is believed and cannot be read is told from that.
+        for body in ["", "{}", "x", &notification("no address", 7)] {
+            assert_eq!(push(&at, &signer.token(), body), 400, "{body}");
+        }
+        assert_eq!(served.counted("unreadable"), 4.0);
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(server.asked().is_empty(), "nobody was asked anything");
+        // Clocks may differ by a minute, and addresses are written as they are.
+        let now = claims(&[])["iat"].as_u64().unwrap();
+        for near in [
+            ("exp", json!(now - 30)),
+            ("iat", json!(now + 30)),
+            ("iss", json!("accounts.google.com")),
+            ("email", json!(SIGNER.to_uppercase())),
+        ] {
+            let token = signer.signs(&claims(std::slice::from_ref(&near)));
+            assert_eq!(push(&at, &token, &body), 204, "{near:?}");
+        }
+        served.stop();
+    })
+    .await;
+}
+
+/// What a stranger may send, and a body that is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_floods_the_door_takes_no_memory_and_keeps_nobody_out() {
+    let mailbox = seed::mailbox(14, 5);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let signer = Signer::new("one");
+        let certs = Certs::showing(vec![signer.shown()]);
+        let Pushed { postrider: _files, served, at } = followed(&server, &certs, &[]);
+        let before = served.status("VmRSS:");
+        let post = |more: &str, body: &[u8]| {
+            request(&at, &format!("POST /gmail HTTP/1.1\r\nHost: x\r\n{more}"), body).0
+        };
+        assert_eq!(post("Content-Length: 20971520\r\n", b""), 413, "it is said to be long");
+        // Chunks without an end.
+        let mut stream = TcpStream::connect(&at).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let sent = stream
+            .write_all(b"POST /gmail HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        sent.unwrap();
+        let chunk = [b"10000\r\n".as_slice(), &[b'x'; 65536], b"\r\n"].concat();
+        for _ in 0..64 {
+            if stream.write_all(&chunk).is_err() {
+                break;
+            }
+        }
+        let mut said = [0; 12];
+        stream.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"HTTP/1.1 413");
+        // Heads of a megabyte.
+        let long = format!("X: {}\r\n", "x".repeat(1 << 20));
+        assert!(matches!(post(&long, b""), 0 | 431), "a head has 16 KiB");
+        for (method, path) in
+            [("DELETE", "/gmail"), ("POST", "/gmail/"), ("POST", "/nylas/main"), ("PUT", "/")]
+        {
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n");
+            assert_eq!(request(&at, &head, "").0, 404, "{method} {path}");
+        }
+        // Whoever is not believed keeps no place, however often it asks.
+        let asks: Vec<TcpStream> = (0..600)
+            .map(|_| {
+                let mut stream = TcpStream::connect(&at).unwrap();
+                stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                drop(stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+                stream
+            })
+            .collect();
+        for mut stream in asks {
+            let mut said = String::new();
+            stream.read_to_string(&mut said).unwrap();
+            assert!(said.starts_with("HTTP/1.1 404"), "{said}");
+        }
+        // Bodies that do not come, on more connections than there are.
+        let slow: Vec<TcpStream> = (0..600)
+            .map(|_| {
+                let mut stream = TcpStream::connect(&at).unwrap();
+                let head = "POST /gmail HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nxxxx";
+                drop(stream.write_all(head.as_bytes()));
+                stream
+            })
+            .collect();
+        let began = Instant::now();
+        let history = insert(&mailbox, 0);
+        let token = signer.token();
+        wait_until("a push beside them", || {
+            push(&at, &token, &notification(ADDRESS, history)) == 204
+        });
+        served.holds("u", &mailbox);
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(20), "{took:?}");
+        let rise = served.status("VmRSS:").saturating_sub(before);
+        assert!(rise < 16 * 1024, "{rise} KiB more");
+        assert!(served.counted("too_slow") >= 1.0);
+        drop(slow);
+        served.stop();
+    })
+    .await;
+}
+
+/// An edit says whose mailboxes there are from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_that_come_and_go_are_pushed_to_and_no_more() {
+    let mailbox = seed::mailbox(15, 3);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let signer = Signer::new("one");
+        let certs = Certs::showing(vec![signer.shown()]);
+        let Pushed { postrider, served, at } = followed(&server, &certs, &[]);
+        let config = std::fs::read_to_string(postrider.path("config.toml")).unwrap();
+        let one = gmail_account(&server.url());
+        let twin = one.replace("id = \"u\"", "id = \"twin\"");
+        std::fs::write(postrider.path("config.toml"), format!("{config}{twin}")).unwrap();
+        served.wait_for_state("twin", "idle");
+        let history = insert(&mailbox, 0);
+        assert_eq!(push(&at, &signer.token(), &notification(ADDRESS, history)), 204);
+        ["u", "twin"].iter().for_each(|id| served.holds(id, &mailbox));
+        let other = one.replace("id = \"u\"", "id = \"w\"").replace(ADDRESS, "w@example.com");
+        let config = config.replace(&one, &other);
+        std::fs::write(postrider.path("config.toml"), config).unwrap();
+        wait_until("nobody of this name", || {
+            let history = insert(&mailbox, 1);
+            assert_eq!(push(&at, &signer.token(), &notification(ADDRESS, history)), 204);
+            served.last()["outcome"] == "stranger"
+        });
+        served.stop();
+    })
+    .await;
+}
+
+/// Who has not written what is needed is told what.
+#[test]
+fn what_is_missing_in_the_config_is_said() {
+    let account = gmail_account("http://127.0.0.1:9");
+    let said = |webhooks: &str| {
+        let postrider = Postrider::new(&format!("{webhooks}{account}"));
+        std::fs::write(postrider.path("token"), "x\n").unwrap();
+        let ran = postrider.run(&["check", "--offline"]);
+        (ran.code, format!("{}{}", ran.stdout, ran.stderr))
+    };
+    let signer = format!("service_account = \"{SIGNER}\"\n");
+    let listen = "[webhooks]\nlisten = \"127.0.0.1:8026\"\n";
+    for (webhooks, wants) in [
+        (listen.to_owned(), "config.toml:2: webhooks.listen: nobody may push there yet"),
+        (
+            format!("{listen}[webhooks.gmail]\n{signer}"),
+            "config.toml:4: webhooks.gmail.audience: write the audience",
+        ),
+        (
+            format!("{listen}[webhooks.gmail]\naudience = \"{AUDIENCE}\"\n"),
+            "config.toml:4: webhooks.gmail.service_account: write the address",
+        ),
+        (
+            format!(
+                "[webhooks]\npublic_url = \"https://in.example.org\"\n[webhooks.gmail]\n{signer}"
+            ),
+            "config.toml:2: webhooks.public_url: it is of no use without an address",
+        ),
+        (
+            format!("{listen}public_url = \"http://in.example.org\"\n[webhooks.gmail]\n{signer}"),
+            "config.toml:3: webhooks.public_url: \"http://in.example.org\" will not do",
+        ),
+        (
+            "[webhooks]\nlisten = \"0.0.0.0:8026\"\n".to_owned(),
+            "config.toml:2: webhooks.listen: off loopback this needs tls_cert and tls_key, or behind_proxy = true",
+        ),
+        (
+            format!("{listen}[webhooks.gmail]\ntopic = \"t\"\n"),
+            "config.toml:4: webhooks.gmail.topic: there is no such key",
+        ),
+    ] {
+        let (code, text) = said(&webhooks);
+        assert_eq!(code, Some(2), "{webhooks}\n{text}");
+        assert!(text.contains(wants), "{webhooks}\n{text}");
+    }
+    let good = format!("{listen}[webhooks.gmail]\n{signer}audience = \"{AUDIENCE}\"\n");
+    assert_eq!(said(&good).0, Some(0), "{}", said(&good).1);
+    // A port that somebody has is said before anybody logs in.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let config = good.replace(":8026", &format!(":{port}"));
+    let postrider = Postrider::new(&format!("{}{config}{account}", head()));
+    std::fs::write(postrider.path("token"), "x\n").unwrap();
+    let ran = postrider.run(&["serve"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("webhooks.listen: cannot listen on 127.0.0.1:"), "{}", ran.stderr);
+}
