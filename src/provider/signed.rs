@@ -227,7 +227,7 @@ impl KeyRing {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The key of this name. Who holds up nobody who shows a key that is known: a question is open beside them.
+    /// The key of this name. Whoever shows one that is known waits for nothing: a question for others is open beside.
     #[expect(
         clippy::disallowed_methods,
         reason = "who asked may hang up, and the answer is for all"
