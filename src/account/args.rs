@@ -74,6 +74,8 @@ pub trait Progress: Send + Sync + std::fmt::Debug {
     fn waits(&self, account: &str, wait: Duration);
     /// A failure was handled.
     fn failed(&self, account: &str, failure: &Failure);
+    /// A run has ended.
+    fn ended(&self, _account: &str, _summary: &Summary) {}
 }
 
 /// Nobody watches.

@@ -84,6 +84,7 @@ impl Voice {
         let (before, folders) = (self.before, follower.folders());
         let (ended, failed_runs) = (follower.runs().0, follower.failed_runs());
         let fresh = std::mem::replace(&mut self.runs, ended) != ended;
+        let mut push = follower.push();
         self.registry.account(&self.name, |line| {
             line.standing = status.standing;
             status.reason.clone_into(&mut line.reason);
@@ -103,12 +104,15 @@ impl Voice {
             // Who is replaced has proved what its predecessor did.
             line.proved = follower.proved().or(line.proved);
             line.push = follower.push();
+            push = line.notices();
             if fresh || line.folders.len() != folders.len() {
                 line.folders = Arc::new(folders.to_vec());
             }
         });
-        let step = match (status.standing, follower.push()) {
-            (Standing::Idle, Push::Idle | Push::Notify) => "look when told, or on schedule",
+        let step = match (status.standing, push) {
+            (Standing::Idle, Push::Idle | Push::Notify | Push::Pubsub) => {
+                "look when told, or on schedule"
+            }
             (Standing::Idle, Push::Poll) => "look on schedule",
             (Standing::Waiting | Standing::Throttled, _) => "try again",
             (Standing::Paused | Standing::NeedsReauth | Standing::Failed, _) => {
@@ -188,6 +192,7 @@ impl Voice {
     /// A run has ended, because its account is paused or its actor ends, perhaps.
     pub(super) fn ended(&mut self, summary: &Summary, leaves: bool) {
         self.count(summary.counts);
+        self.progress.ended(&self.name, summary);
         self.before = Counts::default();
         metrics::counter!(names::RUNS, "outcome" => summary.outcome.as_str()).increment(1);
         for (said, again) in
@@ -204,7 +209,7 @@ impl Voice {
         let left = summary.left.iter().take(told);
         let news: Vec<&String> = left.filter(|line| !self.left.contains_key(*line)).collect();
         // What waits for a second look is nobody's to mend yet: it is said again when it still is so then.
-        if summary.second_look {
+        if summary.sight.second_look {
             for line in news.iter().take(LINES) {
                 tracing::info!("left undone: {line}");
             }

@@ -143,6 +143,19 @@ pub enum FeedWord {
     Shown(SeenState),
 }
 
+impl FeedWord {
+    /// The version that it tells of, where it tells of one.
+    #[must_use]
+    pub fn version(&self) -> Option<&MailVersion> {
+        match self {
+            Self::New { version, .. } | Self::Gone(version) => version.as_ref(),
+            Self::State(state) | Self::Shown(state) => state.version.as_ref(),
+            Self::Delta { version, .. } => Some(version),
+            Self::Touched | Self::Left(_) => None,
+        }
+    }
+}
+
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedItem {

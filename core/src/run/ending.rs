@@ -7,7 +7,7 @@ use crate::run::context::{Common, RunCtx, RunEffects};
 use crate::run::event::Action;
 use crate::run::scope::Scope;
 use crate::run::state::{Ending, Run, State};
-use crate::run::summary::Summary;
+use crate::run::summary::{Sight, Summary};
 use crate::run::work::Work;
 use crate::standing::{EventKind, Outcome, Standing};
 use crate::time::Now;
@@ -80,6 +80,8 @@ pub(super) fn closing<W: Work>(
         (run.work.totals(run.shared.counts), run.work.lines(&run.shared.account));
     let deferred = run.shared.deferral(now).cloned();
     let first = run.work.first_end(&run.shared.settings);
+    let second_look = run.shared.undone.second_look;
+    let sight = Sight { second_look, changes: run.work.changes_told() };
     let summary = Summary {
         outcome: end.outcome,
         told,
@@ -89,7 +91,7 @@ pub(super) fn closing<W: Work>(
         failure: end.failure,
         class,
         parked: end.parked,
-        second_look: run.shared.undone.second_look,
+        sight,
         inbox_failure: inbox,
         deferred,
         put_off: run.shared.undone.put_off,

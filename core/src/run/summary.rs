@@ -3,6 +3,7 @@
 use crate::budget::Wait;
 use crate::failure::{Class, Failure};
 use crate::mail::cursor::Mark;
+use crate::mail::feed::MailVersion;
 use crate::mail::folder::{Role, WireName};
 use crate::mail::id::FolderId;
 use crate::provider::Proof;
@@ -38,6 +39,24 @@ impl Counts {
     }
 }
 
+/// What a server has shown a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// A large absence waits for a second look, on another session.
+    pub second_look: bool,
+    /// What it told of changes by message.
+    pub changes: ChangesTold,
+}
+
+/// What a server told a run of changes by message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangesTold {
+    /// The newest of them, where they have versions.
+    pub newest: Option<MailVersion>,
+    /// It has said that there are no more.
+    pub is_all: bool,
+}
+
 /// A run's end.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -57,8 +76,8 @@ pub struct Summary {
     pub class: Option<Class>,
     /// Whether nothing is tried again before something outside changes.
     pub parked: bool,
-    /// A large absence waits for a second look, on another session.
-    pub second_look: bool,
+    /// What the server has shown it.
+    pub sight: Sight,
     /// Why INBOX stands still, if it does: then the account is not well.
     pub inbox_failure: Option<Failure>,
     /// There is no budget for mail of the past before then.
@@ -113,7 +132,7 @@ impl Summary {
             failure: None,
             class: None,
             parked: false,
-            second_look: false,
+            sight: Sight::default(),
             inbox_failure: None,
             deferred: None,
             put_off: false,

@@ -15,7 +15,7 @@ use crate::run::first::FirstEnd;
 use crate::run::reads::Rows;
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
-use crate::run::summary::{Counts, FolderSummary};
+use crate::run::summary::{ChangesTold, Counts, FolderSummary};
 use crate::time::Micros;
 
 /// Sessions that may end at single things in a run; what is left is the next one's.
@@ -89,6 +89,11 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     /// What it has read of what somebody asked for first.
     fn first_end(&self, _settings: &Settings) -> FirstEnd {
         FirstEnd::Nothing
+    }
+
+    /// What it was told of changes by message.
+    fn changes_told(&self) -> ChangesTold {
+        ChangesTold::default()
     }
 
     /// Whether mail of the past is left that waits.

@@ -182,11 +182,11 @@ impl Follower {
             }
             Outcome::Failed => self.schedule.after_failure(self.history.failed_runs, now.mono),
             _ => {
-                if summary.second_look && self.second.taken < SECOND_LOOKS {
+                if summary.sight.second_look && self.second.taken < SECOND_LOOKS {
                     // INBOX is watched meanwhile; what that begins does not put this off.
                     let due = now.mono + self.rules.settings.confirm_after + Duration::from_secs(1);
                     self.second.due.get_or_insert(due);
-                } else if !summary.second_look && self.second.due.is_none() {
+                } else if !summary.sight.second_look && self.second.due.is_none() {
                     self.second.taken = 0;
                 }
                 let next = self.schedule.next(now.mono);

@@ -18,7 +18,7 @@ use crate::run::event::AccountSnapshot;
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
 use crate::run::summary::FolderSummary;
-use crate::run::summary::Summary;
+use crate::run::summary::{Sight, Summary};
 use crate::standing::{EventKind, Outcome, Phase, Push, Standing};
 use crate::time::Micros;
 
@@ -235,7 +235,7 @@ fn a_second_look_takes_another_session() {
     f.sessions.main =
         Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
     let partial = || Summary {
-        second_look: true,
+        sight: Sight { second_look: true, ..Sight::default() },
         folders: vec![inbox()],
         ..Summary::of(Outcome::Partial, History::default())
     };
@@ -274,7 +274,7 @@ fn who_insists_while_a_second_look_is_due_takes_it() {
         f.sessions.main =
             Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
         let looked = Summary {
-            second_look: due,
+            sight: Sight { second_look: due, ..Sight::default() },
             folders: vec![inbox()],
             ..Summary::of(Outcome::Partial, History::default())
         };

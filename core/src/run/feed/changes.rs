@@ -130,6 +130,8 @@ impl FeedWork {
         cx: &mut Cx<'_>,
     ) {
         let Some(session) = cx.session() else { return };
+        let newest = items.iter().filter_map(|item| item.word.version()).max();
+        self.beside.newest = self.beside.newest.take().max(newest.cloned());
         if self.is_strange(items.iter().flat_map(names), Micros::default(), cx) {
             if let Some(lane) = self.lanes.get_mut(&feed) {
                 lane.turn = LaneTurn::Sent { more: false, left: false };

@@ -2,7 +2,7 @@
 
 use crate::commit::change::feed::{FeedChange, FeedStep, Terms};
 use crate::commit::feed::rows::FeedRows;
-use crate::mail::feed::PlaceId;
+use crate::mail::feed::{MailVersion, PlaceId};
 use crate::mail::id::FolderId;
 use crate::provider::FeedTraits;
 use crate::run::context::{RunEffects, RunFacts};
@@ -52,7 +52,7 @@ pub(crate) struct FeedWork {
     pub(super) given_up: BTreeSet<FolderId>,
     /// What the config leaves out is being stored.
     pub(super) excluding: bool,
-    /// What is due beside what is told and owed.
+    /// What is due beside what is told and owed, and what is seen in passing.
     pub(super) beside: Beside,
     pub(super) counting: Counting,
     /// So many the server counts, and nothing of them is held, owed or away.
@@ -70,6 +70,8 @@ pub(super) struct Beside {
     pub(super) count: bool,
     /// It is a glance at what has changed: the rest that is due is for another run.
     pub(super) glance: bool,
+    /// The newest change that was told.
+    pub(super) newest: Option<MailVersion>,
 }
 
 impl FeedWork {
@@ -102,6 +104,7 @@ impl FeedWork {
                 compare: insists || (all && is_due(rows.account.listed_at, DAILY)),
                 count: all && is_due(state.counted_at, HOURLY),
                 glance: !all,
+                newest: None,
             },
             counting: Counting::No,
             hollow: None,

@@ -17,7 +17,7 @@ use crate::run::fetcher::PagesLeft;
 use crate::run::reads::{FeedFound, QuietProof, Rows};
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
-use crate::run::summary::{Counts, FolderSummary};
+use crate::run::summary::{ChangesTold, Counts, FolderSummary};
 use crate::run::work::{Cut, OpenQuestion, Taken, Work};
 use crate::time::Micros;
 
@@ -58,6 +58,11 @@ impl Work for FeedWork {
         // A list is read to its end.
         let looks = self.placing.wanted || self.walk.is_some();
         self.gets.reads_past() && self.lanes.values().all(FeedLane::is_done) && !looks
+    }
+
+    fn changes_told(&self) -> ChangesTold {
+        let is_all = !self.lanes.is_empty() && self.lanes.values().all(FeedLane::is_done);
+        ChangesTold { newest: self.beside.newest.clone(), is_all }
     }
 
     fn withholds(&self) -> bool {
