@@ -5,6 +5,7 @@ pub mod feeds;
 pub mod folders;
 pub mod push;
 pub mod server;
+pub mod subscription;
 pub mod watch;
 
 use crate::budget::{Lane, Wait};
@@ -15,6 +16,7 @@ use crate::mail::recognise::IdentityKind;
 use crate::mail::room::Room;
 use crate::provider::feeds::{FeedAnswer, FeedRequest, Got};
 use crate::provider::folders::{FolderAnswer, FolderRequest};
+use crate::provider::push::{PushRequest, Pushing};
 use crate::provider::watch::{WatchAnswer, WatchRequest};
 
 /// What a server can do on a session; whoever plans asks here, never for a protocol's words.
@@ -130,6 +132,8 @@ pub enum Request {
     Feed(FeedRequest),
     /// To tell what happens.
     Watch(WatchRequest),
+    /// To tell it from outside a session.
+    Push(PushRequest),
 }
 
 impl Request {
@@ -139,7 +143,7 @@ impl Request {
         match self {
             Self::Folders(request) => request.remote_id(),
             Self::Watch(WatchRequest { remote_id, .. }) => Some(remote_id),
-            Self::Feed(_) => None,
+            Self::Feed(_) | Self::Push(_) => None,
         }
     }
 
@@ -149,7 +153,7 @@ impl Request {
         match self {
             Self::Folders(request) => matches!(request, FolderRequest::Fetch { .. }),
             Self::Feed(request) => matches!(request, FeedRequest::Get { .. }),
-            Self::Watch(_) => false,
+            Self::Watch(_) | Self::Push(_) => false,
         }
     }
 
@@ -159,7 +163,7 @@ impl Request {
         match self {
             Self::Folders(request) => matches!(request, FolderRequest::Fetch { suspect: true, .. }),
             Self::Feed(request) => matches!(request, FeedRequest::Get { suspect: true, .. }),
-            Self::Watch(_) => false,
+            Self::Watch(_) | Self::Push(_) => false,
         }
     }
 
@@ -202,6 +206,8 @@ pub enum Answer {
     Feed(FeedAnswer),
     /// To a watch.
     Watch(WatchAnswer),
+    /// To a question about pushes: how they come, if they do.
+    Push(Option<Pushing>),
     /// To one that brings mail, in the lane of history: its units are not to be had before then, and
     /// nothing was asked.
     Deferred(Wait),

@@ -117,6 +117,8 @@ string_enum! {
         Idle => "idle",
         /// The server tells of every folder.
         Notify => "notify",
+        /// The provider pushes what has changed (Google's Pub/Sub); it is looked at all the same.
+        Pubsub => "pubsub",
         /// By looking.
         Poll => "poll",
     }
@@ -209,7 +211,7 @@ mod tests {
             "starting running idle waiting throttled paused needs_reauth failed removed"
         );
         assert_eq!(said(Outcome::ALL, Outcome::as_str), "success partial failed cancelled");
-        assert_eq!(said(Push::ALL, Push::as_str), "idle notify poll");
+        assert_eq!(said(Push::ALL, Push::as_str), "idle notify pubsub poll");
         assert_eq!(
             said(Activity::ALL, Activity::as_str),
             "running restarting down refused connecting working watching leaving"

@@ -1,11 +1,31 @@
 //! What a provider tells from outside a session: hints, and how fast they go on.
 
 use crate::job::slots::Level;
+use crate::mail::feed::MailVersion;
+use crate::time::Micros;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// An account is told no sooner again.
 const PACE: Duration = Duration::from_millis(250);
+
+/// A question to a session of a provider that pushes: one request, one answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushRequest {
+    /// To push what happens in the mailbox to this place, in the provider's own words.
+    Subscribe(String),
+    /// To push nothing of it any more.
+    Unsubscribe,
+}
+
+/// It pushes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushing {
+    /// Until then, unless it is asked again.
+    pub until: Micros,
+    /// What happens behind this state, where the provider says so.
+    pub from: Option<MailVersion>,
+}
 
 string_enum! {
     /// What came of a push.

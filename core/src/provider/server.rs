@@ -128,11 +128,33 @@ pub struct SignedPush {
     pub certs: String,
 }
 
+/// A queue that what is pushed is taken from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PulledPush {
+    /// Its name there.
+    pub subscription: String,
+    /// Where the API of queues is; it does not end with a slash.
+    pub api: String,
+    /// Who asks there: the service account's key, a file.
+    pub key_file: PathBuf,
+}
+
+/// How what is pushed comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushWay {
+    /// It is sent here.
+    Signed(SignedPush),
+    /// It is asked for.
+    Pulled(PulledPush),
+}
+
 /// Who pushes: a kind of provider, for all its accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushPlace {
     /// The provider's word.
     pub provider: &'static str,
-    /// How it is known.
-    pub signed: SignedPush,
+    /// Where it is asked to push to, in its words; none: somebody else asks it.
+    pub topic: Option<String>,
+    /// How it comes.
+    pub way: PushWay,
 }

@@ -231,7 +231,7 @@ impl World {
                     Request::Watch(_) => {
                         Ok(Answer::Watch(WatchAnswer::Unwatched(Unwatched::Unable)))
                     }
-                    Request::Feed(_) => Err(Ended::Refused(gone())),
+                    Request::Feed(_) | Request::Push(_) => Err(Ended::Refused(gone())),
                 };
                 let answer = answer.map(Some);
                 if self.life.is_some() {

@@ -98,8 +98,8 @@ pub(crate) fn question(request: &Request) -> String {
         Request::Folders(FolderRequest::Fetch { uids, .. }) => format!("fetch {name} {uids}"),
         Request::Folders(FolderRequest::Newest { .. }) => format!("newest {name}"),
         Request::Folders(FolderRequest::Sample { .. }) => format!("sample {name}"),
-        Request::Folders(FolderRequest::Sizes { .. }) | Request::Watch(WatchRequest { .. }) => {
-            "something else".into()
-        }
+        Request::Folders(FolderRequest::Sizes { .. })
+        | Request::Watch(WatchRequest { .. })
+        | Request::Push(_) => "something else".into(),
     }
 }
