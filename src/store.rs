@@ -32,6 +32,7 @@ mod read;
 mod rows;
 mod shown;
 mod sql;
+mod subscriptions;
 mod told;
 mod transaction;
 mod waiting;
@@ -59,4 +60,5 @@ pub use sql::reading::{AccountInfo, ManifestFolder};
 pub use sql::shown::{
     EventNumbers, EventTime, MailHead, StoredAccount, StoredEvent, StoredFolder, StoredRun,
 };
+pub use subscriptions::{SubscriptionKey, SubscriptionWork};
 pub use told::FeedEnd;

@@ -28,6 +28,7 @@ pub mod schedule;
 pub mod setting;
 pub mod spending;
 pub mod subscriber;
+pub mod subscription;
 pub mod thread;
 pub mod thread_alias;
 pub mod thread_key;

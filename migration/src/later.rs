@@ -175,6 +175,13 @@ pub const LATER: &[Later] = &[
              PRIMARY KEY (subscriber, number))",
         down: "DROP TABLE delivery; DROP TABLE subscriber",
     },
+    Later {
+        name: "m0027_subscription",
+        up: "CREATE TABLE subscription (source text COLLATE \"C\" NOT NULL, account text COLLATE \"C\" NOT NULL, remote_id text NOT \
+             NULL, renewed_at bigint, expires_at bigint, proof_at bigint, state text COLLATE \"C\" NOT NULL, reason text NOT \
+             NULL, PRIMARY KEY (source, account))",
+        down: "DROP TABLE subscription",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

@@ -36,6 +36,7 @@ mod m0023_left_out;
 mod m0024_jobs;
 mod m0025_audit;
 mod m0026_deliver;
+mod m0027_subscription;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0024_jobs::Migration),
             Box::new(m0025_audit::Migration),
             Box::new(m0026_deliver::Migration),
+            Box::new(m0027_subscription::Migration),
         ]
     }
 }

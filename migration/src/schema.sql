@@ -168,6 +168,10 @@ CREATE TABLE delivery (subscriber TEXT NOT NULL, number BIGINT NOT NULL, first B
     attempt BIGINT NOT NULL, at BIGINT NOT NULL, status BIGINT, millis BIGINT NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (subscriber, number)) WITHOUT ROWID;
 
+CREATE TABLE subscription (source TEXT NOT NULL, account TEXT NOT NULL, remote_id TEXT NOT NULL, renewed_at BIGINT,
+    expires_at BIGINT, proof_at BIGINT, state TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (source, account))
+    WITHOUT ROWID;
+
 CREATE VIEW mail AS SELECT m.id, a.name AS account, m.subject, m.from_text AS "from", m.to_text AS "to",
     m.message_id, strftime('%Y-%m-%dT%H:%M:%SZ', COALESCE(m.internal_date, m.date, m.stored_at) / 1000000,
     'unixepoch') AS received_at, strftime('%Y-%m-%dT%H:%M:%SZ', m.date / 1000000, 'unixepoch') AS written_at,

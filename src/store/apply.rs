@@ -24,6 +24,7 @@ mod own;
 mod purge;
 mod quiet;
 mod rematch;
+mod subscriptions;
 mod threads;
 mod words;
 

@@ -6,6 +6,7 @@ use crate::store::audit::AuditWork;
 use crate::store::deliver::DeliverWork;
 use crate::store::failures::FailureWork;
 use crate::store::jobs::JobWork;
+use crate::store::subscriptions::SubscriptionWork;
 use postrider_core::budget::Spending;
 use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
@@ -90,6 +91,8 @@ pub enum Control {
     Audit(AuditWork),
     /// How far what is handed on has come.
     Deliver(DeliverWork),
+    /// What providers were asked to push.
+    Subscriptions(SubscriptionWork),
     /// Whose it is, as the config says now: who may see it.
     Own {
         /// Its id, as it is stored.

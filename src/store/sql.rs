@@ -31,6 +31,7 @@ pub(super) mod rematch;
 pub(super) mod setting;
 pub(super) mod shown;
 pub(super) mod sqlite;
+pub(super) mod subscriptions;
 pub(super) mod threads;
 pub(super) mod words;
 

@@ -92,6 +92,10 @@ pub(in crate::store) async fn control(
             super::deliver::work(db, numbers, work).await?;
             return Ok(over(Done::Changed));
         }
+        Control::Subscriptions(work) => {
+            super::subscriptions::work(db, work).await?;
+            return Ok(over(Done::Changed));
+        }
         Control::Jobs(work) => {
             let is_written = super::jobs::work(db, numbers, work).await?;
             return Ok(over(if is_written { Done::Changed } else { Done::Same }));
@@ -176,6 +180,7 @@ pub(in crate::store) async fn control(
         | Control::Jobs(_)
         | Control::Audit(_)
         | Control::Deliver(_)
+        | Control::Subscriptions(_)
         | Control::ForgetEvents { .. }
         | Control::Own { .. }
         | Control::Spend { .. } => {}

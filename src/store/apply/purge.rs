@@ -8,7 +8,8 @@ use crate::store::sql::contacts::{PurgeContacts, PurgeNamed};
 use crate::store::sql::control::{
     EventsAfter, FenceOff, PurgeAccount, PurgeBodies, PurgeCredential, PurgeCursors,
     PurgeEventData, PurgeFailures, PurgeFolderLocations, PurgeFolders, PurgeLocations,
-    PurgeMessages, PurgeNotes, PurgeRunHours, PurgeRuns, PurgeSpent, PurgedBodies,
+    PurgeMessages, PurgeNotes, PurgeRunHours, PurgeRuns, PurgeSpent, PurgeSubscriptions,
+    PurgedBodies,
 };
 use crate::store::sql::counts::{UncountLocations, UncountPurged};
 use crate::store::sql::derive::{PurgeAttachments, PurgeDerived};
@@ -71,6 +72,7 @@ impl RowPass for Purge {
 pub(super) async fn purge_name(db: &Transaction, name: &str) -> Result<(), Trouble> {
     db.put(PurgeCredential { name: name.to_owned() }).await?;
     db.put(ForgetSetting { name: refused_proof_of(name) }).await?;
+    db.put(PurgeSubscriptions { name: name.to_owned() }).await?;
     db.put(PurgeJobs { name: name.to_owned() }).await?;
     db.put(PurgeSpent { name: name.to_owned() }).await
 }

@@ -58,6 +58,7 @@ queries! {
     KeepEvents { first: i64 };
     PurgeAccount { account: AccountId };
     PurgeCredential { name: String };
+    PurgeSubscriptions { name: String };
     PurgeSpent { name: String };
     RenameSpent { was: String, name: String };
 }

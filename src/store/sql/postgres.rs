@@ -87,6 +87,7 @@ pub(in crate::store) mod server;
 pub(in crate::store) mod session;
 pub(super) mod setting;
 pub(super) mod shown;
+pub(super) mod subscriptions;
 pub(super) mod threads;
 pub(in crate::store) mod transaction;
 pub(super) mod words;

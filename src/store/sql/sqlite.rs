@@ -69,6 +69,7 @@ pub(super) mod rematch;
 pub(in crate::store) mod session;
 pub(super) mod setting;
 pub(super) mod shown;
+pub(super) mod subscriptions;
 pub(super) mod threads;
 pub(in crate::store) mod transaction;
 pub(in crate::store) mod words;

@@ -45,6 +45,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         asked::shapes(),
         setting::shapes(),
         shown::shapes(),
+        subscriptions::shapes(),
         contacts::shapes(),
         list::shapes(),
         mail::shapes(),

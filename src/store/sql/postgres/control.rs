@@ -60,6 +60,7 @@ pub(in crate::store::sql) const fn words(text: ControlText) -> &'static str {
         }
         ControlText::PurgeAccount => "DELETE FROM account WHERE id = $1",
         ControlText::PurgeCredential => "DELETE FROM credential WHERE account = $1",
+        ControlText::PurgeSubscriptions => "DELETE FROM subscription WHERE account = $1",
         ControlText::PurgeSpent => "DELETE FROM spending WHERE account = $1",
         ControlText::RenameSpent => {
             "WITH moved AS (DELETE FROM spending WHERE account = $1 RETURNING endpoint, hour, units) INSERT INTO \

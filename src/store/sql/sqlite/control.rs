@@ -62,6 +62,7 @@ pub(in crate::store::sql) const fn words(text: ControlText) -> &'static str {
         }
         ControlText::PurgeAccount => "DELETE FROM account WHERE id = ?1",
         ControlText::PurgeCredential => "DELETE FROM credential WHERE account = ?1",
+        ControlText::PurgeSubscriptions => "DELETE FROM subscription WHERE account = ?1",
         ControlText::PurgeSpent => "DELETE FROM spending WHERE account = ?1",
         ControlText::RenameSpent => {
             "UPDATE OR REPLACE spending SET account = ?2 WHERE account = ?1"

@@ -1,0 +1,21 @@
+//! PostgreSQL's words for what providers were asked to push.
+
+use crate::store::sql::subscriptions::SubscriptionText;
+
+pub(in crate::store::sql) const fn words(text: SubscriptionText) -> &'static str {
+    match text {
+        SubscriptionText::StoredSubscriptions => {
+            "SELECT source, account, remote_id, renewed_at, expires_at, proof_at, state, reason FROM subscription"
+        }
+        SubscriptionText::PutSubscriptions => {
+            "INSERT INTO subscription (source, account, remote_id, renewed_at, expires_at, proof_at, state, reason) SELECT \
+             j.value->>0, j.value->>1, j.value->>2, (j.value->>3)::bigint, (j.value->>4)::bigint, (j.value->>5)::bigint, \
+             j.value->>6, j.value->>7 FROM jsonb_array_elements($1::jsonb) j (value) WHERE TRUE ON CONFLICT (source, account) DO \
+             UPDATE SET remote_id = excluded.remote_id, renewed_at = excluded.renewed_at, expires_at = excluded.expires_at, \
+             proof_at = excluded.proof_at, state = excluded.state, reason = excluded.reason"
+        }
+        SubscriptionText::DropSubscription => {
+            "DELETE FROM subscription WHERE source = $1 AND account = $2"
+        }
+    }
+}
