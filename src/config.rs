@@ -25,7 +25,7 @@ pub use account::{GMAIL, IMAP, known_download};
 pub(crate) use host::is_loopback;
 pub use listening::Listening;
 pub use mailbox::{Account, SecretFrom};
-pub use oauth::OAuthClient;
+pub use oauth::{OAuthClient, is_safe_url};
 pub use place::{Place, ServerPlace};
 pub use raw::{Flaw, Origin};
 pub use schedule::Schedule;

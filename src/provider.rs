@@ -27,7 +27,9 @@ pub use credits::Credits;
 pub use memory::{HeldBody, Memory};
 pub use opened::{OpenSession, open};
 pub use purse::{Denied, Payee, Payment, Purse, Units};
-pub use push::{PushRefusal, PushSource, Pushed};
+pub use push::{
+    PushEntry, PushJudge, PushPort, PushQueue, PushRefusal, PushSource, Pushed, Queued,
+};
 pub use redact::{REPEATED, Redactor};
 pub use session::{Ask, Asks, Endpoint, Leash, Opening, Session, Watching};
 pub use sink::{Sink, Sinks};
@@ -35,7 +37,7 @@ pub use waits::{Wait, Waits};
 
 use crate::clock::Clock;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
-use postrider_core::provider::server::{PushPlace, Server};
+use postrider_core::provider::server::{PulledPush, PushPlace, PushWay, Server};
 use std::sync::Arc;
 
 /// A server of this kind (the config's word) at this place.
@@ -54,13 +56,37 @@ pub fn endpoint(kind: &str, server: Server) -> Result<Arc<dyn Endpoint>, Failure
     }
 }
 
-/// Who pushes for accounts of this kind.
+/// The mailbox that a user name is of, in one writing, among those of this kind.
+#[must_use]
+pub fn mailbox_of(kind: &str, username: &str) -> String {
+    match kind {
+        gmail::KIND => gmail::mailbox(username),
+        _ => username.to_lowercase(),
+    }
+}
+
+/// Who pushes for accounts of this kind, and how it comes; what is asked for is asked for with this.
 ///
 /// # Errors
-/// Class config when no HTTP client can be made, or no such provider pushes.
-pub fn push_source(place: &PushPlace, clock: Clock) -> Result<Arc<dyn PushSource>, Failure> {
+/// Class config when no HTTP client can be made, a key cannot be read, or no such provider pushes.
+pub fn push_source(
+    place: &PushPlace,
+    with: impl FnOnce(&PulledPush) -> Result<Arc<dyn Credential>, Failure>,
+    clock: Clock,
+) -> Result<PushPort, Failure> {
     match place.provider {
-        gmail::KIND => Ok(Arc::new(gmail::GmailPushes::of(place.signed.clone(), clock)?)),
+        gmail::KIND => {
+            let entry = match place.way.clone() {
+                PushWay::Signed(place) => {
+                    PushEntry::Sent(Arc::new(gmail::SignedPushes::of(place, clock)?))
+                }
+                PushWay::Pulled(place) => {
+                    let credential = with(&place)?;
+                    PushEntry::Pulled(Arc::new(gmail::PubsubQueue::of(place, credential, clock)?))
+                }
+            };
+            Ok(PushPort { source: Arc::new(gmail::GmailPushes), entry })
+        }
         other => {
             let text = format!("there is no provider \"{other}\" that pushes");
             Err(Failure::new(Class::Config, Reach::Process, Provenance::Local, text)

@@ -75,6 +75,8 @@ pub struct Contents {
     pub now: u64,
     /// What came before is forgotten.
     pub floor: u64,
+    /// Where it is to push to.
+    pub topic: Option<String>,
     next: u64,
     /// The list that was asked for last: of when and what, and its ids.
     listed: ((u64, Option<String>, bool), Vec<String>),
@@ -129,6 +131,7 @@ impl GmailBox {
             history: Vec::new(),
             now: 184_000,
             floor: 0,
+            topic: None,
             next: 0,
             listed: ((0, None, false), Vec::new()),
         })))

@@ -21,6 +21,10 @@ use tokio::task::JoinHandle;
 const ROOT: &str = "/gmail/v1/users/me/";
 /// The most that a page may show.
 const MOST: usize = 500;
+/// Until when it pushes (milliseconds): for long.
+const WATCHED: u64 = 4_102_444_800_000;
+/// Octets of a question's body.
+const BODY: usize = 64 * 1024;
 
 /// What was asked.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub struct Question {
     pub query: BTreeMap<String, String>,
     /// The token that was shown.
     pub token: String,
+    /// What came with it; empty where it was a GET.
+    pub body: String,
     /// How many questions there were before.
     pub number: usize,
 }
@@ -213,10 +219,12 @@ async fn answer(State(shop): State<Arc<Shop>>, request: Request) -> Response {
     let Some(path) = request.uri().path().strip_prefix(ROOT) else {
         return send(&Play::says(404, "text/html", "<html>Not Found</html>"), Vec::new());
     };
+    let (path, token) = (path.to_owned(), token.to_owned());
+    let body = axum::body::to_bytes(request.into_body(), BODY).await.unwrap_or_default();
+    let body = String::from_utf8_lossy(&body).into_owned();
     let question = {
         let mut log = shop.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let question =
-            Question { path: path.to_owned(), query, token: token.to_owned(), number: log.len() };
+        let question = Question { path, query, token, body, number: log.len() };
         log.push(question.clone());
         question
     };
@@ -277,6 +285,19 @@ fn well(contents: &mut Contents, question: &Question) -> (u16, Vec<u8>) {
             "threadsTotal": contents.messages.len(),
             "historyId": contents.now.to_string(),
         }),
+        "watch" => {
+            let asked: Value = serde_json::from_str(&question.body).unwrap_or_default();
+            let topic = asked.get("topicName").and_then(Value::as_str);
+            let Some(topic) = topic.filter(|topic| topic.starts_with("projects/")) else {
+                return refused(400, "invalidArgument", "Invalid topicName");
+            };
+            contents.topic = Some(topic.to_owned());
+            json!({"historyId": contents.now.to_string(), "expiration": WATCHED.to_string()})
+        }
+        "stop" => {
+            contents.topic = None;
+            return (204, Vec::new());
+        }
         "labels" => {
             let label = |(id, name): (&String, &String)| {
                 let kind = if id.starts_with("Label_") { "user" } else { "system" };

@@ -1,7 +1,8 @@
 //! What accounts log in with, as the config has it: held secrets, and grants that are renewed.
 #![expect(clippy::disallowed_methods, reason = "secrets are read off the runtime, and waited for")]
 
-use crate::config::{Account, Config, OAuthClient, SecretFrom};
+use crate::clock::Clock;
+use crate::config::{Account, Config, OAuthClient, SecretFrom, is_safe_url};
 use crate::credentials::issuer::{Issuer, IssuerPlace};
 use crate::credentials::pace::Pace;
 use crate::credentials::service::{Delegated, ServiceKey};
@@ -10,6 +11,7 @@ use crate::provider::Credential;
 use crate::store::{OpenError, Reader, open_for_reading};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::oauth::CredentialRow;
+use postrider_core::provider::server::PulledPush;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -110,6 +112,38 @@ pub fn service(client: &OAuthClient) -> Result<(Issuer, ServiceKey), Failure> {
         scopes: client.scopes.iter().filter(|scope| !is_identity(scope)).cloned().collect(),
     };
     Ok((Issuer::at(place, None)?, key))
+}
+
+/// Where Google issues tokens, unless the key of a service account says otherwise.
+const TOKENS: &str = "https://oauth2.googleapis.com/token";
+/// What a subscription is pulled from with.
+const PUBSUB: &str = "https://www.googleapis.com/auth/pubsub";
+
+/// What a queue is asked with: the service account's own access.
+///
+/// # Errors
+/// Class config: its key cannot be had or is none.
+pub fn puller(place: &PulledPush, clock: Clock) -> Result<Arc<dyn Credential>, Failure> {
+    let wrong = |why: &str| {
+        let file = place.key_file.display();
+        config_failure(format!("webhooks.gmail.service_account_file {file}: {why}"))
+    };
+    let text = std::fs::read_to_string(&place.key_file)
+        .map_err(|e| wrong("it cannot be read").caused_by(e))?;
+    let key = ServiceKey::read(&text.into()).map_err(wrong)?;
+    let token_url = key.token_url().unwrap_or(TOKENS).to_owned();
+    if !is_safe_url(&token_url) {
+        return Err(wrong("its token_uri is no URL that begins with https://"));
+    }
+    let place = IssuerPlace {
+        name: "google".to_owned(),
+        client_id: String::new(),
+        auth_url: token_url.clone(),
+        token_url,
+        device_url: None,
+        scopes: vec![PUBSUB.to_owned()],
+    };
+    Ok(Arc::new(Delegated::own(Arc::new(key), Arc::new(Issuer::at(place, None)?), clock)))
 }
 
 /// The vault whose key the config names.

@@ -133,6 +133,12 @@ pub(super) fn url(t: &mut Taker<'_>, key: &str) -> Option<String> {
     Some(text)
 }
 
+/// Whether secrets may go there.
+#[must_use]
+pub fn is_safe_url(text: &str) -> bool {
+    unsafe_url(text).is_none()
+}
+
 /// Why secrets may not go there, and what to write.
 fn unsafe_url(text: &str) -> Option<&'static str> {
     let url = match Url::parse(text) {

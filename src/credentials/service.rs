@@ -28,6 +28,8 @@ pub struct ServiceKey {
     email: String,
     number: String,
     key: EncodingKey,
+    /// Where it is to ask, as its file has it.
+    token_url: Option<String>,
 }
 
 impl std::fmt::Debug for ServiceKey {
@@ -42,12 +44,14 @@ struct KeyFile {
     private_key: String,
     #[serde(default)]
     private_key_id: String,
+    token_uri: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
-    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
     aud: &'a str,
     scope: &'a str,
     iat: u64,
@@ -64,11 +68,23 @@ impl ServiceKey {
             .map_err(|_| "it is no service account's key: download one as JSON")?;
         let key = EncodingKey::from_rsa_pem(file.private_key.as_bytes())
             .map_err(|_| "its private_key is no RSA key")?;
-        Ok(Self { email: file.client_email, number: file.private_key_id, key })
+        let (email, number) = (file.client_email, file.private_key_id);
+        Ok(Self { email, number, key, token_url: file.token_uri })
     }
 
-    /// Asks for access to a mailbox, in the service account's name.
-    fn sign(&self, issuer: &Issuer, mailbox: &str, at: Micros) -> Result<SecretString, Failure> {
+    /// Where it is to ask, as its file has it.
+    #[must_use]
+    pub fn token_url(&self) -> Option<&str> {
+        self.token_url.as_deref()
+    }
+
+    /// Asks for access to a mailbox, in the service account's name; to none: for what is its own.
+    fn sign(
+        &self,
+        issuer: &Issuer,
+        mailbox: Option<&str>,
+        at: Micros,
+    ) -> Result<SecretString, Failure> {
         let iat = u64::try_from(at.0.div_euclid(1_000_000)).unwrap_or(0);
         let place = issuer.place();
         let scope = place.scopes.join(" ");
@@ -87,10 +103,12 @@ impl ServiceKey {
     }
 }
 
-/// Access to one mailbox.
+/// Access to one mailbox, or to what is the service account's own.
 #[derive(Debug)]
 pub struct Delegated {
     username: String,
+    /// It is for somebody else's.
+    delegates: bool,
     key: Arc<ServiceKey>,
     issuer: Arc<Issuer>,
     pace: Arc<Pace>,
@@ -123,7 +141,14 @@ impl Delegated {
         clock: Clock,
     ) -> Self {
         let (held, shown) = Default::default();
-        Self { username, key, issuer, pace, clock, held, shown }
+        Self { username, delegates: true, key, issuer, pace, clock, held, shown }
+    }
+
+    /// To what the service account may do itself.
+    #[must_use]
+    pub fn own(key: Arc<ServiceKey>, issuer: Arc<Issuer>, clock: Clock) -> Self {
+        let username = key.email.clone();
+        Self { delegates: false, ..Self::to(username, key, issuer, Arc::default(), clock) }
     }
 
     /// A token that is good for a while, another one than `refused`. Whoever asks meanwhile waits
@@ -150,7 +175,8 @@ impl Delegated {
         tokio::time::sleep(wait).await;
         held.turn = None;
         let at = self.clock.now().wall;
-        let signed = self.key.sign(&self.issuer, &self.username, at)?;
+        let mailbox = self.delegates.then_some(self.username.as_str());
+        let signed = self.key.sign(&self.issuer, mailbox, at)?;
         let issued = self.issuer.assert(&signed).await?;
         let renew_at = renew_at(at, issued.life, &self.username);
         let access = issued.access.ok_or_else(unusable)?;

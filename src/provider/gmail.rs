@@ -15,12 +15,16 @@ mod http;
 mod looks;
 mod page;
 mod places;
+mod pull;
 mod push;
 mod raw;
 mod read;
 mod session;
 mod sinks;
+mod watch;
 mod wire;
 
 pub(super) use endpoint::{GmailEndpoint, KIND};
-pub(super) use push::GmailPushes;
+pub(super) use pull::PubsubQueue;
+pub(super) use push::{GmailPushes, SignedPushes};
+pub(super) use wire::mailbox;

@@ -2,9 +2,11 @@
 //! looks like; whoever takes it asks here whether it is believed, and what it tells.
 
 use crate::provider::coming::Coming;
+use postrider_core::failure::Failure;
 use postrider_core::plain::PlainText;
 use postrider_core::provider::push::PushHint;
 use reqwest::header::HeaderMap;
+use std::sync::Arc;
 
 /// Why a push is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,18 @@ pub trait PushSource: std::fmt::Debug + Send + Sync {
     /// The provider's word: whose accounts are meant, and its name in paths and metrics.
     fn kind(&self) -> &'static str;
 
+    /// What it tells; asked only of what is believed.
+    ///
+    /// # Errors
+    /// [`PushRefusal::Unreadable`].
+    fn read(&self, octets: &[u8]) -> Result<Pushed, PushRefusal>;
+
+    /// Whether a mailbox whose stored cursor is this has seen what a push tells.
+    fn is_known(&self, state: &str, cursor: &str) -> bool;
+}
+
+/// Who says whether what is sent here is believed.
+pub trait PushJudge: std::fmt::Debug + Send + Sync {
     /// Whether it is from whom it says, by its head and its octets as they came.
     ///
     /// # Errors
@@ -42,13 +56,52 @@ pub trait PushSource: std::fmt::Debug + Send + Sync {
         head: &'a HeaderMap,
         octets: &'a [u8],
     ) -> Coming<'a, Result<(), PushRefusal>>;
+}
 
-    /// What it tells; asked only of what is believed.
+/// What lies in a queue.
+#[derive(Debug)]
+pub struct Queued {
+    /// What it is acknowledged by.
+    pub receipt: String,
+    /// What it is.
+    pub octets: Vec<u8>,
+}
+
+/// A queue that what is pushed is taken from.
+pub trait PushQueue: std::fmt::Debug + Send + Sync {
+    /// Its name.
+    fn name(&self) -> &str;
+
+    /// Waits for what comes, two minutes at most: nothing, then.
     ///
     /// # Errors
-    /// [`PushRefusal::Unreadable`].
-    fn read(&self, octets: &[u8]) -> Result<Pushed, PushRefusal>;
+    /// Network, timeout, and whatever the server's words mean.
+    ///
+    /// # Cancel safety
+    /// What was taken and is not acknowledged comes again.
+    fn pull(&self) -> Coming<'_, Result<Vec<Queued>, Failure>>;
 
-    /// Whether a mailbox whose stored cursor is this has seen what a push tells.
-    fn is_known(&self, state: &str, cursor: &str) -> bool;
+    /// Done with: these come no more.
+    ///
+    /// # Errors
+    /// As [`PushQueue::pull`]; then some of them come again.
+    fn acknowledge(&self, receipts: Vec<String>) -> Coming<'_, Result<(), Failure>>;
+}
+
+/// Who pushes, and how it comes.
+#[derive(Clone, Debug)]
+pub struct PushPort {
+    /// Who.
+    pub source: Arc<dyn PushSource>,
+    /// How.
+    pub entry: PushEntry,
+}
+
+/// How what is pushed comes.
+#[derive(Clone, Debug)]
+pub enum PushEntry {
+    /// It is sent here.
+    Sent(Arc<dyn PushJudge>),
+    /// It is asked for.
+    Pulled(Arc<dyn PushQueue>),
 }

@@ -129,7 +129,8 @@ impl Redactor {
             // Without texts: whoever adds one to an answer decides here.
             Answer::Watch(
                 WatchAnswer::Hinted(_) | WatchAnswer::Told(..) | WatchAnswer::Unwatched(_),
-            ) => {}
+            )
+            | Answer::Push(_) => {}
         }
         answer
     }

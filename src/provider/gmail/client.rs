@@ -8,7 +8,7 @@ mod login;
 
 use crate::clock::Clock;
 use crate::provider::gmail::failure::GmailRefusal;
-use crate::provider::gmail::http::{nonsense, root, server_clock, unanswered, unreadable};
+use crate::provider::gmail::http::{API_URL, nonsense, root, server_clock, unanswered, unreadable};
 use crate::provider::{Denied, GuardedCredential, Leash, Purse, Secret, Units};
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::Lane;
@@ -16,7 +16,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::provider::server::{QuotaPlan, Server, Timeouts};
 use postrider_core::time::Micros;
 use reqwest::Response;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ const OBJECTS: usize = 50_000;
 const VALUES: usize = 300_000;
 /// An answer that takes longer than its deadline goes on while it brings so many octets a second.
 const PACE: u64 = 1024;
+/// What bodies of ours are.
+const JSON: &str = "application/json";
 /// What getProfile and labels cost.
 pub(super) const SMALL: u64 = 1;
 
@@ -144,11 +146,17 @@ impl GmailClient {
     /// # Errors
     /// Network, timeout, and whatever keeps a token from being had.
     pub(super) async fn ask(&self, path: &str) -> Result<HttpAnswer, Failure> {
+        self.call(path, None).await
+    }
+
+    /// The same; with a body it is a POST.
+    async fn call(&self, path: &str, body: Option<&str>) -> Result<HttpAnswer, Failure> {
+        let method = if body.is_some() { "POST" } else { "GET" };
         let mut secret = self.secret().await?;
         let mut exchanged = false;
         loop {
-            self.wire.sent(&self.account, format!("GET {path}").as_bytes(), false);
-            let response = self.get(path, &secret).await?;
+            self.wire.sent(&self.account, format!("{method} {path}").as_bytes(), false);
+            let response = self.send(path, body, &secret).await?;
             if response.response.status().is_success() {
                 return Ok(HttpAnswer::Answer(response));
             }
@@ -191,7 +199,12 @@ impl GmailClient {
         Ok(other)
     }
 
-    async fn get(&self, path: &str, secret: &Secret) -> Result<Incoming, Failure> {
+    async fn send(
+        &self,
+        path: &str,
+        body: Option<&str>,
+        secret: &Secret,
+    ) -> Result<Incoming, Failure> {
         let token = secret.text().expose_secret();
         let mut bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
             let text = "the access token has signs that no header carries";
@@ -199,7 +212,12 @@ impl GmailClient {
                 .when(When::AfterChange)
         })?;
         bearer.set_sensitive(true);
-        let request = self.http.get(format!("{}{path}", self.root)).header(AUTHORIZATION, bearer);
+        let place = format!("{}{path}", self.root);
+        let request = match body {
+            Some(body) => self.http.post(place).header(CONTENT_TYPE, JSON).body(body.to_owned()),
+            None => self.http.get(place),
+        };
+        let request = request.header(AUTHORIZATION, bearer);
         let silence = self.timeouts.connect + self.timeouts.greeting + self.timeouts.silence;
         self.asked.fetch_add(1, Ordering::AcqRel);
         self.leash.busy.store(true, Ordering::Relaxed);
@@ -209,7 +227,7 @@ impl GmailClient {
         let heard = tokio::time::timeout(silence, request.send()).await;
         let response = heard
             .map_err(|_| self.late("an answer", silence))?
-            .map_err(|e| unanswered(&self.place, e))?;
+            .map_err(|e| unanswered((&self.place, API_URL), e))?;
         self.leash.octets.fetch_add(1, Ordering::Relaxed);
         Ok(Incoming { _working, response, waited: began.elapsed(), octets: 0, mark: 0 })
     }
@@ -231,7 +249,7 @@ impl GmailClient {
         let read = tokio::time::timeout(silence, from.response.chunk()).await;
         let piece = read
             .map_err(|_| self.late("the next octets of an answer", silence))?
-            .map_err(|e| unanswered(&self.place, e))?;
+            .map_err(|e| unanswered((&self.place, API_URL), e))?;
         let Some(piece) = piece else { return Ok(None) };
         let length = piece.len() as u64;
         self.leash.octets.fetch_add(length, Ordering::Relaxed);
@@ -303,7 +321,32 @@ impl GmailClient {
         &self,
         path: &str,
     ) -> Result<Result<(T, Micros), GmailRefusal>, Failure> {
-        let response = match self.ask(path).await? {
+        self.json_of(path, None).await
+    }
+
+    /// The same of a POST with this body.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &str,
+    ) -> Result<Result<(T, Micros), GmailRefusal>, Failure> {
+        self.json_of(path, Some(body)).await
+    }
+
+    /// A POST whose answer says nothing.
+    pub(super) async fn tell(&self, path: &str) -> Result<Result<(), GmailRefusal>, Failure> {
+        match self.call(path, Some("{}")).await? {
+            HttpAnswer::Answer(_) => Ok(Ok(())),
+            HttpAnswer::Refused(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    async fn json_of<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<Result<(T, Micros), GmailRefusal>, Failure> {
+        let response = match self.call(path, body).await? {
             HttpAnswer::Answer(response) => response,
             HttpAnswer::Refused(refusal) => return Ok(Err(refusal)),
         };

@@ -2,7 +2,7 @@
 
 use crate::provider::gmail::client::GmailClient;
 use crate::provider::gmail::crowd::Crowd;
-use crate::provider::gmail::http::{http, root, unanswered};
+use crate::provider::gmail::http::{API_URL, http, root, unanswered};
 use crate::provider::gmail::session::GmailSession;
 use crate::provider::gmail::sinks::SpareSinks;
 use crate::provider::trust::{Tls, config};
@@ -109,7 +109,7 @@ impl Endpoint for GmailEndpoint {
             };
             let asked = http.get(format!("{}profile", root(&self.server))).send();
             let answer = tokio::time::timeout(deadline, asked).await.map_err(late)?;
-            let of_all = |e| Failure { reach: Reach::Endpoint, ..unanswered(&place, e) };
+            let of_all = |e| Failure { reach: Reach::Endpoint, ..unanswered((&place, API_URL), e) };
             let answer = answer.map_err(of_all)?;
             // Without a token it refuses, in its own words.
             let kind = answer.headers().get(reqwest::header::CONTENT_TYPE);

@@ -116,6 +116,17 @@ impl GmailRefusal {
         Some(Self::read(code.filter(|code| *code >= 400).unwrap_or(500), body, None))
     }
 
+    /// The same of a question about pushes, whose topic, subscription and rights a human has set up: what is no limit is
+    /// theirs to mend.
+    pub(super) fn of_setup(&self, failure: Failure) -> Failure {
+        let is_theirs = matches!(self.status, 400 | 403 | 404)
+            && !matches!(failure.class, Class::RateLimit | Class::Quota);
+        if !is_theirs {
+            return failure;
+        }
+        Failure { class: Class::Config, reach: Reach::Account, ..failure }.when(When::AfterChange)
+    }
+
     /// What an answer is that holds more than an answer may.
     pub(super) fn too_long() -> Self {
         Self { is_too_long: true, ..Self::read(500, &[], None) }

@@ -62,6 +62,8 @@ pub(super) fn root(server: &Server) -> String {
     format!("{scheme}://{host}:{}{base}/gmail/v1/users/me/", server.port)
 }
 
+/// What its place is written as.
+pub(super) const API_URL: &str = "api_url";
 /// What the HTTP client says of a host without an address.
 const NO_NAME: [&str; 2] = ["dns error", "invalid dns name"];
 
@@ -71,8 +73,8 @@ fn chain(e: &dyn std::error::Error) -> String {
     causes.fold(e.to_string(), |text, e| format!("{text}: {e}"))
 }
 
-/// What a question met instead of an answer.
-pub(super) fn unanswered(place: &str, e: reqwest::Error) -> Failure {
+/// What a question met instead of an answer; the place is written under this key.
+pub(super) fn unanswered((place, key): (&str, &str), e: reqwest::Error) -> Failure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&e);
     while let Some(error) = cause {
         let tls = error.downcast_ref::<TlsError>().or_else(|| {
@@ -91,7 +93,7 @@ pub(super) fn unanswered(place: &str, e: reqwest::Error) -> Failure {
     let has_no_name = NO_NAME.iter().any(|text| chain.contains(text));
     // A name that does not exist is told at once; a name server that does not answer is the network.
     if e.is_connect() && has_no_name && !chain.contains("emporary failure") {
-        let text = format!("the host of {place} is not known: see whether `api_url` is right");
+        let text = format!("the host of {place} is not known: see whether `{key}` is right");
         return Failure::new(Class::Config, Reach::Endpoint, Provenance::Local, text)
             .when(When::AfterChange)
             .caused_by(e);

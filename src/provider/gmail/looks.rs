@@ -5,12 +5,14 @@ use crate::provider::gmail::failure::GmailRefusal;
 use crate::provider::gmail::history::{identity, words};
 use crate::provider::gmail::http::unreadable;
 use crate::provider::gmail::places::{ALL, sort_out};
+use crate::provider::gmail::watch::pushes;
 use crate::provider::gmail::wire::{
     HistoryList, LabelList, Message, MessageId, MessageList, is_digits,
 };
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::feed::{FeedCursor, MailVersion, PageToken, PlaceId};
 use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, ListedMail, Onward, Within};
+use postrider_core::provider::{Answer, Request};
 use postrider_core::time::Micros;
 
 /// What history.list costs.
@@ -44,6 +46,18 @@ fn later(a: &str, b: &str) -> String {
 }
 
 impl GmailClient {
+    /// Answers a question that brings no message.
+    ///
+    /// # Errors
+    /// Whatever a refusal means; network and timeout; class config: another mailbox.
+    pub(super) async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
+        match request {
+            Request::Feed(request) => self.look(request).await.map(Answer::Feed),
+            Request::Push(request) => pushes(self, request).await.map(Answer::Push),
+            _ => Err(Failure::bug("Gmail's API knows no folders")),
+        }
+    }
+
     /// Answers a question that is not about single messages.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 use crate::clock::Clock;
 use crate::provider::Coming;
 use crate::provider::gmail::endpoint::KIND;
-use crate::provider::push::{PushRefusal, PushSource, Pushed};
+use crate::provider::gmail::wire::Digits;
+use crate::provider::push::{PushJudge, PushRefusal, PushSource, Pushed};
 use crate::provider::signed::SignedTokens;
 use base64::Engine;
 use base64::alphabet;
@@ -16,9 +17,8 @@ use serde::Deserialize;
 
 /// Who signs for Google ("Authentication for push subscriptions").
 const ISSUERS: &[&str] = &["https://accounts.google.com", "accounts.google.com"];
-/// An address is no longer (RFC 5321 §4.5.3.1), nor has a history id more digits.
+/// An address is no longer (RFC 5321 §4.5.3.1).
 const ADDRESS: usize = 320;
-const DIGITS: usize = 20;
 
 /// What carries a notification.
 #[derive(Deserialize)]
@@ -36,44 +36,16 @@ struct Carried {
 #[serde(rename_all = "camelCase")]
 struct Notification {
     email_address: String,
-    history_id: HistoryId,
-}
-
-/// It comes as a number or as a string.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum HistoryId {
-    Number(u64),
-    Text(String),
+    history_id: Digits,
 }
 
 /// Pushes of Gmail.
 #[derive(Debug)]
-pub(in crate::provider) struct GmailPushes {
-    tokens: SignedTokens,
-}
-
-impl GmailPushes {
-    /// Those that this place signs.
-    ///
-    /// # Errors
-    /// Class config when no HTTP client can be made.
-    pub(in crate::provider) fn of(place: SignedPush, clock: Clock) -> Result<Self, Failure> {
-        Ok(Self { tokens: SignedTokens::of(place, ISSUERS, clock)? })
-    }
-}
+pub(in crate::provider) struct GmailPushes;
 
 impl PushSource for GmailPushes {
     fn kind(&self) -> &'static str {
         KIND
-    }
-
-    fn verify<'a>(
-        &'a self,
-        head: &'a HeaderMap,
-        _octets: &'a [u8],
-    ) -> Coming<'a, Result<(), PushRefusal>> {
-        Box::pin(self.tokens.verify(head))
     }
 
     fn read(&self, octets: &[u8]) -> Result<Pushed, PushRefusal> {
@@ -82,6 +54,30 @@ impl PushSource for GmailPushes {
 
     fn is_known(&self, state: &str, cursor: &str) -> bool {
         is_behind(state, cursor)
+    }
+}
+
+/// Those that Pub/Sub sends, by the token that each bears.
+#[derive(Debug)]
+pub(in crate::provider) struct SignedPushes(SignedTokens);
+
+impl SignedPushes {
+    /// Those that this place signs.
+    ///
+    /// # Errors
+    /// Class config when no HTTP client can be made.
+    pub(in crate::provider) fn of(place: SignedPush, clock: Clock) -> Result<Self, Failure> {
+        SignedTokens::of(place, ISSUERS, clock).map(Self)
+    }
+}
+
+impl PushJudge for SignedPushes {
+    fn verify<'a>(
+        &'a self,
+        head: &'a HeaderMap,
+        _octets: &'a [u8],
+    ) -> Coming<'a, Result<(), PushRefusal>> {
+        Box::pin(self.0.verify(head))
     }
 }
 
@@ -96,13 +92,9 @@ fn notified(octets: &[u8]) -> Option<Pushed> {
     let data = decoded(&envelope.message.data)?;
     let Notification { email_address: username, history_id } =
         serde_json::from_slice(&data).ok()?;
-    let state = match history_id {
-        HistoryId::Number(number) => number.to_string(),
-        HistoryId::Text(text) => text,
-    };
-    let is_number = state.len() <= DIGITS && state.bytes().all(|b| b.is_ascii_digit());
+    let Digits(state) = history_id;
     let is_address = username.contains('@') && username.len() <= ADDRESS;
-    if state.is_empty() || !is_number || !is_address {
+    if !is_address {
         return None;
     }
     // What has changed is not told.
@@ -152,7 +144,7 @@ mod tests {
             r#"{"emailAddress":"a@b","historyId":""}"#,
             r#"{"emailAddress":"a@b","historyId":"1x"}"#,
             r#"{"emailAddress":"a@b","historyId":-1}"#,
-            r#"{"emailAddress":"a@b","historyId":"111111111111111111111"}"#,
+            r#"{"emailAddress":"a@b","historyId":"11111111111111111111111111111111111111111"}"#,
         ] {
             assert_eq!(of(told), None, "{told}");
         }

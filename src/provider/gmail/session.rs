@@ -43,7 +43,7 @@ enum Landed {
     /// A page may be read.
     Credit(Option<OwnedSemaphorePermit>),
     /// A look's answer.
-    Look(Result<FeedAnswer, Failure>),
+    Look(Result<Answer, Failure>),
     /// The units of a message, or none.
     Paid(MailWish, Result<Units, Denied>),
     /// A message.
@@ -105,8 +105,7 @@ impl Session for GmailSession {
                     }
                     Ok(Answer::Feed(FeedAnswer::Got { found, last: true }))
                 }
-                Request::Feed(request) => self.client.look(request).await.map(Answer::Feed),
-                _ => Err(Failure::bug("Gmail's API knows no folders")),
+                request => self.client.answer(request).await,
             }
         })
     }
@@ -219,12 +218,7 @@ impl Talk {
         {
             let (client, request) = (Arc::clone(&self.at.client), ask.request.clone());
             self.look = Some(ask);
-            self.wait(async move {
-                Landed::Look(match &request {
-                    Request::Feed(request) => client.look(request).await,
-                    _ => Err(Failure::bug("Gmail's API knows no folders")),
-                })
-            });
+            self.wait(async move { Landed::Look(client.answer(&request).await) });
         }
         if self.pages.is_empty() {
             // Nothing is being read: nothing is held.
@@ -306,7 +300,7 @@ impl Talk {
                     }
                 };
                 if let Some(mut ask) = self.look.take() {
-                    (ask.answer)(Ok(Answer::Feed(answer)));
+                    (ask.answer)(Ok(answer));
                 }
             }
             Landed::Paid(wish, units) => {

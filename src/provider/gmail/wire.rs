@@ -23,6 +23,18 @@ pub(super) fn is_digits(text: &str) -> bool {
     (1..=DIGITS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// The mailbox that an address names, in one writing: letters of any case, and dots before gmail.com, do not count.
+pub(in crate::provider) fn mailbox(address: &str) -> String {
+    let lower = address.to_lowercase();
+    match lower.split_once('@') {
+        Some((name, "gmail.com" | "googlemail.com")) => {
+            let name = name.split('+').next().unwrap_or_default().replace('.', "");
+            format!("{name}@gmail.com")
+        }
+        _ => lower,
+    }
+}
+
 /// The id of a message.
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let id = String::deserialize(deserializer)?;

@@ -2,6 +2,7 @@
 
 use super::{GmailClient, SMALL};
 use crate::provider::gmail::wire::Profile;
+use crate::provider::gmail::wire::mailbox;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::time::Micros;
 use std::sync::atomic::Ordering;
@@ -76,20 +77,9 @@ impl GmailClient {
     }
 }
 
-/// Whether two addresses name one mailbox of Gmail's: letters of any case, and dots before
-/// gmail.com, do not count.
+/// Whether two addresses name one mailbox.
 fn is_same_mailbox(a: &str, b: &str) -> bool {
-    let plain = |address: &str| {
-        let lower = address.to_lowercase();
-        match lower.split_once('@') {
-            Some((name, "gmail.com" | "googlemail.com")) => {
-                let name = name.split('+').next().unwrap_or_default().replace('.', "");
-                format!("{name}@gmail.com")
-            }
-            _ => lower,
-        }
-    };
-    plain(a) == plain(b)
+    mailbox(a) == mailbox(b)
 }
 
 #[cfg(test)]
