@@ -22,6 +22,7 @@ pub const POINTS: &[&str] = &[
     "credential.written",
     "job.claimed",
     "deliver.answered",
+    "watch.renewed",
     "panic.store",
     "panic.endpoint",
     "panic.session",

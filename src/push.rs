@@ -3,10 +3,14 @@
 
 mod actor;
 mod desk;
+mod keep;
+mod pull;
 mod receive;
 mod room;
+mod subscriptions;
 mod whose;
 
-pub(crate) use actor::{PushActor, PushArgs};
+pub(crate) use actor::{PushActor, PushArgs, PushDoor};
 pub(crate) use desk::{PushDesk, PushHands, Received, SourceSeen};
-pub(crate) use whose::Whose;
+pub(crate) use subscriptions::Subscriptions;
+pub(crate) use whose::{AskFor, PushAnswer, PushAsk, Whose};

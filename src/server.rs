@@ -11,6 +11,7 @@ mod job_hands;
 pub mod no_sync;
 pub(crate) mod operator;
 pub mod process;
+mod push_ask;
 mod push_hands;
 mod retention;
 pub mod serve;

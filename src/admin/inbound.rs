@@ -6,6 +6,7 @@ use crate::instant::instant;
 use crate::push::{Received, SourceSeen};
 use axum::Json;
 use axum::extract::State;
+use postrider_core::provider::subscription::Subscription;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -24,20 +25,43 @@ pub(crate) struct InboundView {
 pub(crate) struct SourceView {
     /// Its name.
     source: &'static str,
-    /// Where it pushes to, below the address.
-    path: String,
+    /// Where it pushes to, below the address; none: it is asked for.
+    path: Option<String>,
+    /// The queue that it is asked for from.
+    queue: Option<String>,
+    /// Why it cannot be asked for now.
+    failing: Option<String>,
+    /// What it was asked to push, of each account.
+    subscriptions: Vec<SubscriptionView>,
     /// Requests since the start, by what came of them.
     counts: BTreeMap<&'static str, u64>,
     /// The last 50 that were believed and the last 50 others, the newest first.
     latest: Vec<ReceivedView>,
 }
 
+/// What a provider was asked to push, of an account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SubscriptionView {
+    account: String,
+    /// `active`; `doubted`: something was found of which it had not told; `failed`: it does not push.
+    state: &'static str,
+    /// Why.
+    reason: Option<String>,
+    /// Where it pushes to, in the provider's words.
+    to: String,
+    /// When it was asked for last, and until when it pushes unless it is asked for again.
+    renewed_at: Option<String>,
+    expires_at: Option<String>,
+    /// When it was last seen to push, or a look found nothing of which it had not told.
+    proof_at: Option<String>,
+}
+
 /// A request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReceivedView {
     at: String,
-    /// The address of who sent it.
-    from: String,
+    /// The address of who sent it; none: it was asked for.
+    from: Option<String>,
     /// `taken`, `known`, `stranger`: answered 204. `unsigned`: 401. `unreadable`: 400. `too_large`: 413. `too_slow`: 408.
     /// `too_many`: 429. `unjudged`, `no_room`: 503. `gone`: who sent it hung up.
     outcome: &'static str,
@@ -46,17 +70,43 @@ pub(crate) struct ReceivedView {
 }
 
 impl SourceView {
-    fn of(seen: SourceSeen) -> Self {
-        let SourceSeen { name: source, path, counts, latest } = seen;
-        let counts = counts.into_iter().map(|(outcome, n)| (outcome.as_str(), n)).collect();
-        Self { source, path, counts, latest: latest.into_iter().map(ReceivedView::of).collect() }
+    fn of(seen: SourceSeen, subscriptions: BTreeMap<String, Subscription>) -> Self {
+        let SourceSeen { name: source, path, queue, failing, counts, latest } = seen;
+        Self {
+            source,
+            path,
+            queue,
+            failing,
+            subscriptions: subscriptions.into_iter().map(SubscriptionView::of).collect(),
+            counts: counts.into_iter().map(|(outcome, n)| (outcome.as_str(), n)).collect(),
+            latest: latest.into_iter().map(ReceivedView::of).collect(),
+        }
+    }
+}
+
+impl SubscriptionView {
+    fn of((account, row): (String, Subscription)) -> Self {
+        Self {
+            account,
+            state: row.state.as_str(),
+            reason: Some(row.reason).filter(|reason| !reason.is_empty()),
+            to: row.remote_id,
+            renewed_at: row.renewed_at.map(instant),
+            expires_at: row.expires_at.map(instant),
+            proof_at: row.proof_at.map(instant),
+        }
     }
 }
 
 impl ReceivedView {
     fn of(Received { at, from, outcome, reason }: Received) -> Self {
         let reason = Some(reason).filter(|reason| !reason.is_empty());
-        Self { at: instant(at), from: from.to_string(), outcome: outcome.as_str(), reason }
+        Self {
+            at: instant(at),
+            from: from.map(|from| from.to_string()),
+            outcome: outcome.as_str(),
+            reason,
+        }
     }
 }
 
@@ -64,7 +114,12 @@ impl ReceivedView {
 #[utoipa::path(get, path = "/v1/inbound", tag = "server", responses(
     (status = 200, body = InboundView), ProblemOf<401>))]
 pub(super) async fn inbound(State(shared): State<Shared>) -> Json<InboundView> {
-    let (at, sources) = shared.desks.push.seen();
-    let sources = sources.into_iter().map(SourceView::of).collect();
+    let push = &shared.desks.push;
+    let (at, sources) = push.seen();
+    let view = |seen: SourceSeen| {
+        let subscriptions = push.subscriptions.seen(seen.name);
+        SourceView::of(seen, subscriptions)
+    };
+    let sources = sources.into_iter().map(view).collect();
     Json(InboundView { listen: at.map(|at| at.to_string()), sources })
 }

@@ -79,6 +79,14 @@ async fn measure(shared: &Shared) -> String {
         followed().filter(|line| line.push != Push::Poll).map(|line| line.lag(mono)).collect();
     let help = "Seconds since a push channel last proved itself, over accounts that have one";
     summaries += &summary(names::PUSH_PROOF_AGE, help, "kind=\"idle\",", watched);
+    let push = &shared.desks.push;
+    let failing = push.seen().1.iter().filter(|source| source.failing.is_some()).count();
+    gauge!(names::INBOUND_FAILING).set(failing as f64);
+    let subscriptions = &push.subscriptions;
+    for source in subscriptions.sources() {
+        let kind = format!("kind=\"{source}\",");
+        summaries += &quantiles(names::PUSH_PROOF_AGE, &kind, subscriptions.unproved(source));
+    }
     if shared.per_account {
         for (id, line) in &accounts {
             gauge!(names::ACCOUNT_LAG, "account" => id.clone()).set(line.lag(mono).as_secs_f64());
@@ -155,9 +163,13 @@ fn late() -> Failure {
 }
 
 /// A summary as Prometheus reads it: quantiles over the accounts as they are now.
-fn summary(name: &str, help: &str, labels: &str, mut ages: Vec<Duration>) -> String {
+fn summary(name: &str, help: &str, labels: &str, ages: Vec<Duration>) -> String {
+    format!("# HELP {name} {help}\n# TYPE {name} summary\n") + &quantiles(name, labels, ages)
+}
+
+fn quantiles(name: &str, labels: &str, mut ages: Vec<Duration>) -> String {
     ages.sort_unstable();
-    let mut text = format!("# HELP {name} {help}\n# TYPE {name} summary\n");
+    let mut text = String::new();
     for (label, quantile) in QUANTILES {
         let at = rank(ages.len(), quantile);
         let value = at.and_then(|at| ages.get(at)).map_or(0.0, Duration::as_secs_f64);

@@ -258,7 +258,7 @@ impl AccountView {
         self.progress = ProgressView::of(line, now.mono);
         self.stored = line.totals.stored;
         self.errors.clone_from(&line.errors);
-        self.push = line.push.as_str();
+        self.push = line.notices().as_str();
         self.level = line.slot.level().map(Level::number);
         self.failed_runs = line.failed_runs;
         self.runs_ended = line.runs.0;
@@ -267,7 +267,7 @@ impl AccountView {
             .folders
             .iter()
             .filter(|f| !f.excluded)
-            .map(|f| TierView::of(f, line.push, mode))
+            .map(|f| TierView::of(f, line.notices(), mode))
             .collect();
     }
 }

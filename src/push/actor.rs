@@ -1,13 +1,17 @@
-//! The PushActor: holds the task that listens and the one that tells, and ends with them.
+//! The PushActor: holds the tasks that listen, pull, tell and ask to be pushed to, and ends with them.
 #![expect(
     clippy::disallowed_methods,
     reason = "who listens goes on beside the actor, which hears of its end"
 )]
 
 use crate::http::listen::{Room, serve};
+use crate::provider::{Coming, PushEntry};
 use crate::push::desk::PushDesk;
+use crate::push::keep::keep;
+use crate::push::pull::pull;
 use crate::push::receive::service;
 use postrider_core::failure::Failure;
+use postrider_core::recovery::decide::Policy;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use tokio::task::AbortHandle;
@@ -20,17 +24,26 @@ const ROOM: Room = Room { connections: 512, head: 16 * 1024 };
 #[derive(Debug)]
 pub(crate) struct PushActor;
 
-/// What it is made with. The socket outlives the actor: a restart loses no connection that waits.
+/// Where it listens.
 #[derive(Clone)]
-pub(crate) struct PushArgs {
-    /// The socket that listens.
+pub(crate) struct PushDoor {
+    /// The socket. It outlives the actor: a restart loses no connection that waits.
     pub(crate) listener: Arc<std::net::TcpListener>,
     /// TLS, if the config has a certificate.
     pub(crate) tls: Option<TlsAcceptor>,
     /// A proxy stands before it.
     pub(crate) behind_proxy: bool,
+}
+
+/// What it is made with.
+#[derive(Clone)]
+pub(crate) struct PushArgs {
+    /// Where it listens, if it does.
+    pub(crate) door: Option<PushDoor>,
     /// What comes goes there.
     pub(crate) desk: Arc<PushDesk>,
+    /// How a queue that fails is asked again.
+    pub(crate) policy: Policy,
 }
 
 /// What it is told.
@@ -42,7 +55,7 @@ pub(crate) enum PushMsg {
 
 /// What it holds: its tasks end with it.
 #[derive(Debug)]
-pub(crate) struct PushState([AbortHandle; 2]);
+pub(crate) struct PushState(Vec<AbortHandle>);
 
 impl Drop for PushState {
     fn drop(&mut self) {
@@ -60,20 +73,33 @@ impl Actor for PushActor {
         me: ActorRef<PushMsg>,
         args: PushArgs,
     ) -> Result<PushState, ActorProcessingErr> {
-        let failed =
-            |e: std::io::Error| Failure::storage("who takes pushes cannot listen").caused_by(e);
-        let listener = args.listener.try_clone().map_err(failed)?;
-        let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-        let service = service(Arc::clone(&args.desk), args.behind_proxy);
-        let tasks = [
-            tokio::spawn(serve(listener, args.tls, ROOM, service)),
-            tokio::spawn(async move { args.desk.paced().await }),
-        ];
-        let state = PushState([tasks[0].abort_handle(), tasks[1].abort_handle()]);
+        let PushArgs { door, desk, policy } = args;
+        let mut tasks: Vec<Coming<'static, ()>> = Vec::new();
+        if let Some(PushDoor { listener, tls, behind_proxy }) = door {
+            let failed =
+                |e: std::io::Error| Failure::storage("who takes pushes cannot listen").caused_by(e);
+            let listener = listener.try_clone().map_err(failed)?;
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+            let service = service(Arc::clone(&desk), behind_proxy);
+            tasks.push(Box::pin(serve(listener, tls, ROOM, service)));
+        }
+        for (n, source) in desk.sources.iter().enumerate() {
+            if let PushEntry::Pulled(queue) = &source.entry {
+                tasks.push(Box::pin(pull(Arc::clone(&desk), n, Arc::clone(queue), policy)));
+            }
+        }
+        if let Some(hands) = desk.hands.clone() {
+            let (all, whose) = (Arc::clone(&desk.subscriptions), desk.whose.clone());
+            tasks.push(Box::pin(keep(all, whose, hands)));
+        }
+        tasks.push(Box::pin(async move { desk.paced().await }));
+        let mut state = PushState(Vec::new());
         for task in tasks {
+            let task = tokio::spawn(task);
+            state.0.push(task.abort_handle());
             let me = me.clone();
             tokio::spawn(async move {
-                // Neither ends, unless it meets a bug, which is in the log already.
+                // None ends, unless it meets a bug, which is in the log already.
                 drop(task.await);
                 drop(me.cast(PushMsg::Ended));
             });

@@ -2,11 +2,17 @@
 
 use crate::clock::Clock;
 use crate::fault;
-use crate::provider::{PushSource, Pushed};
+use crate::provider::{PushEntry, PushPort, PushSource, Pushed};
+use crate::push::subscriptions::Subscriptions;
 use crate::push::whose::Whose;
 use crate::reply::Soon;
+use crate::store::{SubscriptionKey, SubscriptionWork};
 use crate::telemetry::names;
+use crate::telemetry::registry::Registry;
+use postrider_core::failure::Failure;
 use postrider_core::provider::push::{PushHint, PushOutcome, PushPace};
+use postrider_core::provider::subscription::Subscription;
+use postrider_core::recovery::decide::Policy;
 use postrider_core::time::{Micros, Now};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +37,10 @@ pub(crate) trait PushHands: Send + Sync {
     fn nudge(&self, account: &str, hint: PushHint);
     /// The cursor of an account's feed, as it is stored; none where nobody can tell now.
     fn cursor(&self, account: &str) -> Soon<Option<String>>;
+    /// What providers were asked to push, as it is stored.
+    fn subscriptions(&self) -> Soon<Result<BTreeMap<SubscriptionKey, Subscription>, Failure>>;
+    /// Writes how that stands; done when it is durable.
+    fn write(&self, work: SubscriptionWork) -> Soon<Result<(), Failure>>;
 }
 
 /// A request, as faces show it: nothing of what was in it.
@@ -38,8 +48,8 @@ pub(crate) trait PushHands: Send + Sync {
 pub(crate) struct Received {
     /// When.
     pub(crate) at: Micros,
-    /// From where.
-    pub(crate) from: IpAddr,
+    /// From where; nowhere: it was asked for.
+    pub(crate) from: Option<IpAddr>,
     /// What came of it.
     pub(crate) outcome: PushOutcome,
     /// Why it was not taken.
@@ -50,6 +60,7 @@ pub(crate) struct Received {
 #[derive(Debug)]
 pub(super) struct SourceDesk {
     pub(super) source: Arc<dyn PushSource>,
+    pub(super) entry: PushEntry,
     pub(super) path: String,
     seen: Mutex<Seen>,
 }
@@ -63,13 +74,19 @@ struct Seen {
     second: (Duration, u32),
     /// When it was said that some are not believed, and how many were not since.
     unsigned: Option<(Duration, u64)>,
+    /// Why it cannot be asked for.
+    failing: Option<String>,
 }
 
 /// A source as faces show it.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceSeen {
     pub(crate) name: &'static str,
-    pub(crate) path: String,
+    /// Where it is sent to, or else what it is asked for from.
+    pub(crate) path: Option<String>,
+    pub(crate) queue: Option<String>,
+    /// Why it cannot be asked for.
+    pub(crate) failing: Option<String>,
     pub(crate) counts: BTreeMap<PushOutcome, u64>,
     /// The newest first.
     pub(crate) latest: Vec<Received>,
@@ -79,8 +96,10 @@ pub(crate) struct SourceSeen {
 pub(crate) struct PushDesk {
     pub(super) at: Option<SocketAddr>,
     pub(super) sources: Vec<SourceDesk>,
-    hands: Option<Arc<dyn PushHands>>,
-    whose: watch::Receiver<Arc<Whose>>,
+    pub(super) hands: Option<Arc<dyn PushHands>>,
+    pub(super) whose: watch::Receiver<Arc<Whose>>,
+    /// What providers are asked to push.
+    pub(crate) subscriptions: Arc<Subscriptions>,
     clock: Clock,
     pace: Mutex<PushPace>,
     /// Something waits for its time.
@@ -99,24 +118,23 @@ fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl PushDesk {
     /// Nothing is taken here.
-    pub(crate) fn nobody(clock: Clock) -> Self {
-        Self::new(None, Vec::new(), None, (watch::Sender::new(Arc::default()).subscribe(), clock))
+    pub(crate) fn nobody(registry: &Registry) -> Self {
+        let none = Subscriptions::to(BTreeMap::new(), Policy::default(), registry.clone());
+        let (subscriptions, clock) = (Arc::new(none), registry.clock());
+        let whose = watch::Sender::new(Arc::default()).subscribe();
+        Self::new((None, Vec::new()), None, (whose, subscriptions), clock)
     }
 
     /// Takes what these push, at this address.
     pub(crate) fn new(
-        at: Option<SocketAddr>,
-        sources: Vec<Arc<dyn PushSource>>,
+        (at, sources): (Option<SocketAddr>, Vec<PushPort>),
         hands: Option<Arc<dyn PushHands>>,
-        (whose, clock): (watch::Receiver<Arc<Whose>>, Clock),
+        (whose, subscriptions): (watch::Receiver<Arc<Whose>>, Arc<Subscriptions>),
+        clock: Clock,
     ) -> Self {
-        let desk = |source: Arc<dyn PushSource>| {
-            let path = format!("/{}", source.kind());
-            SourceDesk { source, path, seen: Mutex::default() }
-        };
-        let sources = sources.into_iter().map(desk).collect();
+        let sources = sources.into_iter().map(SourceDesk::of).collect();
         let (pace, held) = (Mutex::default(), Notify::new());
-        Self { at, sources, hands, whose, clock, pace, held }
+        Self { at, sources, hands, whose, subscriptions, clock, pace, held }
     }
 
     /// The time.
@@ -135,6 +153,9 @@ impl PushDesk {
         let named = whose.named(source.source.kind(), &pushed.username);
         if named.is_empty() {
             return PushOutcome::Stranger;
+        }
+        for account in named {
+            self.subscriptions.pushed(account, pushed.state.as_deref());
         }
         // Whoever cannot tell in time looks.
         let behind = timeout(LOOKS, self.behind(source, named, pushed)).await;
@@ -201,6 +222,20 @@ impl PushDesk {
 }
 
 impl SourceDesk {
+    fn of(PushPort { source, entry }: PushPort) -> Self {
+        let path = format!("/{}", source.kind());
+        Self { source, entry, path, seen: Mutex::default() }
+    }
+
+    /// Whether it can be asked for, and why not. Says whether that is news.
+    pub(super) fn fails(&self, why: Option<&Failure>) -> bool {
+        let why = why.map(ToString::to_string);
+        let mut seen = locked(&self.seen);
+        let is_news = seen.failing != why;
+        seen.failing = why;
+        is_news
+    }
+
     /// Whether one more that is believed may be read now.
     pub(super) fn may(&self, now: Duration) -> bool {
         let (began, count) = &mut locked(&self.seen).second;
@@ -235,7 +270,7 @@ impl SourceDesk {
             unsigned => {
                 let more = unsigned.map_or(0, |(_, more)| more);
                 *unsigned = Some((mono, 0));
-                let from = received.from;
+                let from = received.from.map(|from| from.to_string()).unwrap_or_default();
                 tracing::warn!(
                     failure.repeated = more,
                     "a request to {path} from {from} was not believed: {reason}"
@@ -248,9 +283,15 @@ impl SourceDesk {
         let seen = locked(&self.seen);
         let mut latest: Vec<Received> = seen.latest.iter().flatten().cloned().collect();
         latest.sort_by_key(|received| std::cmp::Reverse(received.at));
+        let (path, queue) = match &self.entry {
+            PushEntry::Sent(_) => (Some(self.path.clone()), None),
+            PushEntry::Pulled(queue) => (None, Some(queue.name().to_owned())),
+        };
         SourceSeen {
             name: self.source.kind(),
-            path: self.path.clone(),
+            path,
+            queue,
+            failing: seen.failing.clone(),
             counts: seen.counts.clone(),
             latest,
         }
@@ -260,7 +301,7 @@ impl SourceDesk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{Coming, PushRefusal};
+    use crate::provider::{Coming, PushJudge, PushRefusal};
     use reqwest::header::HeaderMap;
     use std::net::Ipv4Addr;
 
@@ -271,13 +312,6 @@ mod tests {
         fn kind(&self) -> &'static str {
             "anybody"
         }
-        fn verify<'a>(
-            &'a self,
-            _: &'a HeaderMap,
-            _: &'a [u8],
-        ) -> Coming<'a, Result<(), PushRefusal>> {
-            Box::pin(std::future::ready(Ok(())))
-        }
         fn read(&self, _: &[u8]) -> Result<Pushed, PushRefusal> {
             Err(PushRefusal::Unreadable("it says nothing"))
         }
@@ -286,8 +320,21 @@ mod tests {
         }
     }
 
+    impl PushJudge for Anybody {
+        fn verify<'a>(
+            &'a self,
+            _: &'a HeaderMap,
+            _: &'a [u8],
+        ) -> Coming<'a, Result<(), PushRefusal>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+    }
+
     fn source() -> SourceDesk {
-        SourceDesk { source: Arc::new(Anybody), path: "/anybody".into(), seen: Mutex::default() }
+        SourceDesk::of(PushPort {
+            source: Arc::new(Anybody),
+            entry: PushEntry::Sent(Arc::new(Anybody)),
+        })
     }
 
     #[test]
@@ -304,7 +351,7 @@ mod tests {
         let source = source();
         let received = |at, outcome| Received {
             at: Micros(at),
-            from: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            from: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             outcome,
             reason: String::new(),
         };

@@ -2,7 +2,7 @@
 //! be read, whose is it. What a stranger sends costs what stands before the fourth.
 
 use crate::http::listen::{Caller, asked_by};
-use crate::provider::PushRefusal;
+use crate::provider::{PushEntry, PushJudge, PushRefusal};
 use crate::push::desk::{PushDesk, Received, SourceDesk};
 use crate::push::room::{BODY, BodyRoom, NoBody, PushBody};
 use crate::telemetry::names;
@@ -36,8 +36,12 @@ pub(super) fn service(desk: Arc<PushDesk>, behind_proxy: bool) -> Router {
 }
 
 async fn receive(State(door): State<Door>, request: Request) -> Response {
-    let found = door.desk.sources.iter().find(|source| source.path == request.uri().path());
-    let Some(source) = found.filter(|_| request.method() == Method::POST) else {
+    let path = request.uri().path();
+    let found = door.desk.sources.iter().find_map(|source| match &source.entry {
+        PushEntry::Sent(judge) if source.path == path => Some((source, Arc::clone(judge))),
+        _ => None,
+    });
+    let Some((source, judge)) = found.filter(|_| request.method() == Method::POST) else {
         let outcome = PushOutcome::Unrouted;
         metrics::counter!(names::INBOUND, "source" => "none", "outcome" => outcome.as_str())
             .increment(1);
@@ -53,7 +57,7 @@ async fn receive(State(door): State<Door>, request: Request) -> Response {
         // Until it is known: it hung up, or we have met a bug.
         came: (PushOutcome::Gone, String::new()),
     };
-    open.came = match take(&door, source, request).await {
+    open.came = match take(&door, (source, judge.as_ref()), request).await {
         Ok(outcome) => (outcome, String::new()),
         Err(not_taken) => not_taken,
     };
@@ -75,16 +79,21 @@ impl Drop for OpenRequest<'_> {
         let took = mono.saturating_sub(self.began.mono);
         metrics::histogram!(names::INBOUND_SECONDS).record(took.as_secs_f64());
         let (outcome, reason) = (self.came.0, std::mem::take(&mut self.came.1));
-        self.source.note(Received { at: self.began.wall, from: self.from, outcome, reason }, mono);
+        let from = Some(self.from);
+        self.source.note(Received { at: self.began.wall, from, outcome, reason }, mono);
     }
 }
 
 type NotTaken = (PushOutcome, String);
 
-async fn take(door: &Door, source: &SourceDesk, request: Request) -> Result<PushOutcome, NotTaken> {
+async fn take(
+    door: &Door,
+    (source, judge): (&SourceDesk, &dyn PushJudge),
+    request: Request,
+) -> Result<PushOutcome, NotTaken> {
     let (head, body) = request.into_parts();
     let body = read(door, &head.headers, body).await?;
-    source.source.verify(&head.headers, &body.octets).await.map_err(refused)?;
+    judge.verify(&head.headers, &body.octets).await.map_err(refused)?;
     if !source.may(door.desk.now().mono) {
         return Err((PushOutcome::TooMany, "more than 500 in a second".to_owned()));
     }
@@ -106,7 +115,7 @@ async fn read(door: &Door, head: &HeaderMap, body: Body) -> Result<PushBody, Not
     })
 }
 
-fn refused(why: PushRefusal) -> NotTaken {
+pub(super) fn refused(why: PushRefusal) -> NotTaken {
     match why {
         PushRefusal::Unsigned(text) => (PushOutcome::Unsigned, text.to_owned()),
         PushRefusal::Unreadable(text) => (PushOutcome::Unreadable, text.to_owned()),

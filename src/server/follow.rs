@@ -1,16 +1,18 @@
 //! Brings config and tree together: at the start, and after every edit of the file or of a secret.
 
-use crate::account::args::{AccountArgs, Unseen};
+use crate::account::args::AccountArgs;
 use crate::boot::grants::Given;
 use crate::boot::wiring::Engine;
 use crate::config::{Account, Config, Flaw, Schedule};
 use crate::deliver::SubscriberBook;
-use crate::push::Whose;
+use crate::push::{AskFor, Subscriptions, Whose};
 use crate::server::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
+use crate::server::push_ask::{AccountAsk, subscriptions};
 use crate::store::StoredAccount;
 use crate::store::orders::Control;
 use crate::supervision::accounts::Wanted;
 use crate::supervision::root::RootMsg;
+use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::Command;
 use postrider_core::derive::Made;
 use postrider_core::failure::Failure;
@@ -59,6 +61,10 @@ pub(super) struct Followed {
     pub(super) schedules: watch::Sender<Arc<[Schedule]>>,
     pub(super) subscribers: Arc<SubscriberBook>,
     pub(super) whose: watch::Sender<Arc<Whose>>,
+    /// What providers are asked to push: told of each run that has ended.
+    pub(super) subscriptions: Arc<Subscriptions>,
+    /// Who asks, for those that can be followed.
+    asks: BTreeMap<String, AskFor>,
 }
 
 /// What the accounts of a config are to be followed with.
@@ -115,7 +121,7 @@ const OWNED: Duration = Duration::from_secs(30);
 impl Followed {
     /// Nobody yet.
     #[must_use]
-    pub(super) fn nobody(config: &Config) -> Self {
+    pub(super) fn nobody(config: &Config, registry: &Registry) -> Self {
         Self {
             config: Config { accounts: Vec::new(), ..config.clone() },
             prints: BTreeMap::new(),
@@ -129,6 +135,8 @@ impl Followed {
             schedules: watch::Sender::new(Arc::default()),
             subscribers: Arc::default(),
             whose: watch::Sender::default(),
+            subscriptions: Arc::new(subscriptions(config, registry)),
+            asks: BTreeMap::new(),
         }
     }
 
@@ -181,6 +189,14 @@ impl Followed {
             }
         }
         let mut next = self.prepare(engine, &config).await;
+        for (id, args) in &next.ready {
+            self.asks.remove(id);
+            if let Ok(args) = args {
+                let ask: AskFor = (args.endpoint.kind(), Arc::new(AccountAsk::of(args)));
+                self.asks.insert(id.clone(), ask);
+            }
+        }
+        self.asks.retain(|id, _| next.prints.contains_key(id));
         let edit = edit_of(&self.prints, &next.prints, &config, &stored);
         let (wanted, prints) = (wanted(engine, &config, &stored, &edit, &mut next), next.prints);
         *self.ids.lock().unwrap_or_else(PoisonError::into_inner) = prints
@@ -195,7 +211,7 @@ impl Followed {
             *known = schedules;
             is_other
         });
-        self.whose.send_replace(Arc::new(Whose::of(&config.accounts)));
+        self.whose.send_replace(Arc::new(Whose::of(&config.accounts, &self.asks)));
         edit_of_subscribers.has(config.subscribers.clone().into());
         engine.pressure().limit(config.memory_limit);
         let ended = |_| Refused::Failure(Failure::bug("the tree has ended"));
@@ -256,7 +272,7 @@ impl Followed {
                             account,
                             config,
                             false,
-                            Arc::new(Unseen),
+                            Arc::<Subscriptions>::clone(&self.subscriptions),
                             password.credential(),
                         )
                         .await

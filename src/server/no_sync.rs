@@ -105,7 +105,7 @@ pub async fn look(
     let db = open_for_reading(&config.database).await.map_err(StartError::from)?;
     let reader = Reader::new(&db);
     let registry = Registry::new(Clock::start());
-    let push = Arc::new(PushDesk::nobody(registry.clock()));
+    let push = Arc::new(PushDesk::nobody(&registry));
     let opened = open_door(config, tokens)?;
     let door = opened.door;
     let deliver = looked(config, &reader).await?;

@@ -1,23 +1,31 @@
 //! What providers push to in this process.
 
+use crate::boot::grants::puller;
 use crate::boot::start_error::StartError;
 use crate::boot::switchboard::Switchboard;
 use crate::boot::wiring::Engine;
 use crate::config::{Config, Listening};
 use crate::http::listen::{bind, tls};
 use crate::provider::push_source;
-use crate::push::{PushActor, PushArgs, PushDesk, PushHands};
+use crate::push::{PushActor, PushArgs, PushDesk, PushDoor, PushHands};
 use crate::reply::Soon;
 use crate::server::follow::Followed;
 use crate::server::serve_error::ServeError;
-use crate::store::Reader;
+use crate::store::orders::Control;
+use crate::store::{Reader, SubscriptionKey, SubscriptionWork};
 use crate::supervision::root::RootMsg;
+use postrider_core::failure::Failure;
 use postrider_core::provider::push::PushHint;
+use postrider_core::provider::subscription::Subscription;
 use ractor::Actor;
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 
+/// Longest time until how subscriptions stand is durable, or refused.
+const WRITE: Duration = Duration::from_secs(60);
 /// Tells accounts, and knows how far they are.
 struct Hands {
     switchboard: Switchboard,
@@ -33,6 +41,18 @@ impl PushHands for Hands {
         let (reader, account) = (self.reader.clone(), account.to_owned());
         // Who cannot tell looks.
         Box::pin(async move { Some(reader.feed_cursor(&account).await.ok()??.0) })
+    }
+
+    fn subscriptions(&self) -> Soon<Result<BTreeMap<SubscriptionKey, Subscription>, Failure>> {
+        let reader = self.reader.clone();
+        Box::pin(async move { reader.subscriptions().await })
+    }
+
+    fn write(&self, work: SubscriptionWork) -> Soon<Result<(), Failure>> {
+        let switchboard = self.switchboard.clone();
+        Box::pin(async move {
+            switchboard.control(Control::Subscriptions(work), WRITE).await.map(|_| ())
+        })
     }
 }
 
@@ -55,10 +75,10 @@ pub(super) fn open(config: &Config) -> Result<Option<OpenPush>, ServeError> {
     Ok(Some(OpenPush { at, listener, tls }))
 }
 
-/// Takes what is pushed there.
+/// Takes what is pushed there, and what lies in queues.
 ///
 /// # Errors
-/// When the tree has ended, or a source cannot be asked for its keys.
+/// When the tree has ended, or a source cannot be asked.
 pub(super) fn start(
     engine: &Engine,
     config: &Config,
@@ -66,22 +86,25 @@ pub(super) fn start(
     opened: Option<OpenPush>,
 ) -> Result<Arc<PushDesk>, ServeError> {
     let clock = engine.registry().clock();
-    let Some(OpenPush { at, listener, tls }) = opened else {
-        return Ok(Arc::new(PushDesk::nobody(clock)));
-    };
-    let sources = config.webhooks.sources.iter().map(|place| push_source(place, clock));
-    let sources = sources.collect::<Result<_, _>>().map_err(StartError::Failure)?;
+    let subscriptions = Arc::clone(&followed.subscriptions);
+    if config.webhooks.sources.is_empty() {
+        return Ok(Arc::new(PushDesk::nobody(engine.registry())));
+    }
+    let source = |place| push_source(place, |queue| puller(queue, clock), clock);
+    let sources: Result<Vec<_>, _> = config.webhooks.sources.iter().map(source).collect();
+    let sources = sources.map_err(StartError::Failure)?;
     let (switchboard, reader) = (engine.switchboard(), engine.reader().apart());
     let hands: Arc<dyn PushHands> = Arc::new(Hands { switchboard, reader });
-    let address = listener.local_addr().unwrap_or(at.listen);
-    let whose = followed.whose.subscribe();
-    let desk = Arc::new(PushDesk::new(Some(address), sources, Some(hands), (whose, clock)));
-    let args = PushArgs {
+    let address = |door: &OpenPush| door.listener.local_addr().unwrap_or(door.at.listen);
+    let at = opened.as_ref().map(address);
+    let whose = (followed.whose.subscribe(), subscriptions);
+    let desk = Arc::new(PushDesk::new((at, sources), Some(hands), whose, clock));
+    let door = opened.map(|OpenPush { at, listener, tls }| PushDoor {
         listener: Arc::new(listener),
         tls,
         behind_proxy: at.behind_proxy,
-        desk: Arc::clone(&desk),
-    };
+    });
+    let args = PushArgs { door, desk: Arc::clone(&desk), policy: config.recovery.staying() };
     let spawn = Arc::new(move |parent: ractor::ActorCell| -> crate::supervision::root::Spawning {
         let args = args.clone();
         Box::pin(async move {
@@ -90,6 +113,8 @@ pub(super) fn start(
         })
     });
     engine.root().cast(RootMsg::Face("push", spawn)).map_err(|_| ServeError::Ended)?;
-    tracing::info!("providers may push to {address}");
+    if let Some(at) = at {
+        tracing::info!("providers may push to {at}");
+    }
     Ok(desk)
 }

@@ -83,7 +83,7 @@ impl RunningServer {
         let mut signals = Signals::new()?;
         let engine = Engine::start(&config, purpose, wire, claims).await?;
         let data_dir = config.data_dir.clone();
-        let mut followed = Followed::nobody(&config);
+        let mut followed = Followed::nobody(&config, engine.registry());
         space::look(&config, engine.packs(), engine.registry());
         let hub = Arc::new(Hub::new(engine.reader(), engine.events()));
         let opened = async {

@@ -69,6 +69,8 @@ pub const DERIVE_LAG: &str = "postrider_derive_lag_seconds";
 pub const DERIVED_MESSAGES: &str = "postrider_derived_messages_total";
 /// Requests of providers, by source and what came of them.
 pub const INBOUND: &str = "postrider_inbound_total";
+/// Queues from which what is pushed cannot be taken.
+pub const INBOUND_FAILING: &str = "postrider_inbound_failing";
 /// Time from a request's head until its answer.
 pub const INBOUND_SECONDS: &str = "postrider_inbound_seconds";
 /// Always 1; its labels say what runs.
@@ -125,6 +127,7 @@ pub fn describe() {
     describe_histogram!(DERIVE_LAG, "Seconds from when new mail was stored until it was derived");
     describe_gauge!(DERIVE_BEHIND, "Messages of which something is still to be derived");
     describe_counter!(INBOUND, "Requests of providers, by source and what came of them");
+    describe_gauge!(INBOUND_FAILING, "Queues from which what is pushed cannot be taken");
     describe_histogram!(INBOUND_SECONDS, "Seconds from a provider's request until its answer");
     describe_gauge!(BUILD_INFO, "Version and commit of what runs; always 1");
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "commit" => env!("BUILD_COMMIT"))

@@ -107,8 +107,10 @@ pub struct AccountLine {
     pub family: Option<Family>,
     /// Whose it is, as the config says.
     pub owner: Option<String>,
-    /// How new mail is noticed.
+    /// How new mail is noticed on its sessions.
     pub push: Push,
+    /// Its provider pushes, as far as is known.
+    pub pushed: bool,
     /// Folders as the last run left them.
     pub folders: Arc<Vec<FolderSummary>>,
     /// While it is throttled: up to when that has been counted, on the monotonic clock.
@@ -146,6 +148,7 @@ impl AccountLine {
             failed_runs: 0,
             owner: None,
             push: Push::Poll,
+            pushed: false,
             folders: Arc::default(),
             throttled: None,
         }
@@ -174,6 +177,12 @@ impl AccountLine {
         let seconds = mono.saturating_sub(*counted).as_secs();
         metrics::counter!(names::THROTTLE_WAIT).increment(seconds);
         *counted += Duration::from_secs(seconds);
+    }
+
+    /// How new mail is noticed.
+    #[must_use]
+    pub fn notices(&self) -> Push {
+        if self.push == Push::Poll && self.pushed { Push::Pubsub } else { self.push }
     }
 
     /// Whether it is meant to be followed: a paused or removed one is not.
