@@ -1,73 +1,22 @@
 //! What providers push: believed or not, how soon it is a row, and what strangers can do at that door.
 
 use crate::support::binary::Postrider;
-use crate::support::gmail::{follower, gmail_account, mirrors, well};
+use crate::support::gmail::{gmail_account, mirrors, well};
 use crate::support::mail::blocking;
 use crate::support::pusher::{
-    AUDIENCE, Certs, SIGNER, Signer, claims, notification, push, webhooks,
+    ADDRESS, AUDIENCE, Certs, Pushed, SIGNER, Signer, claims, followed, insert, notification, push,
 };
-use crate::support::served::{Served, head, request, wait_until};
+use crate::support::served::{head, request, wait_until};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use postrider_feedd::{GmailBox, GmailServer, seed};
+use postrider_core::recovery::backoff::mix;
+use postrider_feedd::{GmailServer, seed};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-
-const ADDRESS: &str = "demo@example.com";
-
-impl Served {
-    /// Where providers push to.
-    fn inbound(&self) -> String {
-        self.get("/v1/inbound")["listen"].as_str().unwrap().to_owned()
-    }
-
-    /// The newest request of the only source.
-    fn last(&self) -> Value {
-        self.get("/v1/inbound")["sources"][0]["latest"][0].clone()
-    }
-
-    /// Waits until an account holds as many messages as there are.
-    fn holds(&self, account: &str, mailbox: &GmailBox) {
-        let all = mailbox.ids().len();
-        wait_until("all mail", || self.account(account)["messages"] == all);
-    }
-
-    fn counted(&self, outcome: &str) -> f64 {
-        self.metric(&format!("postrider_inbound_total{{source=\"gmail\",outcome=\"{outcome}\"}}"))
-    }
-}
-
-/// A mailbox that is mirrored and looked at once in hours, and who pushes for it.
-struct Pushed {
-    postrider: Postrider,
-    served: Served,
-    at: String,
-}
-
-fn followed(server: &GmailServer, certs: &Certs, env: &[(&str, &str)]) -> Pushed {
-    let head = head().replace("[sync]\n", "[sync]\nmode = \"conservative\"\n");
-    let postrider = follower(&format!("{head}{}", webhooks(certs)), server, "");
-    let served = postrider.serve(env);
-    served.wait_for_state("u", "idle");
-    let at = served.inbound();
-    // What is asked for once more in a while has been.
-    wait_until("rest", || {
-        let before = served.account("u")["runs"].clone();
-        std::thread::sleep(Duration::from_millis(300));
-        served.account("u")["runs"] == before && served.state("u") == "idle"
-    });
-    // From here on what is asked counts.
-    let _ = server.asked();
-    Pushed { postrider, served, at }
-}
-
-fn insert(mailbox: &GmailBox, n: usize) -> u64 {
-    mailbox.insert(format!("Subject: news {n}\r\n\r\nx\r\n"), &["INBOX"], 1_700_000_000_000);
-    mailbox.lock().now
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_is_a_row_long_before_the_schedule() {
@@ -141,6 +90,58 @@ async fn many_pushes_are_few_looks() {
         // A look is a page or two.
         assert!(looks as f64 <= (took * 4.0 + 1.0) * 2.0, "{looks} looks in {took} s");
         served.holds("u", &mailbox);
+        served.stop();
+    })
+    .await;
+}
+
+/// Pushes are lost, come twice, late, and out of order: the mirror is the mailbox's within a poll, and nothing is told twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_becomes_of_pushes_the_mirror_is_right() {
+    let seed: u64 =
+        std::env::var("POSTRIDER_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(43);
+    let mailbox = seed::mailbox(17, 20);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let signer = Signer::new("one");
+        let certs = Certs::showing(vec![signer.shown()]);
+        let Pushed { postrider, served, at } = followed(&server, &certs, &[]);
+        let (token, mut late) = (signer.token(), Vec::new());
+        let send = |history: u64| {
+            assert_eq!(push(&at, &token, &notification(ADDRESS, history)), 204, "seed {seed}");
+        };
+        for n in 0..60 {
+            let draw = mix(seed ^ n);
+            let ids = mailbox.ids();
+            let id = &ids[usize::try_from(draw >> 8).unwrap_or(0) % ids.len()];
+            match draw % 4 {
+                0 => mailbox.modify(id, &["STARRED"], &["UNREAD"]),
+                1 if ids.len() > 5 => mailbox.delete(id),
+                _ => drop(insert(&mailbox, usize::try_from(n).unwrap())),
+            }
+            let history = mailbox.lock().now;
+            match (draw >> 4) % 6 {
+                // Lost.
+                0 => {}
+                1 => late.push(history),
+                2 => (0..2).for_each(|_| send(history)),
+                3 => late.drain(..).rev().for_each(send),
+                _ => send(history),
+            }
+        }
+        late.drain(..).for_each(send);
+        assert_eq!(served.ask("POST", "/v1/accounts/u/sync-now").0, 202);
+        served.holds("u", &mailbox);
+        wait_until("rest", || {
+            std::thread::sleep(Duration::from_millis(600));
+            served.state("u") == "idle" && server.asked().is_empty()
+        });
+        mirrors(&postrider, &mailbox, |_| true);
+        let told = served.get("/v1/events?after=0&limit=1000&kind=message.created");
+        let told = told["items"].as_array().unwrap();
+        let held: BTreeSet<String> =
+            told.iter().map(|event| event["message"].to_string()).collect();
+        assert_eq!(held.len(), told.len(), "seed {seed}: each once");
         served.stop();
     })
     .await;
@@ -378,6 +379,9 @@ async fn accounts_that_come_and_go_are_pushed_to_and_no_more() {
     .await;
 }
 
+const PULLED: &str =
+    "subscription = \"projects/p/subscriptions/s\"\nservice_account_file = \"robot.json\"\n";
+
 /// Who has not written what is needed is told what.
 #[test]
 fn what_is_missing_in_the_config_is_said() {
@@ -415,8 +419,32 @@ fn what_is_missing_in_the_config_is_said() {
             "config.toml:2: webhooks.listen: off loopback this needs tls_cert and tls_key, or behind_proxy = true",
         ),
         (
-            format!("{listen}[webhooks.gmail]\ntopic = \"t\"\n"),
-            "config.toml:4: webhooks.gmail.topic: there is no such key",
+            format!("{listen}[webhooks.gmail]\n{signer}topic = \"t\"\n"),
+            "config.toml:5: webhooks.gmail.topic: \"t\" will not do; write projects/PROJECT/topics/NAME",
+        ),
+        (
+            "[webhooks.gmail]\ntopic = \"projects/p/topics/t\"\n".to_owned(),
+            "config.toml:2: webhooks.gmail.topic: write service_account",
+        ),
+        (
+            format!("{listen}[webhooks.gmail]\n{signer}{PULLED}"),
+            "config.toml:4: webhooks.gmail.service_account: what is pulled with `subscription` is not sent here",
+        ),
+        (
+            format!("{listen}[webhooks.gmail]\n{PULLED}"),
+            "config.toml:2: webhooks.listen: nobody may push there yet",
+        ),
+        (
+            "[webhooks.gmail]\nservice_account_file = \"robot.json\"\n".to_owned(),
+            "config.toml:2: webhooks.gmail.subscription: write the subscription",
+        ),
+        (
+            "[webhooks.gmail]\nsubscription = \"projects/p/subscriptions/s\"\n".to_owned(),
+            "config.toml:2: webhooks.gmail.service_account_file: write the file with the key",
+        ),
+        (
+            format!("[webhooks.gmail]\n{PULLED}pubsub_url = \"http://pubsub.example.org\"\n"),
+            "config.toml:4: webhooks.gmail.pubsub_url: \"http://pubsub.example.org\" will not do",
         ),
     ] {
         let (code, text) = said(&webhooks);
@@ -425,6 +453,8 @@ fn what_is_missing_in_the_config_is_said() {
     }
     let good = format!("{listen}[webhooks.gmail]\n{signer}audience = \"{AUDIENCE}\"\n");
     assert_eq!(said(&good).0, Some(0), "{}", said(&good).1);
+    let pulled = format!("[webhooks.gmail]\ntopic = \"projects/p/topics/t\"\n{PULLED}");
+    assert_eq!(said(&pulled).0, Some(0), "{}", said(&pulled).1);
     // A port that somebody has is said before anybody logs in.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -86,5 +86,6 @@ mod tidy;
 mod together;
 mod verified;
 mod waits;
+mod watched;
 mod webhooks;
 mod words;

@@ -145,16 +145,8 @@ async fn a_service_account_signs_for_its_mailboxes() {
     fill(&mut mail, 8).await;
     let want = truth(&mut mail).await;
     blocking(move || {
-        let pem = std::fs::read_to_string(server.file("key.pem")).unwrap();
-        let public = std::process::Command::new("openssl")
-            .args(["rsa", "-in", &server.file("key.pem"), "-pubout"])
-            .output()
-            .unwrap();
-        {
-            let mut told = issuer.told.lock().unwrap();
-            told.service = String::from_utf8(public.stdout).unwrap();
-            told.domain = vec!["u"];
-        }
+        let key = issuer.robot();
+        issuer.told.lock().unwrap().domain = vec!["u"];
         let account = |id: &str| {
             format!(
                 "[[account]]\nid = \"{id}\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"{id}\"\nauth = \"service.google\"\n",
@@ -171,9 +163,6 @@ async fn a_service_account_signs_for_its_mailboxes() {
         std::fs::write(postrider.path("service.json"), "{}").unwrap();
         let odd = postrider.run(&["check", "--offline"]).exits(2);
         assert!(odd.stderr.contains("no service account's key"), "{}", odd.stderr);
-        let key = serde_json::json!({
-            "type": "service_account", "client_email": "robot@example.org", "private_key": pem, "private_key_id": "k1",
-        });
         std::fs::write(postrider.path("service.json"), key.to_string()).unwrap();
         postrider.run(&["check"]).exits(0);
         let asked = issuer.issued();

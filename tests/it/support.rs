@@ -14,6 +14,7 @@ pub(crate) mod mail;
 pub(crate) mod parrot;
 pub(crate) mod pgway;
 pub(crate) mod postgres;
+pub(crate) mod pubsub;
 pub(crate) mod pusher;
 pub(crate) mod relay;
 pub(crate) mod served;

@@ -192,6 +192,8 @@ const OTHER_IDEAS: &[(&str, &str)] = &[
     // Counts: a column, a field of `run.finished`.
     ("src/cli/sync.rs", "failed"),
     ("src/store/apply/own.rs", "failed"),
+    // How a subscription stands.
+    ("core/src/provider/subscription.rs", "failed"),
 ];
 
 /// The words of states, outcomes, phases and events are written in one file.
@@ -299,7 +301,7 @@ fn sql_has_one_place() {
         seen += u32::from(found);
         assert!(!found || name.starts_with("src/store/sql/"), "{name} writes SQL");
     }
-    assert_eq!(seen, 60, "the check sees SQL");
+    assert_eq!(seen, 62, "the check sees SQL");
 }
 
 /// Every verb of the table is told to operators, as a command and as a route.

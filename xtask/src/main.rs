@@ -173,12 +173,13 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 32] = [
+const ON_BOTH: [&str; 33] = [
     "damaged",
     "deliver",
     "events",
     "shuffled",
     "verified",
+    "watched",
     "rights",
     "failures",
     "contacts",

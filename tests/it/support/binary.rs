@@ -54,8 +54,18 @@ pub(crate) fn account(id: &str, port: u16, password: &str) -> String {
 }
 
 /// What the names of fault points begin with at which no page is on its way to be durable.
-pub(crate) const OTHER_FAULTS: [&str; 9] =
-    ["panic.", "hang.", "hold.", "lose.", "slow.", "derive.", "credential.", "job.", "deliver."];
+pub(crate) const OTHER_FAULTS: [&str; 10] = [
+    "panic.",
+    "hang.",
+    "hold.",
+    "lose.",
+    "slow.",
+    "derive.",
+    "credential.",
+    "job.",
+    "deliver.",
+    "watch.",
+];
 
 /// Short waits, so that tests of recovery end soon.
 pub(crate) const SHORT: &str = "[recovery]\nfirst_wait = \"20ms\"\n[timeouts]\nconnect = \"2s\"\ngreeting = \"2s\"\nlogin = \"2s\"\nsilence = \"500ms\"\ncommand = \"5s\"\n\

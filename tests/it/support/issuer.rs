@@ -2,6 +2,7 @@
 //! access tokens that the private Dovecot believes. What it is told to do, it does until told
 //! otherwise.
 
+use crate::support::pusher::openssl;
 use crate::support::served::wait_until;
 use crate::support::token::token;
 use base64::Engine;
@@ -190,7 +191,8 @@ fn asserted(assertion: &str, told: &mut Told) -> (u16, String, String) {
     #[derive(serde::Deserialize)]
     struct Claims {
         iss: String,
-        sub: String,
+        /// None: for what is the service account's own.
+        sub: Option<String>,
         aud: String,
         scope: String,
         iat: u64,
@@ -202,11 +204,13 @@ fn asserted(assertion: &str, told: &mut Told) -> (u16, String, String) {
     let error = |word: &str| (400, String::new(), format!(r#"{{"error":"{word}"}}"#));
     let Ok(read) = decode::<Claims>(assertion, &key, &rules) else { return error("invalid_grant") };
     let Claims { iss, sub, aud, scope, iat, exp } = read.claims;
-    assert_eq!((iss.as_str(), scope.as_str(), exp - iat), ("robot@example.org", "mail", 3600));
+    let wants = if sub.is_some() { "mail" } else { "https://www.googleapis.com/auth/pubsub" };
+    assert_eq!((iss.as_str(), scope.as_str(), exp - iat), ("robot@example.org", wants, 3600));
     assert!(aud.ends_with("/token") && read.header.kid.as_deref() == Some("k1"));
-    if !told.domain.contains(&sub.as_str()) {
+    if sub.as_ref().is_some_and(|sub| !told.domain.contains(&sub.as_str())) {
         return error("unauthorized_client");
     }
+    let sub = sub.unwrap_or(iss);
     told.number += 1;
     let issued = serde_json::json!({
         "access_token": token(&sub, told.truly), "token_type": "Bearer", "expires_in": told.life,
@@ -221,8 +225,22 @@ fn echo(body: &str, asked: &BTreeMap<String, String>) -> String {
     serde_json::json!({ "error": format!("odd {body}"), "error_description": said }).to_string()
 }
 
-/// Tokens that were issued.
 impl IssuerServer {
+    /// The key of a service account, as a file has it; what it signs is believed from now on.
+    pub(crate) fn robot(&self) -> serde_json::Value {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key.pem").to_str().unwrap().to_owned();
+        openssl(&["genrsa", "-out", &file, "2048"]);
+        let public = openssl(&["rsa", "-in", &file, "-pubout"]);
+        self.told.lock().unwrap().service = String::from_utf8(public).unwrap();
+        serde_json::json!({
+            "type": "service_account", "client_email": "robot@example.org", "private_key_id": "k1",
+            "private_key": std::fs::read_to_string(&file).unwrap(),
+            "token_uri": format!("http://127.0.0.1:{}/token", self.port),
+        })
+    }
+
+    /// Tokens that were issued.
     pub(crate) fn issued(&self) -> u64 {
         self.told.lock().unwrap().number
     }

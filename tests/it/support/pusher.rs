@@ -1,15 +1,19 @@
 //! Google's side of a push: who signs it, where the keys are shown, and what it looks like.
 
-use crate::support::served::request;
+use crate::support::binary::Postrider;
+use crate::support::gmail::follower;
+use crate::support::served::{Served, head, request, wait_until};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use postrider_feedd::{GmailBox, GmailServer};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 pub(crate) const SIGNER: &str = "push@project.iam.gserviceaccount.com";
 pub(crate) const AUDIENCE: &str = "https://in.example.org/gmail";
@@ -23,7 +27,7 @@ pub(crate) struct Signer {
     pub(crate) public: Vec<u8>,
 }
 
-fn openssl(args: &[&str]) -> Vec<u8> {
+pub(crate) fn openssl(args: &[&str]) -> Vec<u8> {
     let made = Command::new("openssl").args(args).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     made.stdout
@@ -135,4 +139,63 @@ pub(crate) fn push(address: &str, token: &str, body: &str) -> u16 {
         "POST /gmail HTTP/1.1\r\nHost: in.example.org\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n"
     );
     request(address, &head, body).0
+}
+
+pub(crate) const ADDRESS: &str = "demo@example.com";
+
+impl Served {
+    /// Where providers push to.
+    pub(crate) fn inbound(&self) -> String {
+        self.get("/v1/inbound")["listen"].as_str().unwrap().to_owned()
+    }
+
+    /// The newest request of the only source.
+    pub(crate) fn last(&self) -> Value {
+        self.get("/v1/inbound")["sources"][0]["latest"][0].clone()
+    }
+
+    /// Waits until an account holds as many messages as there are.
+    pub(crate) fn holds(&self, account: &str, mailbox: &GmailBox) {
+        let all = mailbox.ids().len();
+        wait_until("all mail", || self.account(account)["messages"] == all);
+    }
+
+    pub(crate) fn counted(&self, outcome: &str) -> f64 {
+        self.metric(&format!("postrider_inbound_total{{source=\"gmail\",outcome=\"{outcome}\"}}"))
+    }
+}
+
+/// A mailbox that is mirrored and looked at once in hours, and who pushes for it.
+pub(crate) struct Pushed {
+    pub(crate) postrider: Postrider,
+    pub(crate) served: Served,
+    pub(crate) at: String,
+}
+
+/// A folder of one that is.
+pub(crate) fn seldom(server: &GmailServer, webhooks: &str) -> Postrider {
+    let head = head().replace("[sync]\n", "[sync]\nmode = \"conservative\"\n");
+    follower(&format!("{head}{webhooks}"), server, "")
+}
+
+pub(crate) fn followed(server: &GmailServer, certs: &Certs, env: &[(&str, &str)]) -> Pushed {
+    let postrider = seldom(server, &webhooks(certs));
+    let served = postrider.serve(env);
+    served.wait_for_state("u", "idle");
+    let at = served.inbound();
+    // What is asked for once more in a while has been.
+    wait_until("rest", || {
+        let before = served.account("u")["runs"].clone();
+        std::thread::sleep(Duration::from_millis(300));
+        served.account("u")["runs"] == before && served.state("u") == "idle"
+    });
+    // From here on what is asked counts.
+    let _ = server.asked();
+    Pushed { postrider, served, at }
+}
+
+/// A mail comes; returns the history id.
+pub(crate) fn insert(mailbox: &GmailBox, n: usize) -> u64 {
+    mailbox.insert(format!("Subject: news {n}\r\n\r\nx\r\n"), &["INBOX"], 1_700_000_000_000);
+    mailbox.lock().now
 }

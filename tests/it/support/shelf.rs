@@ -75,7 +75,7 @@ fn cost(request: &Request) -> u64 {
         | Request::Folders(FolderRequest::Keys { .. })
         | Request::Folders(FolderRequest::Sizes { .. }) => 5,
         Request::Folders(FolderRequest::Fetch { .. }) => 20,
-        Request::Watch(WatchRequest { .. }) | Request::Feed(_) => 0,
+        Request::Watch(WatchRequest { .. }) | Request::Feed(_) | Request::Push(_) => 0,
     }
 }
 
@@ -267,7 +267,7 @@ impl Reading {
             Request::Folders(FolderRequest::Keys { .. }) => {
                 Err(Failure::bug("its UIDs never begin anew"))
             }
-            Request::Watch(WatchRequest { .. }) | Request::Feed(_) => {
+            Request::Watch(WatchRequest { .. }) | Request::Feed(_) | Request::Push(_) => {
                 Err(Failure::bug("a server without push is not asked to watch"))
             }
         }
