@@ -1,6 +1,6 @@
 //! `check`: the config, then each account's login and folders, or labels.
 
-use crate::boot::grants::{issuer, looked_up, service, vault};
+use crate::boot::grants::{issuer, looked_up, puller, service, vault};
 use crate::boot::wiring::endpoint;
 use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
@@ -21,6 +21,7 @@ use postrider_core::provider::feeds::{
     FeedAnswer, FeedRequest, Got, ListedMail, ListedPlace, WantedMail, Within,
 };
 use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
+use postrider_core::provider::server::PushWay;
 use postrider_core::run::filter::any_matches;
 use serde_json::{Value, json};
 
@@ -86,19 +87,31 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     worst
 }
 
-/// Says what subscribers lack before they can be given anything: a server that starts tries again.
+/// Says what subscribers lack before they can be given anything (a server that starts tries again), and what a queue lacks
+/// before it can be asked (a server does not start).
 fn lacks(config: &Config, args: &CheckArgs) -> Exit {
+    let subscribers = config
+        .subscribers
+        .iter()
+        .filter_map(|it| Some(("subscriber", it.id.as_str(), lack(&it.target)?)));
+    let queues = config.webhooks.sources.iter().filter_map(|source| match &source.way {
+        PushWay::Pulled(place) => {
+            let why = puller(place, Clock::start()).err()?;
+            Some(("queue", place.subscription.as_str(), why.to_string()))
+        }
+        PushWay::Signed(_) => None,
+    });
     let mut worst = Exit::Success;
-    for subscriber in &config.subscribers {
-        let Some(why) = lack(&subscriber.target) else { continue };
+    for (what, name, why) in subscribers.chain(queues) {
         worst = Exit::Usage;
         let class = Class::Config.as_str();
         match args.json {
             true => {
-                let line = json!({ "subscriber": subscriber.id, "ok": false, "class": class, "text": why });
-                say_line(&line.to_string());
+                say_line(
+                    &json!({ what: name, "ok": false, "class": class, "text": why }).to_string(),
+                );
             }
-            false => eprintln!("{}: subscriber {}: {why}", args.config.display(), subscriber.id),
+            false => eprintln!("{}: {what} {name}: {why}", args.config.display()),
         }
     }
     worst

@@ -454,7 +454,11 @@ fn what_is_missing_in_the_config_is_said() {
     let good = format!("{listen}[webhooks.gmail]\n{signer}audience = \"{AUDIENCE}\"\n");
     assert_eq!(said(&good).0, Some(0), "{}", said(&good).1);
     let pulled = format!("[webhooks.gmail]\ntopic = \"projects/p/topics/t\"\n{PULLED}");
-    assert_eq!(said(&pulled).0, Some(0), "{}", said(&pulled).1);
+    let lacking = said(&pulled);
+    assert_eq!(lacking.0, Some(2), "{}", lacking.1);
+    let wants = "config.toml: queue projects/p/subscriptions/s:";
+    assert!(lacking.1.contains(wants), "{}", lacking.1);
+    assert!(lacking.1.contains("robot.json: it cannot be read"), "{}", lacking.1);
     // A port that somebody has is said before anybody logs in.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
