@@ -291,6 +291,10 @@ fn well(contents: &mut Contents, question: &Question) -> (u16, Vec<u8>) {
             let Some(topic) = topic.filter(|topic| topic.starts_with("projects/")) else {
                 return refused(400, "invalidArgument", "Invalid topicName");
             };
+            if contents.topic.as_deref().is_some_and(|other| other != topic) {
+                let text = "Only one user push notification client allowed per developer (call /stop then try again)";
+                return refused(400, "invalidArgument", text);
+            }
             contents.topic = Some(topic.to_owned());
             json!({"historyId": contents.now.to_string(), "expiration": WATCHED.to_string()})
         }

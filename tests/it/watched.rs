@@ -250,8 +250,12 @@ async fn what_lies_in_a_queue_is_a_row_and_then_acknowledged() {
     blocking(move || {
         let (pubsub, issuer) = (Pubsub::start(), IssuerServer::start("u"));
         let postrider = pulls(&server, &pubsub, &issuer);
+        // It was pushed elsewhere: that is given up for this.
+        mailbox.lock().topic = Some("projects/p/topics/other".into());
         let served = postrider.serve(&[]);
         served.is_pushed("u");
+        assert_eq!(mailbox.lock().topic.as_deref(), Some(TOPIC));
+        assert_eq!(times(&server, "stop"), 1);
         let seen = served.get("/v1/inbound");
         assert_eq!(seen["listen"], Value::Null, "nobody has to reach it: {seen}");
         let source = &seen["sources"][0];

@@ -119,7 +119,9 @@ impl GmailRefusal {
     /// The same of a question about pushes, whose topic, subscription and rights a human has set up: what is no limit is
     /// theirs to mend.
     pub(super) fn of_setup(&self, failure: Failure) -> Failure {
-        let is_theirs = matches!(self.status, 400 | 403 | 404)
+        // A page for people says nothing of it.
+        let is_theirs = self.is_told
+            && matches!(self.status, 400 | 403 | 404)
             && !matches!(failure.class, Class::RateLimit | Class::Quota);
         if !is_theirs {
             return failure;

@@ -34,6 +34,8 @@ const OCTETS: usize = 4 << 20;
 const ALONE: usize = 16 << 20;
 /// Answers that it is looked for in.
 const LOOKED: u32 = 200;
+/// The question for messages.
+const PULLS: &str = "pull";
 /// What is said where it has waited for nothing.
 const NOTHING: &[u8] = b"DEADLINE_EXCEEDED";
 
@@ -118,7 +120,8 @@ impl PubsubQueue {
                 return Ok(read);
             }
             let said = read.unwrap_or_default();
-            if status == StatusCode::GATEWAY_TIMEOUT && memmem::find(&said, NOTHING).is_some() {
+            let is_empty = verb == PULLS && status == StatusCode::GATEWAY_TIMEOUT;
+            if is_empty && memmem::find(&said, NOTHING).is_some() {
                 return Ok(Some(b"{}".to_vec()));
             }
             let refusal =
@@ -172,7 +175,7 @@ impl PushQueue for PubsubQueue {
             let alone = self.alone.load(Ordering::Relaxed);
             let (most, octets) = if alone > 0 { (1, ALONE) } else { (MOST, OCTETS) };
             let body = json!({ "maxMessages": most }).to_string();
-            let Some(read) = self.post("pull", body, (octets, PULL)).await? else {
+            let Some(read) = self.post(PULLS, body, (octets, PULL)).await? else {
                 // Alone each may fit.
                 self.alone.store(LOOKED, Ordering::Relaxed);
                 let text = format!("what lies there is longer than {} MiB", octets >> 20);

@@ -1,6 +1,7 @@
 //! Gmail is asked to push, and to push no more (`users.watch`, `users.stop`).
 
 use crate::provider::gmail::client::GmailClient;
+use crate::provider::gmail::failure::GmailRefusal;
 use crate::provider::gmail::http::unreadable;
 use crate::provider::gmail::wire::Digits;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
@@ -14,6 +15,9 @@ use serde::Deserialize;
 const WATCH: u64 = 100;
 const STOP: u64 = 50;
 const PART: u64 = 5;
+
+/// What is said where a mailbox is pushed to another topic of the same client (400, `invalidArgument`).
+const ONE_ALONE: &str = "Only one user push notification client";
 
 /// What is answered to `watch`.
 #[derive(Deserialize)]
@@ -40,11 +44,33 @@ async fn watch(client: &GmailClient, topic: &str) -> Result<Pushing, Failure> {
         return Err(Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
             .when(When::AfterChange));
     }
+    let mut refused = None;
+    // Another topic may be the client's for this mailbox: it is given up for ours.
+    for _ in 0..2 {
+        match ask(client, topic).await? {
+            Ok(pushing) => return Ok(pushing),
+            Err(refusal) if refusal.message.contains(ONE_ALONE) && refused.is_none() => {
+                stop(client).await?;
+                refused = Some(refusal);
+            }
+            Err(refusal) => {
+                refused = Some(refusal);
+                break;
+            }
+        }
+    }
+    match refused {
+        Some(refusal) => Err(refusal.of_setup(client.failure(&refusal))),
+        None => Err(Failure::bug("Gmail was not asked to push")),
+    }
+}
+
+async fn ask(client: &GmailClient, topic: &str) -> Result<Result<Pushing, GmailRefusal>, Failure> {
     pay(client, WATCH).await?;
     let body = serde_json::json!({ "topicName": topic }).to_string();
     match client.post::<Watched>("watch", &body).await? {
-        Ok((watched, _)) => pushing(watched),
-        Err(refusal) => Err(refusal.of_setup(client.failure(&refusal))),
+        Ok((watched, _)) => pushing(watched).map(Ok),
+        Err(refusal) => Ok(Err(refusal)),
     }
 }
 
