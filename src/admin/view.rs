@@ -87,7 +87,7 @@ pub(crate) struct TierView {
     tier: &'static str,
     /// It is looked at fully no more often than this.
     interval_seconds: u64,
-    /// How changes are noticed in between: `notify`, `idle` or `poll`.
+    /// How changes are noticed in between: `notify`, `idle`, `pubsub` or `poll`.
     push: &'static str,
     /// What a pass asks for where something has changed: `qresync`, `condstore`, or the whole
     /// `listing`; nothing where changes are told by message id.

@@ -22,8 +22,12 @@ use std::time::Duration;
 
 /// Who could not be asked now is asked again after a while.
 const LATER: Duration = Duration::from_secs(30);
+/// Who leaves is told so as often, where no session is to spare.
+const TOLD: u8 = 20;
 /// Proofs are written together, so often.
 const PROOFS: Duration = Duration::from_secs(60);
+/// A run that takes longer says nothing of pushes for a while.
+const LONG: Duration = Duration::from_secs(600);
 /// That something could not be had is said so often.
 const SAID: Duration = Duration::from_secs(60);
 
@@ -42,8 +46,9 @@ struct Kept {
     ask: Option<Arc<dyn PushAsk>>,
     /// The account can be asked: it is followed, and its last try did not fail.
     well: bool,
-    /// The account is here no more.
+    /// The account is here no more; and how often its provider could not be told so.
     leaves: bool,
+    untold: u8,
 }
 
 #[derive(Default)]
@@ -108,7 +113,7 @@ impl Subscriptions {
                     let it = Subscribed::to(topic, Some(row));
                     book.all.insert(
                         account,
-                        Kept { source, it, ask: None, well: false, leaves: false },
+                        Kept { source, it, ask: None, well: false, leaves: false, untold: 0 },
                     );
                 }
                 // Nobody goes on with it: it ends by itself.
@@ -126,7 +131,7 @@ impl Subscriptions {
             let Some((&source, topic)) = self.topics.get_key_value(source) else { continue };
             let kept = book.all.entry(account.to_owned()).or_insert_with(|| {
                 let it = Subscribed::to(topic, None);
-                Kept { source, it, ask: None, well: false, leaves: false }
+                Kept { source, it, ask: None, well: false, leaves: false, untold: 0 }
             });
             if !kept.ask.as_ref().is_some_and(|before| Arc::ptr_eq(before, ask)) {
                 // An edit may have mended what was refused.
@@ -134,9 +139,9 @@ impl Subscriptions {
                 kept.ask = Some(Arc::clone(ask));
             }
             let is_active = kept.it.is_active(now.wall);
-            let seen = self.registry.look(account, |line| (line.standing, line.pushed));
-            kept.leaves = false;
-            kept.well = seen.is_some_and(|(standing, _)| standing.is_well());
+            let seen = self.registry.look(account, |line| (line.is_well(), line.pushed));
+            (kept.leaves, kept.untold) = (false, 0);
+            kept.well = seen.is_some_and(|(is_well, _)| is_well);
             if seen.is_some_and(|(_, pushed)| pushed != is_active) {
                 self.registry.account(account, |line| line.pushed = is_active);
             }
@@ -166,7 +171,7 @@ impl Subscriptions {
     /// What is to be asked for an account now.
     fn request(&self, kept: &Kept, now: Now) -> Option<PushRequest> {
         if kept.leaves {
-            return (!kept.it.is_open()).then_some(PushRequest::Unsubscribe);
+            return kept.it.may_ask(now).then_some(PushRequest::Unsubscribe);
         }
         let topic = self.topics.get(kept.source).filter(|_| kept.well && kept.it.is_due(now));
         topic.map(|topic| PushRequest::Subscribe(topic.clone()))
@@ -202,6 +207,10 @@ impl Subscriptions {
         let mut book = self.book();
         let Some(kept) = book.all.get_mut(account) else { return };
         if *request == PushRequest::Unsubscribe {
+            if answer.is_none() && kept.leaves && kept.untold < TOLD {
+                kept.untold += 1;
+                return kept.it.put_off(LATER, "no session is to spare for it now", now);
+            }
             match &answer {
                 Some(Ok(_)) => {}
                 Some(Err(failure)) => {
@@ -300,9 +309,13 @@ impl Subscriptions {
         let now = self.clock.now();
         let book = self.book();
         let of = book.all.iter().filter(|(_, kept)| kept.source == source && !kept.leaves);
-        // Whom nobody looks at now is not meant; where it never pushed it is since the account is followed.
+        // Whom nobody looks at now is not meant, nor who has been read for long: a look ends with its run. Where it never pushed it is since the account is followed.
         let well = |account: &str| {
-            let followed = |line: &AccountLine| line.is_well().then_some(line.followed);
+            let is_long = |line: &AccountLine| {
+                line.run_since.is_some_and(|since| now.mono.saturating_sub(since) > LONG)
+            };
+            let followed =
+                |line: &AccountLine| (line.is_well() && !is_long(line)).then_some(line.followed);
             self.registry.look(account, followed).flatten()
         };
         of.filter_map(|(account, kept)| {

@@ -171,6 +171,15 @@ fn who_leaves_is_told_unless_another_one_is_there() {
     assert!(town.due(&back).is_empty());
     town.all.answered("u", &PushRequest::Unsubscribe, None);
     assert_eq!(town.due(&back), [("u".into(), subscribe())]);
+    // No session is to spare: it is told another time, and at last no more.
+    town.subscribed("u");
+    for n in 0..=20 {
+        let _ = town.due(&town.nobody());
+        assert!(town.all.seen("gmail").contains_key("u"), "{n}");
+        town.all.answered("u", &PushRequest::Unsubscribe, None);
+    }
+    assert!(town.all.seen("gmail").is_empty());
+    assert_eq!(town.due(&back), [("u".into(), subscribe())]);
     // Who was refused, or never was pushed to, is not logged in for that.
     town.subscribed("u");
     town.registry.account("u", |line| line.standing = Standing::NeedsReauth);
