@@ -14,6 +14,7 @@ mod support {
     pub(crate) mod fits;
     #[expect(unused_imports, reason = "the tests use more of it")]
     pub(crate) mod mail;
+    pub(crate) mod ports;
     pub(crate) mod served;
 }
 

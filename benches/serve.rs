@@ -12,6 +12,7 @@ mod support {
     pub(crate) mod dovecot;
     pub(crate) mod fits;
     pub(crate) mod mail;
+    pub(crate) mod ports;
     pub(crate) mod served;
 }
 

@@ -22,6 +22,8 @@ mod measure;
 #[path = "../../tests/it/support/pgway.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod pgway;
+#[path = "../../tests/it/support/ports.rs"]
+mod ports;
 mod postgres;
 
 use dovecot::{Dovecot, Traits};

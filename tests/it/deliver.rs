@@ -4,13 +4,13 @@ use crate::support::binary::{Postrider, account};
 use crate::support::database::ask;
 use crate::support::hook::{Given, Hook, Says, TAKES};
 use crate::support::mail::{Mailbox, blocking, note, serve};
+use crate::support::ports::free_port;
 use crate::support::served::{Served, head, wait_until, wait_within};
 use postrider_core::recovery::backoff::mix;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -316,7 +316,7 @@ fn instant(text: &str) -> Option<i64> {
 /// Three days of tries, on a clock that goes on to the next of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_away_for_four_days_is_disabled_and_loses_nothing() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let config = hooked("crm", port, "from = \"oldest\"\n");
     let (_server, mailbox, postrider) = begun(3, &config).await;
     blocking(move || {
@@ -352,7 +352,7 @@ async fn who_is_away_for_four_days_is_disabled_and_loses_nothing() {
 /// Who could not be reached is given what it has missed soon after it is there again, however long it was away.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_back_is_seen_soon() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let config = hooked("crm", port, "from = \"oldest\"\n");
     let (_server, _mailbox, postrider) = begun(3, &config).await;
     blocking(move || {
@@ -537,7 +537,7 @@ fn waits_until_taken_by_both(served: &Served, one: &Hook, other: &Hook) {
 /// Whoever was away for longer than events are kept is told which it will never see.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_away_too_long_is_told_what_is_lost() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let retention = "[retention]\nevents = \"30d\"\n";
     let config = hooked("crm", port, "from = \"oldest\"\n");
     let (_server, mailbox, postrider) = begun(4, &format!("{config}{retention}")).await;

@@ -4,6 +4,7 @@ use crate::support::binary::{Postrider, account};
 use crate::support::check::state;
 use crate::support::database::{ask, locked, rows};
 use crate::support::mail::{blocking, note, seed, serve, serve_well};
+use crate::support::ports::free_port;
 use crate::support::served::{head, until, wait_until};
 use std::fs;
 
@@ -351,7 +352,7 @@ async fn too_little_room_stops_the_intake_and_is_said() {
 async fn who_looks_after_a_stop_is_told_the_truth() {
     let mailbox = seed::mailbox(61, 3);
     let server = serve_well("u", &mailbox).await;
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let dead = free_port();
     let config =
         format!("{}{}{}", head(), account("u", server.port(), "pw"), account("gone", dead, "pw"));
     let postrider = Postrider::new(&config);

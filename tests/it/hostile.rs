@@ -5,6 +5,7 @@ use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{consistent, equal};
 use crate::support::database::{ask, change, rows};
 use crate::support::mail::{Mail, Mailbox, blocking, note, seed, serve};
+use crate::support::ports::free_port;
 use postrider_imapd::Misbehaviour;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -281,7 +282,7 @@ async fn odd_mail_is_kept_exactly() {
 async fn a_dead_port_and_a_wrong_password_have_their_exit_codes() {
     let mailbox = seed::mailbox(1, 5);
     let server = serve(&[("u", &mailbox)], |_, _| None).await;
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let dead = free_port();
     let refused = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "wrong")));
     let gone = Postrider::new(&format!("{SHORT}{}", account("u", dead, "pw")));
     blocking(move || {

@@ -13,6 +13,7 @@ pub(crate) mod issuer;
 pub(crate) mod mail;
 pub(crate) mod parrot;
 pub(crate) mod pgway;
+pub(crate) mod ports;
 pub(crate) mod postgres;
 pub(crate) mod pubsub;
 pub(crate) mod pusher;

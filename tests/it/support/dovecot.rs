@@ -1,9 +1,9 @@
 //! A private Dovecot: in a folder of its own, on free ports, never as root, ended with its value.
 
+use super::ports::free_port;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -50,10 +50,6 @@ impl Default for Traits {
 
 /// The key that access tokens are signed with (HS256).
 pub(crate) const KEY: &[u8] = b"a key of the tests, thirty-two octets";
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 fn program(name: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap() + ":/usr/sbin:/sbin:/usr/local/sbin";

@@ -1,10 +1,10 @@
 //! The Gmail API of the `emulate` package (npm), where `cargo xtask test` could install it.
 
+use crate::support::ports::free_port;
 use crate::support::served::{request, wait_until};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -34,7 +34,7 @@ impl Emulator {
             );
             return None;
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         // Node looks for packages beside the script.
         let script = folder.join(format!("serve-{port}.mjs"));
         std::fs::write(&script, SCRIPT).unwrap();

@@ -2,7 +2,7 @@
 //! as root, ended with its value.
 
 use crate::support::database::TestDatabase;
-use std::net::TcpListener;
+use crate::support::ports::free_port;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ impl OwnServer {
     }
 
     fn run(folder: TempDir, how: &[&'static str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let child = Self::begin(&folder, port, how);
         let server = Self { folder, port, child, how: how.to_vec() };
         server.answers();
@@ -200,7 +200,7 @@ impl Pooler {
         let folder = tempfile::tempdir().unwrap();
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
         std::fs::set_permissions(folder.path(), open).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let file = folder.path().join("pgbouncer.ini");
         let config = format!(
             "[databases]\n* = host=127.0.0.1 port={target} user=postrider\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
