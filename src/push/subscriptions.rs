@@ -309,7 +309,8 @@ impl Subscriptions {
         let now = self.clock.now();
         let book = self.book();
         let of = book.all.iter().filter(|(_, kept)| kept.source == source && !kept.leaves);
-        // Whom nobody looks at now is not meant, nor who has been read for long: a look ends with its run. Where it never pushed it is since the account is followed.
+        // Whom nobody looks at now is not meant, nor who has been read for long: a look ends with its run.
+        // Where it never pushed it is since the account is followed.
         let well = |account: &str| {
             let is_long = |line: &AccountLine| {
                 line.run_since.is_some_and(|since| now.mono.saturating_sub(since) > LONG)

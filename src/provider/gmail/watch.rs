@@ -44,25 +44,15 @@ async fn watch(client: &GmailClient, topic: &str) -> Result<Pushing, Failure> {
         return Err(Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
             .when(When::AfterChange));
     }
-    let mut refused = None;
-    // Another topic may be the client's for this mailbox: it is given up for ours.
-    for _ in 0..2 {
-        match ask(client, topic).await? {
-            Ok(pushing) => return Ok(pushing),
-            Err(refusal) if refusal.message.contains(ONE_ALONE) && refused.is_none() => {
-                stop(client).await?;
-                refused = Some(refusal);
-            }
-            Err(refusal) => {
-                refused = Some(refusal);
-                break;
-            }
+    let answer = match ask(client, topic).await? {
+        // Another topic is the client's for this mailbox: it is given up for ours.
+        Err(refusal) if refusal.message.contains(ONE_ALONE) => {
+            stop(client).await?;
+            ask(client, topic).await?
         }
-    }
-    match refused {
-        Some(refusal) => Err(refusal.of_setup(client.failure(&refusal))),
-        None => Err(Failure::bug("Gmail was not asked to push")),
-    }
+        answer => answer,
+    };
+    answer.map_err(|refusal| refusal.of_setup(client.failure(&refusal)))
 }
 
 async fn ask(client: &GmailClient, topic: &str) -> Result<Result<Pushing, GmailRefusal>, Failure> {
