@@ -2,6 +2,7 @@
 //! whose kind it does not know: nothing outside `provider/` names a provider. One is a directory;
 //! its wire types never leave it.
 
+mod api;
 mod coming;
 mod credential;
 mod credits;

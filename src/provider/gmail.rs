@@ -5,22 +5,16 @@
 //! a pass without changes asks nothing more. No batch: eight questions at a time on one
 //! connection cost the same, and each body is streamed.
 
+mod api;
 mod client;
-mod crowd;
-mod doubt;
 mod endpoint;
 mod failure;
 mod history;
-mod http;
 mod looks;
-mod page;
 mod places;
 mod pull;
 mod push;
-mod raw;
 mod read;
-mod session;
-mod sinks;
 mod watch;
 mod wire;
 

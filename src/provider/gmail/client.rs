@@ -1,38 +1,27 @@
 //! Questions to the API: one GET each, shown a token, with deadlines, its answer read as it comes.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a connection's deadlines are its own: silence, and the pace of an answer"
-)]
 
 mod login;
 
 use crate::clock::Clock;
+use crate::provider::api::call::{ApiCalls, Incoming};
+use crate::provider::api::http::{API_URL, nonsense, root, server_clock, unreadable};
 use crate::provider::gmail::failure::GmailRefusal;
-use crate::provider::gmail::http::{API_URL, nonsense, root, server_clock, unanswered, unreadable};
-use crate::provider::{Denied, GuardedCredential, Leash, Purse, Secret, Units};
+use crate::provider::{Denied, GuardedCredential, Purse, Secret, Units};
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
-use postrider_core::provider::server::{QuotaPlan, Server, Timeouts};
+use postrider_core::provider::server::{QuotaPlan, Server};
 use postrider_core::time::Micros;
-use reqwest::Response;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// Octets of an answer that is no message: 500 records of history are far less.
-const ANSWER_OCTETS: usize = 4 * 1024 * 1024;
-/// Objects and values in it, counted as it comes: 500 ids or records were asked for, and what is made of
-/// a value takes more room than its octets.
-const OBJECTS: usize = 50_000;
-const VALUES: usize = 300_000;
-/// An answer that takes longer than its deadline goes on while it brings so many octets a second.
-const PACE: u64 = 1024;
+/// Where its questions are.
+pub(super) const PATH: &str = "/gmail/v1/users/me/";
 /// What bodies of ours are.
 const JSON: &str = "application/json";
 /// What getProfile and labels cost.
@@ -46,37 +35,11 @@ pub(super) enum HttpAnswer {
     Refused(GmailRefusal),
 }
 
-/// Something is being asked: while this lives the session works.
-struct OpenCall {
-    asked: Arc<AtomicUsize>,
-    busy: Arc<AtomicBool>,
-}
-
-impl Drop for OpenCall {
-    fn drop(&mut self) {
-        if self.asked.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.busy.store(false, Ordering::Relaxed);
-        }
-    }
-}
-
-/// An answer whose body is coming.
-pub(super) struct Incoming {
-    _working: OpenCall,
-    response: Response,
-    /// How long it was waited for, since the mark: who takes its bytes may be slow, too.
-    waited: Duration,
-    octets: u64,
-    mark: u64,
-}
-
 /// A way to the API, with connections of its own.
 #[derive(Debug)]
 pub(super) struct GmailClient {
-    http: reqwest::Client,
+    pub(super) calls: ApiCalls,
     root: String,
-    place: String,
-    timeouts: Timeouts,
     /// What may be spent, and what a message costs.
     pub(super) plan: QuotaPlan,
     credential: GuardedCredential,
@@ -84,10 +47,6 @@ pub(super) struct GmailClient {
     account: String,
     wire: WireLog,
     purse: Purse,
-    /// What its owner sees of it.
-    pub(super) leash: Leash,
-    /// Questions that are open.
-    asked: Arc<AtomicUsize>,
     /// Whose mailbox it is has been looked at.
     known: AtomicBool,
     /// The end of the history as the login has seen it, and when.
@@ -102,19 +61,16 @@ impl GmailClient {
         credential: GuardedCredential,
         (account, wire, purse): (String, WireLog, Purse),
     ) -> Self {
+        let place = format!("{}:{}", server.host, server.port);
         Self {
-            http,
-            root: root(server),
-            place: format!("{}:{}", server.host, server.port),
-            timeouts: server.timeouts,
+            calls: ApiCalls::to((place, API_URL), http, server.timeouts),
+            root: root(server, PATH),
             plan,
             credential,
             shown: Mutex::default(),
             account,
             wire,
             purse,
-            leash: Leash::default(),
-            asked: Arc::default(),
             head: Mutex::default(),
             known: AtomicBool::new(false),
             clock: Clock::start(),
@@ -214,75 +170,18 @@ impl GmailClient {
         bearer.set_sensitive(true);
         let place = format!("{}{path}", self.root);
         let request = match body {
-            Some(body) => self.http.post(place).header(CONTENT_TYPE, JSON).body(body.to_owned()),
-            None => self.http.get(place),
+            Some(body) => {
+                self.calls.http.post(place).header(CONTENT_TYPE, JSON).body(body.to_owned())
+            }
+            None => self.calls.http.get(place),
         };
         let request = request.header(AUTHORIZATION, bearer);
-        let silence = self.timeouts.connect + self.timeouts.greeting + self.timeouts.silence;
-        self.asked.fetch_add(1, Ordering::AcqRel);
-        self.leash.busy.store(true, Ordering::Relaxed);
-        let _working =
-            OpenCall { asked: Arc::clone(&self.asked), busy: Arc::clone(&self.leash.busy) };
-        let began = Instant::now();
-        let heard = tokio::time::timeout(silence, request.send()).await;
-        let response = heard
-            .map_err(|_| self.late("an answer", silence))?
-            .map_err(|e| unanswered((&self.place, API_URL), e))?;
-        self.leash.octets.fetch_add(1, Ordering::Relaxed);
-        Ok(Incoming { _working, response, waited: began.elapsed(), octets: 0, mark: 0 })
-    }
-
-    fn late(&self, what: &str, after: Duration) -> Failure {
-        let text = format!("{what} took longer than {} s", after.as_secs_f32());
-        Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
-    }
-
-    /// The next octets of an answer; none at its end.
-    ///
-    /// # Errors
-    /// It is cut off, or it does not keep the pace.
-    pub(super) async fn piece(
-        &self,
-        from: &mut Incoming,
-    ) -> Result<Option<impl AsRef<[u8]> + use<>>, Failure> {
-        let (silence, began) = (self.timeouts.silence, Instant::now());
-        let read = tokio::time::timeout(silence, from.response.chunk()).await;
-        let piece = read
-            .map_err(|_| self.late("the next octets of an answer", silence))?
-            .map_err(|e| unanswered((&self.place, API_URL), e))?;
-        let Some(piece) = piece else { return Ok(None) };
-        let length = piece.len() as u64;
-        self.leash.octets.fetch_add(length, Ordering::Relaxed);
-        from.octets += length;
-        from.waited += began.elapsed();
-        let deadline = self.timeouts.command;
-        if from.waited > deadline {
-            if from.octets - from.mark < PACE.saturating_mul(deadline.as_secs().max(1)) {
-                return Err(self.late("an answer", deadline));
-            }
-            (from.waited, from.mark) = (Duration::ZERO, from.octets);
-        }
-        Ok(Some(piece))
+        self.calls.send(request).await
     }
 
     /// The whole of an answer that is no message; none where it holds more than one may.
-    async fn whole(&self, mut from: Incoming) -> Result<Option<Vec<u8>>, Failure> {
-        let mut body = Vec::new();
-        let (mut objects, mut values) = (0, 0);
-        while let Some(piece) = self.piece(&mut from).await? {
-            let piece = piece.as_ref();
-            body.extend_from_slice(piece);
-            objects += memchr::memchr_iter(b'{', piece).count();
-            values += memchr::memchr_iter(b',', piece).count();
-            if body.len() > ANSWER_OCTETS || objects > OBJECTS || values > VALUES {
-                return Ok(None);
-            }
-        }
-        // A token that comes back as data would be kept, and shown in a URL or a log.
-        if self.credential.redactor().is_quoted_in(&body) {
-            return Err(unreadable("it repeats the request"));
-        }
-        Ok(Some(body))
+    async fn whole(&self, from: Incoming) -> Result<Option<Vec<u8>>, Failure> {
+        self.calls.whole(from, self.credential.redactor()).await
     }
 
     async fn refusal(&self, from: Incoming) -> Result<GmailRefusal, Failure> {
@@ -364,12 +263,5 @@ impl GmailClient {
             Ok(answer) => Ok(Ok((answer, clock))),
             Err(e) => Err(nonsense(&body, &e)),
         }
-    }
-}
-
-impl Incoming {
-    /// How long its body is, where that is told.
-    pub(super) fn length(&self) -> Option<u64> {
-        self.response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 }

@@ -1,10 +1,10 @@
 //! Where Gmail's API is, and what may be spent there.
 
-use crate::provider::gmail::client::GmailClient;
-use crate::provider::gmail::crowd::Crowd;
-use crate::provider::gmail::http::{API_URL, http, root, unanswered};
-use crate::provider::gmail::session::GmailSession;
-use crate::provider::gmail::sinks::SpareSinks;
+use crate::provider::api::crowd::Crowd;
+use crate::provider::api::http::{API_URL, http, root, unanswered};
+use crate::provider::api::session::ApiSession;
+use crate::provider::api::sinks::SpareSinks;
+use crate::provider::gmail::client::{GmailClient, PATH};
 use crate::provider::trust::{Tls, config};
 use crate::provider::{Coming, Endpoint, GuardedCredential, Opening, Session};
 use postrider_core::budget::{Allowance, Quota, RateLimit};
@@ -87,8 +87,8 @@ impl Endpoint for GmailEndpoint {
             let of = (account, wire, purse);
             let client = GmailClient::new((&self.server, self.plan), http, credential, of);
             client.log_in().await?;
-            let session: Box<dyn Session> = Box::new(GmailSession {
-                client: Arc::new(client),
+            let session: Box<dyn Session> = Box::new(ApiSession {
+                api: Arc::new(client),
                 sink: sinks.sink(),
                 spare: Arc::new(SpareSinks::new(sinks, credits.clone())),
                 credits,
@@ -107,7 +107,7 @@ impl Endpoint for GmailEndpoint {
                 let text = format!("an answer took longer than {} s", deadline.as_secs_f32());
                 Failure::new(Class::Timeout, Reach::Endpoint, Provenance::Deadline, text)
             };
-            let asked = http.get(format!("{}profile", root(&self.server))).send();
+            let asked = http.get(format!("{}profile", root(&self.server, PATH))).send();
             let answer = tokio::time::timeout(deadline, asked).await.map_err(late)?;
             let of_all = |e| Failure { reach: Reach::Endpoint, ..unanswered((&place, API_URL), e) };
             let answer = answer.map_err(of_all)?;

@@ -2,7 +2,7 @@
 //! texts. The status alone says little: a limit is 403 or 429, a missing scope is 403, too.
 //! Source: Google, "Resolve errors" of the Gmail API.
 
-use crate::provider::gmail::http::unreadable;
+use crate::provider::api::http::unreadable;
 use crate::provider::gmail::wire::{AnyBody, RefusalBody};
 use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach, When};
 use postrider_core::time::Micros;

@@ -1,9 +1,9 @@
 //! Questions that are not about single messages: places, cursor, count, changes, lists.
 
+use crate::provider::api::http::{encoded, unreadable};
 use crate::provider::gmail::client::{GmailClient, SMALL};
 use crate::provider::gmail::failure::GmailRefusal;
 use crate::provider::gmail::history::{identity, words};
-use crate::provider::gmail::http::unreadable;
 use crate::provider::gmail::places::{ALL, sort_out};
 use crate::provider::gmail::watch::pushes;
 use crate::provider::gmail::wire::{
@@ -32,12 +32,6 @@ const MOST_OF_A_PAGE: usize = 1000;
 const LABELS: usize = 10_000;
 /// Pages of history that are gone through for a cursor where no profile tells it.
 const HISTORY_PAGES: u32 = 1000;
-
-/// A text as part of a URL.
-pub(super) fn encoded(text: &str) -> String {
-    let coded: String = oauth2::url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    coded.replace('+', "%20")
-}
 
 /// Whichever of two historyIds is later.
 fn later(a: &str, b: &str) -> String {

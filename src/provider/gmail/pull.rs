@@ -3,8 +3,8 @@
 
 use crate::clock::Clock;
 use crate::http;
+use crate::provider::api::http::{unanswered, unreadable};
 use crate::provider::gmail::failure::GmailRefusal;
-use crate::provider::gmail::http::{unanswered, unreadable};
 use crate::provider::push::{PushQueue, Queued};
 use crate::provider::{Coming, Credential, GuardedCredential, Secret};
 use memchr::memmem;

@@ -1,8 +1,8 @@
 //! Gmail is asked to push, and to push no more (`users.watch`, `users.stop`).
 
+use crate::provider::api::http::unreadable;
 use crate::provider::gmail::client::GmailClient;
 use crate::provider::gmail::failure::GmailRefusal;
-use crate::provider::gmail::http::unreadable;
 use crate::provider::gmail::wire::Digits;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::feed::MailVersion;

@@ -4,13 +4,13 @@
     reason = "a session's deadlines are its own: the pace of its parts"
 )]
 
+use crate::provider::api::MailApi;
+use crate::provider::api::crowd::Crowd;
+use crate::provider::api::doubt::is_there;
+use crate::provider::api::page::MailPage;
+use crate::provider::api::read::{ReadMail, ToldMail, settled, there};
+use crate::provider::api::sinks::SpareSinks;
 use crate::provider::credits::PageCredits;
-use crate::provider::gmail::client::GmailClient;
-use crate::provider::gmail::crowd::Crowd;
-use crate::provider::gmail::doubt::is_there;
-use crate::provider::gmail::page::MailPage;
-use crate::provider::gmail::read::{ReadMail, ToldMail, look_at, read, settled, there};
-use crate::provider::gmail::sinks::SpareSinks;
 use crate::provider::{Ask, Asks, Coming, Denied, Leash, Session, Sink, Units, Watching};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -19,9 +19,9 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::id::Identity;
 use postrider_core::mime::HeaderFacts;
+use postrider_core::provider::Capabilities;
 use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, WantedMail};
 use postrider_core::provider::{Answer, Request};
-use postrider_core::provider::{Capabilities, FeedTraits};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,27 +71,25 @@ struct WrittenMail {
 
 /// A way to one mailbox.
 #[derive(Debug)]
-pub(super) struct GmailSession {
-    pub(super) client: Arc<GmailClient>,
-    pub(super) sink: Sink,
-    pub(super) spare: Arc<SpareSinks>,
-    pub(super) credits: PageCredits,
-    pub(super) crowd: Arc<Crowd>,
+pub(in crate::provider) struct ApiSession<A> {
+    pub(in crate::provider) api: Arc<A>,
+    pub(in crate::provider) sink: Sink,
+    pub(in crate::provider) spare: Arc<SpareSinks>,
+    pub(in crate::provider) credits: PageCredits,
+    pub(in crate::provider) crowd: Arc<Crowd>,
 }
 
-impl Session for GmailSession {
+impl<A: MailApi> Session for ApiSession<A> {
     fn capabilities(&self) -> Capabilities {
-        let feed = FeedTraits { by_place: false, shows_state: false };
         // A page holds a credit of the process's while it is read: it is as long as a few seconds'
         // units.
-        let plan = self.client.plan;
-        let page = (plan.user / plan.get.max(1) / PAGES_A_MINUTE).max(PAGE);
+        let page = (self.api.user() / self.api.price().max(1) / PAGES_A_MINUTE).max(PAGE);
         let page = Some(usize::try_from(page).unwrap_or(usize::MAX));
-        Capabilities { page, feed, ..Capabilities::default() }
+        Capabilities { page, feed: self.api.traits(), ..Capabilities::default() }
     }
 
     fn leash(&self) -> Leash {
-        self.client.leash.clone()
+        self.api.leash().clone()
     }
 
     fn answer<'a>(&'a mut self, request: &'a Request) -> Coming<'a, Result<Answer, Failure>> {
@@ -100,12 +98,12 @@ impl Session for GmailSession {
                 Request::Feed(FeedRequest::Get { wanted, .. }) => {
                     let mut found = Vec::new();
                     for mail in wanted {
-                        let _units = self.client.pay_look(self.client.plan.get).await?;
-                        found.push((mail.id.clone(), look_at(&self.client, mail).await?));
+                        let _units = self.api.pay_look(self.api.price()).await?;
+                        found.push((mail.id.clone(), self.api.look_at(mail).await?));
                     }
                     Ok(Answer::Feed(FeedAnswer::Got { found, last: true }))
                 }
-                request => self.client.answer(request).await,
+                request => self.api.answer(request).await,
             }
         })
     }
@@ -124,8 +122,8 @@ impl Session for GmailSession {
 }
 
 /// A session that is being asked.
-struct Talk {
-    at: GmailSession,
+struct Talk<A> {
+    at: ApiSession<A>,
     waiting: FuturesUnordered<Coming<'static, Landed>>,
     looks: VecDeque<Ask>,
     look: Option<Ask>,
@@ -148,8 +146,8 @@ struct Talk {
     bad: u32,
 }
 
-impl Talk {
-    fn new(at: GmailSession) -> Self {
+impl<A: MailApi> Talk<A> {
+    fn new(at: ApiSession<A>) -> Self {
         Self {
             at,
             waiting: FuturesUnordered::new(),
@@ -216,9 +214,9 @@ impl Talk {
         if self.look.is_none()
             && let Some(ask) = self.looks.pop_front()
         {
-            let (client, request) = (Arc::clone(&self.at.client), ask.request.clone());
+            let (api, request) = (Arc::clone(&self.at.api), ask.request.clone());
             self.look = Some(ask);
-            self.wait(async move { Landed::Look(client.answer(&request).await) });
+            self.wait(async move { Landed::Look(api.answer(&request).await) });
         }
         if self.pages.is_empty() {
             // Nothing is being read: nothing is held.
@@ -269,9 +267,9 @@ impl Talk {
         let Some((page, Some((mail, alone)))) = next else { return };
         self.paying.insert(lane);
         let wish = MailWish { page, lane, mail, alone };
-        let client = Arc::clone(&self.at.client);
+        let api = Arc::clone(&self.at.api);
         self.wait(async move {
-            let units = client.pay(lane, client.plan.get).await;
+            let units = api.pay(lane, api.price()).await;
             Landed::Paid(wish, units)
         });
     }
@@ -340,13 +338,9 @@ impl Talk {
 
     fn read(&mut self, wish: MailWish, units: Units) {
         self.flying += 1;
-        let (client, spare) = (Arc::clone(&self.at.client), Arc::clone(&self.at.spare));
+        let (api, spare) = (Arc::clone(&self.at.api), Arc::clone(&self.at.spare));
         self.wait(async move {
-            let found = match read(&client, &spare, &wish.mail, wish.alone).await {
-                // Another token may have been shown.
-                Ok(found) => client.look_whose().await.map(|()| found),
-                Err(failure) => Err(failure),
-            };
+            let found = api.read(&spare, &wish.mail, wish.alone).await;
             drop(units);
             Landed::Mail(wish, found)
         });
@@ -370,9 +364,9 @@ impl Talk {
                 }
                 // Is it the message, or the server?
                 self.flying += 1;
-                let client = Arc::clone(&self.at.client);
+                let api = Arc::clone(&self.at.api);
                 self.wait(async move {
-                    let answered = is_there(&client, &wish.mail, &failure).await;
+                    let answered = is_there(api.as_ref(), &wish.mail, &failure).await;
                     Landed::Probed(wish, failure, answered)
                 });
             }

@@ -15,18 +15,18 @@ const CROWDED: Duration = Duration::from_secs(15 * 60);
 
 /// How many questions a mailbox takes at a time.
 #[derive(Debug, Default)]
-pub(super) struct Crowd(Mutex<Option<Instant>>);
+pub(in crate::provider) struct Crowd(Mutex<Option<Instant>>);
 
 impl Crowd {
     /// So many.
-    pub(super) fn most(&self) -> usize {
+    pub(in crate::provider) fn most(&self) -> usize {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         since.take_if(|since| since.elapsed() > CROWDED);
         if since.is_some() { FEW } else { GETS_AT_ONCE }
     }
 
     /// A session has ended at this.
-    pub(super) fn hear(&self, failure: &Failure) {
+    pub(in crate::provider) fn hear(&self, failure: &Failure) {
         if failure.asks_for_less() && failure.excess == Excess::AtOnce {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }

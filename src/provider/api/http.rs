@@ -20,7 +20,7 @@ fn network(text: impl Into<PlainText>) -> Failure {
 }
 
 /// The server's clock, as an answer shows it.
-pub(super) fn server_clock(response: &Response) -> Option<Micros> {
+pub(in crate::provider) fn server_clock(response: &Response) -> Option<Micros> {
     let date = response.headers().get(DATE)?.to_str().ok()?;
     let nanos = OffsetDateTime::parse(date, &Rfc2822).ok()?.unix_timestamp_nanos();
     i64::try_from(nanos / 1000).ok().map(Micros)
@@ -30,7 +30,10 @@ pub(super) fn server_clock(response: &Response) -> Option<Micros> {
 ///
 /// # Errors
 /// Class config.
-pub(super) fn http(server: &Server, tls: Option<&Tls>) -> Result<reqwest::Client, Failure> {
+pub(in crate::provider) fn http(
+    server: &Server,
+    tls: Option<&Tls>,
+) -> Result<reqwest::Client, Failure> {
     let mut builder = builder(server.timeouts.connect)
         .tcp_nodelay(true)
         // A body that is not read on (its sink waits) must leave room for the others.
@@ -53,17 +56,17 @@ pub(super) fn http(server: &Server, tls: Option<&Tls>) -> Result<reqwest::Client
     })
 }
 
-/// Where the API is, up to the name of a question.
-pub(super) fn root(server: &Server) -> String {
+/// Where the API is, up to this path of it.
+pub(in crate::provider) fn root(server: &Server, path: &str) -> String {
     let scheme = if server.security == Security::Plain { "http" } else { "https" };
     let host =
         if server.host.contains(':') { format!("[{}]", server.host) } else { server.host.clone() };
     let base = server.api.as_ref().map(|api| api.base.as_str()).unwrap_or_default();
-    format!("{scheme}://{host}:{}{base}/gmail/v1/users/me/", server.port)
+    format!("{scheme}://{host}:{}{base}{path}", server.port)
 }
 
 /// What its place is written as.
-pub(super) const API_URL: &str = "api_url";
+pub(in crate::provider) const API_URL: &str = "api_url";
 /// What the HTTP client says of a host without an address.
 const NO_NAME: [&str; 2] = ["dns error", "invalid dns name"];
 
@@ -74,7 +77,7 @@ fn chain(e: &dyn std::error::Error) -> String {
 }
 
 /// What a question met instead of an answer; the place is written under this key.
-pub(super) fn unanswered((place, key): (&str, &str), e: reqwest::Error) -> Failure {
+pub(in crate::provider) fn unanswered((place, key): (&str, &str), e: reqwest::Error) -> Failure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&e);
     while let Some(error) = cause {
         let tls = error.downcast_ref::<TlsError>().or_else(|| {
@@ -107,7 +110,7 @@ pub(super) fn unanswered((place, key): (&str, &str), e: reqwest::Error) -> Failu
 
 /// An answer that is none: a page for people stands before the server (a captive portal), it is cut
 /// off, or it is something else.
-pub(super) fn nonsense(body: &[u8], e: &serde_json::Error) -> Failure {
+pub(in crate::provider) fn nonsense(body: &[u8], e: &serde_json::Error) -> Failure {
     let is_page = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<');
     if is_page {
         let text = "it was answered by a page for people, not by the API: something stands between";
@@ -121,15 +124,29 @@ pub(super) fn nonsense(body: &[u8], e: &serde_json::Error) -> Failure {
 }
 
 /// An answer that cannot be used; never what is in it.
-pub(super) fn unreadable(why: &str) -> Failure {
+pub(in crate::provider) fn unreadable(why: &str) -> Failure {
     let text = format!("an answer cannot be read: {why}");
     Failure::new(Class::Provider, Reach::Account, Provenance::Server, text)
+}
+
+/// A text as part of a URL.
+pub(in crate::provider) fn encoded(text: &str) -> String {
+    let coded: String = oauth2::url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    coded.replace('+', "%20")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::gmail::wire::Profile;
+
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Profile {
+        #[serde(rename = "emailAddress")]
+        _address: String,
+        #[serde(rename = "historyId")]
+        _history: String,
+    }
 
     #[test]
     fn what_stands_between_is_not_the_server() {

@@ -1,30 +1,31 @@
 //! Messages that the server does not tell: is it they, or the server?
 
-use crate::provider::gmail::client::GmailClient;
-use crate::provider::gmail::read::look_at;
+use crate::provider::api::MailApi;
 use postrider_core::failure::{Failure, Reach};
 use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, Got, WantedMail, Within};
+use postrider_core::provider::{Answer, Request};
 
 /// Other messages that are asked about.
 const OTHERS: usize = 3;
 
 /// Whether the server answers about other messages than one that it cannot tell.
-pub(super) async fn is_there(
-    client: &GmailClient,
+pub(in crate::provider) async fn is_there(
+    api: &impl MailApi,
     mail: &WantedMail,
     failure: &Failure,
 ) -> Result<(), Failure> {
     let list = FeedRequest::List { within: Within::All, token: None };
-    let FeedAnswer::Page { rows, .. } = client.look(&list).await? else {
+    let Answer::Feed(FeedAnswer::Page { rows, .. }) = api.answer(&Request::Feed(list)).await?
+    else {
         return Err(Failure::bug("a list that is none"));
     };
     let others = rows.into_iter().map(|row| row.id).filter(|id| *id != mail.id);
     let mut asked = false;
     for id in others.take(OTHERS) {
-        let _units = client.pay_look(client.plan.get).await?;
+        let _units = api.pay_look(api.price()).await?;
         asked = true;
         if let Got::Found(_) | Got::Missing =
-            look_at(client, &WantedMail { id, bytes: mail.bytes }).await?
+            api.look_at(&WantedMail { id, bytes: mail.bytes }).await?
         {
             return Ok(());
         }

@@ -7,8 +7,6 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// Octets that a message's answer may have beside its bytes.
 const REST: usize = 1024 * 1024;
-/// The key whose text is decoded.
-const KEY: &[u8] = b"raw";
 /// base64url, its end with padding or without (RFC 4648 §5).
 const CODE: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
@@ -31,7 +29,10 @@ enum Where {
 
 /// Reads a message's JSON.
 #[derive(Debug)]
-pub(super) struct RawReader {
+pub(in crate::provider) struct RawReader {
+    /// The key whose text is decoded, and how deep it stands.
+    of: &'static [u8],
+    level: usize,
     at: Where,
     depth: usize,
     rest: Vec<u8>,
@@ -39,7 +40,7 @@ pub(super) struct RawReader {
     key: Vec<u8>,
     /// The next text of the message is a key.
     wants_key: bool,
-    /// The value of [`KEY`] comes next.
+    /// The value of the key comes next.
     comes: bool,
     escape: Vec<u8>,
     /// Signs that are fewer than four.
@@ -49,9 +50,12 @@ pub(super) struct RawReader {
     seen: bool,
 }
 
-impl Default for RawReader {
-    fn default() -> Self {
+impl RawReader {
+    /// One of what stands under this key, in so many objects.
+    pub(in crate::provider) fn of(key: &'static [u8], level: usize) -> Self {
         Self {
+            of: key,
+            level,
             at: Where::Open,
             depth: 0,
             rest: Vec::new(),
@@ -71,7 +75,11 @@ impl RawReader {
     ///
     /// # Errors
     /// What is wrong, for people.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    pub(in crate::provider) fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), &'static str> {
         while let Some((first, tail)) = bytes.split_first() {
             match self.at {
                 Where::Raw => {
@@ -114,7 +122,7 @@ impl RawReader {
     ///
     /// # Errors
     /// It is cut off.
-    pub(super) fn finish(self) -> Result<(Vec<u8>, bool), &'static str> {
+    pub(in crate::provider) fn finish(self) -> Result<(Vec<u8>, bool), &'static str> {
         match (self.at, self.depth) {
             (Where::Open, 0) => Ok((self.rest, self.seen)),
             _ => Err("it is cut off"),
@@ -122,7 +130,7 @@ impl RawReader {
     }
 
     /// What has come of its JSON.
-    pub(super) fn rest(&self) -> &[u8] {
+    pub(in crate::provider) fn rest(&self) -> &[u8] {
         &self.rest
     }
 
@@ -131,7 +139,7 @@ impl RawReader {
             self.at = match byte {
                 b'"' if !escaped => Where::Open,
                 _ => {
-                    if key && self.key.len() <= KEY.len() {
+                    if key && self.key.len() <= self.of.len() {
                         self.key.push(byte);
                     }
                     Where::Text { key, escaped: byte == b'\\' && !escaped }
@@ -140,14 +148,14 @@ impl RawReader {
             return Ok(());
         }
         match byte {
-            b'"' if self.comes && self.depth == 1 => {
+            b'"' if self.comes && self.depth == self.level => {
                 if self.seen {
                     return Err("it has the message twice");
                 }
                 (self.at, self.seen, self.comes) = (Where::Raw, true, false);
             }
             b'"' => {
-                let key = self.depth == 1 && self.wants_key;
+                let key = self.depth == self.level && self.wants_key;
                 if key {
                     self.key.clear();
                 }
@@ -156,7 +164,7 @@ impl RawReader {
             }
             b'{' => {
                 self.depth += 1;
-                (self.wants_key, self.comes) = (self.depth == 1, false);
+                (self.wants_key, self.comes) = (self.depth == self.level, false);
             }
             b'[' => {
                 self.depth += 1;
@@ -164,10 +172,10 @@ impl RawReader {
             }
             b'}' | b']' => self.depth = self.depth.checked_sub(1).ok_or("it is no JSON")?,
             b',' => {
-                self.wants_key = self.depth == 1;
+                self.wants_key = self.depth == self.level;
                 self.comes = false;
             }
-            b':' if self.depth == 1 => self.comes = self.key == KEY,
+            b':' if self.depth == self.level => self.comes = self.key == self.of,
             _ => {}
         }
         Ok(())
@@ -226,7 +234,7 @@ mod tests {
     use super::*;
 
     fn read(text: &[u8], piece: usize) -> Result<(String, Vec<u8>, bool), &'static str> {
-        let mut reader = RawReader::default();
+        let mut reader = RawReader::of(b"raw", 1);
         let mut out = Vec::new();
         for piece in text.chunks(piece) {
             reader.feed(piece, &mut out)?;
@@ -261,6 +269,25 @@ mod tests {
         }
     }
 
+    /// One that stands deeper; what stands elsewhere is kept.
+    #[test]
+    fn a_key_counts_where_it_stands() {
+        let text = br#"{"raw_mime": "kept", "data": {"x": ["raw_mime"], "raw_mime": "QUJD", "y": {"raw_mime": "kept"}}, "z": 1}"#;
+        for piece in [1, 7, 1000] {
+            let (mut reader, mut out) = (RawReader::of(b"raw_mime", 2), Vec::new());
+            for piece in text.chunks(piece) {
+                reader.feed(piece, &mut out).unwrap();
+            }
+            let (rest, seen) = reader.finish().unwrap();
+            assert!(seen && out == b"ABC");
+            let rest: serde_json::Value = serde_json::from_slice(&rest).unwrap();
+            assert_eq!(
+                (&rest["raw_mime"], &rest["data"]["y"]["raw_mime"]),
+                (&"kept".into(), &"kept".into())
+            );
+        }
+    }
+
     #[test]
     fn what_cannot_be() {
         for (text, want) in [
@@ -288,7 +315,7 @@ mod tests {
             (rest.as_str(), out.len(), seen),
             ("{\"raw\": null, \"id\": \"raw\"}", 0, false)
         );
-        let mut reader = RawReader::default();
+        let mut reader = RawReader::of(b"raw", 1);
         let long = vec![b'x'; REST + 1];
         assert!(reader.feed(&long, &mut Vec::new()).is_err());
     }

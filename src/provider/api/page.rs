@@ -11,9 +11,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// A page being read.
 #[derive(Debug)]
-pub(super) struct MailPage {
+pub(in crate::provider) struct MailPage {
     ask: Ask,
-    pub(super) lane: Lane,
+    pub(in crate::provider) lane: Lane,
     todo: VecDeque<WantedMail>,
     /// Those that could not be read at first: each is asked for once more, alone.
     aside: Vec<WantedMail>,
@@ -29,23 +29,23 @@ pub(super) struct MailPage {
 }
 
 impl MailPage {
-    pub(super) fn new(ask: Ask, wanted: Vec<WantedMail>, lane: Lane) -> Self {
+    pub(in crate::provider) fn new(ask: Ask, wanted: Vec<WantedMail>, lane: Lane) -> Self {
         let (todo, aside, found) = (wanted.into(), Vec::new(), Vec::new());
         Self { ask, lane, todo, aside, flying: 0, found, over: None, begun: false, credit: None }
     }
 
     /// It may be read; without a credit only where the process is ending.
-    pub(super) fn begin(&mut self, credit: Option<OwnedSemaphorePermit>) {
+    pub(in crate::provider) fn begin(&mut self, credit: Option<OwnedSemaphorePermit>) {
         (self.begun, self.credit) = (true, credit);
     }
 
     /// Whether it may be read.
-    pub(super) fn is_begun(&self) -> bool {
+    pub(in crate::provider) fn is_begun(&self) -> bool {
         self.begun
     }
 
     /// The next message to be asked for, and whether that is its second time.
-    pub(super) fn next(&mut self) -> Option<(WantedMail, bool)> {
+    pub(in crate::provider) fn next(&mut self) -> Option<(WantedMail, bool)> {
         let next = match self.todo.pop_front() {
             Some(wanted) => Some((wanted, false)),
             None if self.flying == 0 => self.aside.pop().map(|wanted| (wanted, true)),
@@ -56,36 +56,36 @@ impl MailPage {
     }
 
     /// A question is answered, or was not asked.
-    pub(super) fn landed(&mut self) {
+    pub(in crate::provider) fn landed(&mut self) {
         self.flying -= 1;
     }
 
     /// There are no units for the rest before then.
-    pub(super) fn defer(&mut self, wait: Wait) {
+    pub(in crate::provider) fn defer(&mut self, wait: Wait) {
         self.todo.clear();
         self.aside.clear();
         self.over = Some(wait);
     }
 
     /// It is asked for once more, alone.
-    pub(super) fn set_aside(&mut self, wanted: WantedMail) {
+    pub(in crate::provider) fn set_aside(&mut self, wanted: WantedMail) {
         if self.over.is_none() {
             self.aside.push(wanted);
         }
     }
 
     /// What became of a message is known.
-    pub(super) fn found(&mut self, id: Identity, got: Got) {
+    pub(in crate::provider) fn found(&mut self, id: Identity, got: Got) {
         self.found.push((id, got));
     }
 
     /// Nothing is open, and nothing is left to ask.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::provider) fn is_over(&self) -> bool {
         self.flying == 0 && self.todo.is_empty() && self.aside.is_empty()
     }
 
     /// Hands over what has come, if something has.
-    pub(super) fn hand_over(&mut self) {
+    pub(in crate::provider) fn hand_over(&mut self) {
         if !self.found.is_empty() {
             let found = std::mem::take(&mut self.found);
             (self.ask.answer)(Ok(Answer::Feed(FeedAnswer::Got { found, last: false })));
@@ -93,7 +93,7 @@ impl MailPage {
     }
 
     /// Everything has come that will.
-    pub(super) fn end(mut self) {
+    pub(in crate::provider) fn end(mut self) {
         let answer = match self.over.take() {
             Some(wait) => {
                 self.hand_over();
@@ -105,7 +105,7 @@ impl MailPage {
     }
 
     /// The session is over.
-    pub(super) fn fail(mut self, failure: &Failure) {
+    pub(in crate::provider) fn fail(mut self, failure: &Failure) {
         (self.ask.answer)(Err(failure.clone()));
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Sinks to spare.
 #[derive(Debug)]
-pub(super) struct SpareSinks {
+pub(in crate::provider) struct SpareSinks {
     make: Sinks,
     spare: Mutex<Vec<Sink>>,
     /// Pages being read, in the whole process: a sink's blocks are as much.
@@ -18,19 +18,19 @@ pub(super) struct SpareSinks {
 
 /// A sink on loan.
 #[derive(Debug)]
-pub(super) struct Loan {
-    pub(super) sink: Sink,
+pub(in crate::provider) struct Loan {
+    pub(in crate::provider) sink: Sink,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl SpareSinks {
-    pub(super) fn new(make: Sinks, credits: PageCredits) -> Self {
+    pub(in crate::provider) fn new(make: Sinks, credits: PageCredits) -> Self {
         Self { make, spare: Mutex::default(), credits, turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// A sink. Who has to wait waits for another long body of this session, which needs nothing of
     /// it.
-    pub(super) async fn take(&self) -> Loan {
+    pub(in crate::provider) async fn take(&self) -> Loan {
         // A closed semaphore gives none and takes none: the process is ending.
         let permit = match self.credits.try_take() {
             Some(permit) => Some(permit),
@@ -41,13 +41,13 @@ impl SpareSinks {
     }
 
     /// Gives one back whose body is sealed.
-    pub(super) fn give_back(&self, loan: Loan) {
+    pub(in crate::provider) fn give_back(&self, loan: Loan) {
         drop(loan.permit);
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(loan.sink);
     }
 
     /// Nothing is being read: none is kept.
-    pub(super) fn rest(&self) {
+    pub(in crate::provider) fn rest(&self) {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
