@@ -1,10 +1,14 @@
-//! A small server of Gmail's API: one mailbox in memory, told by labels, message ids and history, as
-//! Gmail tells it (Gmail API reference, v1). The demo follows it; the tests make it misbehave.
+//! Small servers of APIs of mailboxes, over mailboxes in memory: Gmail's, told by labels, message ids and history (Gmail
+//! API reference, v1), and Nylas's, told by lists (Nylas API v3). The demo follows them; the tests make them misbehave.
 
 pub mod life;
 pub mod mailbox;
+pub mod nylas;
+pub mod play;
 pub mod seed;
 pub mod serve;
 
 pub use mailbox::GmailBox;
-pub use serve::{GmailServer, Play, Question, Script};
+pub use nylas::{NylasApplication, NylasBox, NylasServer};
+pub use play::{Play, Question, Script};
+pub use serve::GmailServer;

@@ -1,275 +1,30 @@
-//! The HTTP side: Gmail's routes over a mailbox, and what it is told to do wrong.
-#![expect(clippy::disallowed_methods, reason = "a server serves on, at the pace that it is told")]
+//! Gmail's routes over a mailbox.
 
 use crate::mailbox::{Contents, GmailBox, Happened, Message};
-use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::response::Response;
+use crate::play::{Api, ApiServer, Play, Question, put};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
-/// Before every path.
-const ROOT: &str = "/gmail/v1/users/me/";
 /// The most that a page may show.
 const MOST: usize = 500;
 /// Until when it pushes (milliseconds): for long.
 const WATCHED: u64 = 4_102_444_800_000;
-/// Octets of a question's body.
-const BODY: usize = 64 * 1024;
 
-/// What was asked.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// The path below `users/me/`.
-    pub path: String,
-    /// What stands behind the question mark.
-    pub query: BTreeMap<String, String>,
-    /// The token that was shown.
-    pub token: String,
-    /// What came with it; empty where it was a GET.
-    pub body: String,
-    /// How many questions there were before.
-    pub number: usize,
-}
+/// A running server of Gmail's API; it ends when dropped.
+pub type GmailServer = ApiServer<GmailBox>;
 
-impl Question {
-    /// A message's id, where its bytes are asked for.
-    #[must_use]
-    pub fn raw(&self) -> Option<&str> {
-        let id = self.path.strip_prefix("messages/")?;
-        (self.query.get("format").map(String::as_str) == Some("raw")).then_some(id)
+impl Api for GmailBox {
+    const ROOT: &'static str = "/gmail/v1/users/me/";
+    const PACKS: bool = false;
+
+    fn unknown() -> Play {
+        Play::refuse(401, "required", "Login Required.")
     }
 
-    /// A message's id, where its state alone is asked for.
-    #[must_use]
-    pub fn minimal(&self) -> Option<&str> {
-        let id = self.path.strip_prefix("messages/")?;
-        (self.query.get("format").map(String::as_str) == Some("minimal")).then_some(id)
+    fn well(&self, question: &Question) -> (u16, Vec<u8>) {
+        well(&mut self.lock(), question)
     }
-}
-
-/// What is done instead of answering.
-#[derive(Clone, Debug, Default)]
-pub struct Play {
-    /// The status.
-    pub status: u16,
-    /// Further headers.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body; none for the real one.
-    pub body: Option<Vec<u8>>,
-    /// The connection is cut after so many octets of the body.
-    pub cut: Option<usize>,
-    /// The body ends after so many octets, as if that were all.
-    pub short: Option<usize>,
-    /// It takes so long.
-    pub delay: Duration,
-}
-
-impl Play {
-    /// Refuses, for a reason.
-    #[must_use]
-    pub fn refuse(status: u16, reason: &str, message: &str) -> Self {
-        let body = json!({"error": {
-            "code": status,
-            "message": message,
-            "errors": [{"domain": "global", "reason": reason, "message": message}],
-        }});
-        Self { status, body: Some(body.to_string().into_bytes()), ..Self::default() }
-    }
-
-    /// Answers with this text.
-    #[must_use]
-    pub fn says(status: u16, kind: &str, body: &str) -> Self {
-        let headers = vec![("content-type", kind.to_owned())];
-        Self { status, headers, body: Some(body.into()), ..Self::default() }
-    }
-}
-
-/// Says what is done wrong; nothing for what is answered well.
-pub type Script = Arc<dyn Fn(&Question) -> Option<Play> + Send + Sync>;
-
-struct Shop {
-    mailbox: GmailBox,
-    script: Script,
-    log: Mutex<Vec<Question>>,
-}
-
-/// A running server; it ends when dropped.
-pub struct GmailServer {
-    port: u16,
-    shop: Arc<Shop>,
-    task: JoinHandle<()>,
-}
-
-impl std::fmt::Debug for GmailServer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GmailServer").field("port", &self.port).finish_non_exhaustive()
-    }
-}
-
-impl Drop for GmailServer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl GmailServer {
-    /// Starts on a free port of loopback.
-    ///
-    /// # Errors
-    /// Whatever the system says.
-    pub async fn start(
-        mailbox: &GmailBox,
-        script: impl Fn(&Question) -> Option<Play> + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        Self::start_at(mailbox, 0, script).await
-    }
-
-    /// Starts on a port of loopback.
-    ///
-    /// # Errors
-    /// Whatever the system says.
-    pub async fn start_at(
-        mailbox: &GmailBox,
-        port: u16,
-        script: impl Fn(&Question) -> Option<Play> + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-        let port = listener.local_addr()?.port();
-        let (app, shop) = open(mailbox, script);
-        let serving = axum::serve(listener, app);
-        let task = tokio::spawn(async move { drop(serving.await) });
-        Ok(Self { port, shop, task })
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// What is written as `api_url`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// What was asked since this was called last.
-    #[must_use]
-    pub fn asked(&self) -> Vec<Question> {
-        std::mem::take(&mut *self.shop.log.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-fn open(
-    mailbox: &GmailBox,
-    script: impl Fn(&Question) -> Option<Play> + Send + Sync + 'static,
-) -> (axum::Router, Arc<Shop>) {
-    let shop = Arc::new(Shop {
-        mailbox: mailbox.clone(),
-        script: Arc::new(script),
-        log: Mutex::default(),
-    });
-    (axum::Router::new().fallback(answer).with_state(Arc::clone(&shop)), shop)
-}
-
-/// The API itself, for a server of another kind.
-pub fn router(
-    mailbox: &GmailBox,
-    script: impl Fn(&Question) -> Option<Play> + Send + Sync + 'static,
-) -> axum::Router {
-    open(mailbox, script).0
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let byte = match byte {
-            b'+' => b' ',
-            b'%' => {
-                let hex: Vec<u8> = rest.by_ref().take(2).collect();
-                let hex = String::from_utf8_lossy(&hex).into_owned();
-                u8::from_str_radix(&hex, 16).unwrap_or(b'?')
-            }
-            other => other,
-        };
-        bytes.push(byte);
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-async fn answer(State(shop): State<Arc<Shop>>, request: Request) -> Response {
-    let pairs = request.uri().query().unwrap_or_default().split('&');
-    let query = pairs
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(key, value)| (key.to_owned(), decoded(value)))
-        .collect();
-    let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = shown.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
-    let Some(path) = request.uri().path().strip_prefix(ROOT) else {
-        return send(&Play::says(404, "text/html", "<html>Not Found</html>"), Vec::new());
-    };
-    let (path, token) = (path.to_owned(), token.to_owned());
-    let body = axum::body::to_bytes(request.into_body(), BODY).await.unwrap_or_default();
-    let body = String::from_utf8_lossy(&body).into_owned();
-    let question = {
-        let mut log = shop.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let question = Question { path, query, token, body, number: log.len() };
-        log.push(question.clone());
-        question
-    };
-    if question.token.is_empty() {
-        return send(&Play::refuse(401, "required", "Login Required."), Vec::new());
-    }
-    let play = (shop.script)(&question);
-    if let Some(play) = &play
-        && !play.delay.is_zero()
-    {
-        tokio::time::sleep(play.delay).await;
-    }
-    let (status, body) = well(&mut shop.mailbox.lock(), &question);
-    let mut play = play.unwrap_or_default();
-    if play.status == 0 {
-        play.status = status;
-    }
-    send(&play, body)
-}
-
-fn send(play: &Play, body: Vec<u8>) -> Response {
-    let mut body = play.body.clone().unwrap_or(body);
-    body.truncate(play.short.unwrap_or(usize::MAX));
-    let body = match play.cut {
-        None => Body::from(body),
-        Some(cut) => {
-            body.truncate(cut);
-            let pieces = [Ok(Bytes::from(body)), Err(io::Error::other("cut"))];
-            Body::from_stream(futures_util::stream::iter(pieces))
-        }
-    };
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(play.status).unwrap_or_default();
-    let headers = response.headers_mut();
-    for (name, value) in &play.headers {
-        if let Ok(value) = value.parse() {
-            headers.insert(*name, value);
-        }
-    }
-    if !headers.contains_key(CONTENT_TYPE)
-        && let Ok(kind) = "application/json; charset=UTF-8".parse()
-    {
-        headers.insert(CONTENT_TYPE, kind);
-    }
-    response
 }
 
 /// An answer as Gmail gives it.
@@ -356,12 +111,6 @@ fn thread_of(id: &str, message: &Message) -> String {
     let mut lines = raw.lines().take_while(|line| !line.is_empty());
     let told = lines.find_map(|line| line.strip_prefix("X-Thread: ")?.trim().parse::<u64>().ok());
     told.map_or_else(|| id.to_owned(), |thread| format!("{thread:x}"))
-}
-
-fn put(into: &mut Value, key: &str, value: Value) {
-    if let Some(object) = into.as_object_mut() {
-        object.insert(key.to_owned(), value);
-    }
 }
 
 fn most(question: &Question) -> usize {

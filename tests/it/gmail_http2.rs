@@ -5,7 +5,7 @@ use crate::support::gmail::{gmail_account, mirrors, well};
 use crate::support::mail::blocking;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
-use postrider_feedd::{seed, serve};
+use postrider_feedd::{play, seed};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -58,7 +58,7 @@ async fn one_connection_a_session() {
     let acceptor = TlsAcceptor::from(Arc::new(certify(folder.path())));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let app = serve::router(&mailbox, well);
+    let app = play::router(&mailbox, well);
     let (connections, spoken) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
     let (count, words) = (Arc::clone(&connections), Arc::clone(&spoken));
     let serving = tokio::spawn(async move {
