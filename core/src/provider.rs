@@ -18,6 +18,7 @@ use crate::provider::feeds::{FeedAnswer, FeedRequest, Got};
 use crate::provider::folders::{FolderAnswer, FolderRequest};
 use crate::provider::push::{PushRequest, Pushing};
 use crate::provider::watch::{WatchAnswer, WatchRequest};
+use std::time::Duration;
 
 /// What a server can do on a session; whoever plans asks here, never for a protocol's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,13 +106,24 @@ pub enum Family {
 }
 
 /// How a provider's feeds are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedTraits {
     /// Each place has a feed of its own, and a first round of it takes the place of a list.
     pub by_place: bool,
     /// Lists show states. Where they show ids alone, each label is listed to compare, and pages
     /// shift under deletion and arrival.
     pub shows_state: bool,
+    /// In a long run changes are asked for so often.
+    pub every: Duration,
+    /// That a message is not there is believed after so many times the wait for a second look: no feed tells ends,
+    /// and what answers is not always the mailbox itself.
+    pub doubt: u32,
+}
+
+impl Default for FeedTraits {
+    fn default() -> Self {
+        Self { by_place: false, shows_state: false, every: Duration::from_secs(30), doubt: 1 }
+    }
 }
 
 /// A session that is logged in.

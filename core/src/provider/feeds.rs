@@ -34,6 +34,8 @@ pub struct WantedMail {
     pub id: Identity,
     /// Its bytes too, or its state alone.
     pub bytes: bool,
+    /// What came of it an hour or more ago was no mail (class invalid_data).
+    pub tried: bool,
 }
 
 /// A question to a session of a feed provider. `place` is none for the feed of a whole account.

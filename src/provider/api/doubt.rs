@@ -25,7 +25,7 @@ pub(in crate::provider) async fn is_there(
         let _units = api.pay_look(api.price()).await?;
         asked = true;
         if let Got::Found(_) | Got::Missing =
-            api.look_at(&WantedMail { id, bytes: mail.bytes }).await?
+            api.look_at(&WantedMail { id, ..mail.clone() }).await?
         {
             return Ok(());
         }

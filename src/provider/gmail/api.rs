@@ -13,7 +13,7 @@ use postrider_core::provider::{Answer, FeedTraits, Request};
 
 impl MailApi for GmailClient {
     fn traits(&self) -> FeedTraits {
-        FeedTraits { by_place: false, shows_state: false }
+        FeedTraits::default()
     }
 
     fn leash(&self) -> &Leash {

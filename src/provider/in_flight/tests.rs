@@ -66,7 +66,7 @@ fn what_was_asked_for_is_marked_until_it_is_stored() {
     assert_eq!(found(dir.path()), [""; 0]);
     // By ids alike; what nobody asked for is not marked.
     let id = |id: &str| Identity(id.to_owned());
-    let wanted = ["x", "y"].map(|of| WantedMail { id: id(of), bytes: true }).to_vec();
+    let wanted = ["x", "y"].map(|of| WantedMail { id: id(of), bytes: true, tried: false }).to_vec();
     let get = Request::Feed(FeedRequest::Get { wanted, lane: Lane::Live, suspect: false });
     let mut get = in_flight.asked("a", &get, None);
     let got = vec![(id("x"), Got::Missing), (id("z"), Got::Missing)];

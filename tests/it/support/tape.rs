@@ -165,7 +165,7 @@ impl Endpoint for Tape {
 
 impl Session for Playing {
     fn capabilities(&self) -> Capabilities {
-        let feed = FeedTraits { by_place: false, shows_state: !self.tape.records };
+        let feed = FeedTraits { shows_state: !self.tape.records, ..FeedTraits::default() };
         Capabilities { feed, ..Capabilities::default() }
     }
 
@@ -364,7 +364,7 @@ impl Playing {
         self.tape.bodies.fetch_add(read.len(), Ordering::SeqCst);
         let mut bodies = self.sink.seal().await?.into_iter();
         let mut found = Vec::new();
-        for WantedMail { id, bytes } in wanted {
+        for WantedMail { id, bytes, .. } in wanted {
             let Some((state, mail)) = sight.get(&id.0).filter(|_| !hidden(id)) else {
                 found.push((id.clone(), Got::Missing));
                 continue;

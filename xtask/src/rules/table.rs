@@ -102,12 +102,12 @@ pub(super) const RULES: &[Rule] = &[
         changes: &[
             (
                 SETTLE,
-                "look.session != session && since >= look.at.plus(terms.settle_after);",
+                "look.session != session && since >= look.at.plus(terms.missing_after);",
                 "look.session != session;",
             ),
             (
                 SETTLE,
-                "            row.due_at = Some(look.at.plus(terms.settle_after));",
+                "            row.due_at = Some(look.at.plus(terms.missing_after));",
                 "            row.due_at = Some(look.at);",
             ),
         ],

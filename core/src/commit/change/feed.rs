@@ -15,6 +15,8 @@ pub struct Terms {
     /// An answer to what was asked so long after the last change is current: no replica of a provider
     /// lags by more.
     pub settle_after: Duration,
+    /// That a message is not there is believed so long after it was seen first.
+    pub missing_after: Duration,
     /// Ends of one page up to this number need no second look (20 % of what is held beside it).
     pub guard_floor: u64,
     /// Lists show ids alone: a compare looks at every state.

@@ -62,12 +62,12 @@ fn fail(books: &mut FeedBooks, owed: &Owed, class: Class, text: &str, at: Micros
     });
 }
 
-/// It is not there, or in no place of ours: believed at the second look, settle_after after the
+/// It is not there, or in no place of ours: believed at the second look, missing_after after the
 /// first, on another session.
 fn miss(books: &mut FeedBooks, owed: &Owed, asked: Hearing) {
     let Hearing { since, session, terms, at } = asked;
     let agrees =
-        |look: MissingLook| look.session != session && since >= look.at.plus(terms.settle_after);
+        |look: MissingLook| look.session != session && since >= look.at.plus(terms.missing_after);
     if since < owed.told_at {
         // What was told since is younger than this; told by a clock that was ahead, it has its time.
         books.change(&owed.id, |row| row.due_at = Some(at.max(row.told_at)));
@@ -79,7 +79,7 @@ fn miss(books: &mut FeedBooks, owed: &Owed, asked: Hearing) {
     } else {
         books.change(&owed.id, |row| {
             let look = *row.missing.get_or_insert(MissingLook { at, session });
-            row.due_at = Some(look.at.plus(terms.settle_after));
+            row.due_at = Some(look.at.plus(terms.missing_after));
         });
     }
 }

@@ -55,8 +55,12 @@ fn books() -> FeedBooks {
     books
 }
 
-const TERMS: Terms =
-    Terms { settle_after: Duration::from_secs(60), guard_floor: 50, compares: false };
+const TERMS: Terms = Terms {
+    settle_after: Duration::from_secs(60),
+    missing_after: Duration::from_secs(60),
+    guard_floor: 50,
+    compares: false,
+};
 
 fn apply(books: &mut FeedBooks, step: FeedStep, seconds: i64) {
     apply_by(books, TERMS, step, seconds);

@@ -11,10 +11,6 @@ use crate::run::feed::lane::{DEAD, FeedLane, LaneTurn, PAGES, Stashed};
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::time::Micros;
-use std::time::Duration;
-
-/// In a long run changes are asked for so often.
-const EVERY: Duration = Duration::from_secs(30);
 
 impl FeedWork {
     pub(super) fn plan_changes(&mut self, cx: &mut Cx<'_>) {
@@ -30,7 +26,7 @@ impl FeedWork {
             return;
         }
         let now = cx.now().mono;
-        let busy = !cx.is_closed();
+        let (busy, every) = (!cx.is_closed(), self.traits.every);
         let feeds: Vec<FolderId> = self.lanes.keys().copied().collect();
         for feed in feeds {
             // A feed without a cursor begins with a first round.
@@ -39,7 +35,7 @@ impl FeedWork {
             };
             let place = self.place_id(feed);
             let Some(lane) = self.lanes.get_mut(&feed) else { continue };
-            if lane.turn == LaneTurn::Done && busy && now.saturating_sub(lane.asked_at) >= EVERY {
+            if lane.turn == LaneTurn::Done && busy && now.saturating_sub(lane.asked_at) >= every {
                 lane.turn = LaneTurn::Wanted;
             }
             if lane.turn != LaneTurn::Wanted {
@@ -186,7 +182,9 @@ impl FeedWork {
             return;
         }
         lane.turn = LaneTurn::Sent { more: goes_on && !is_enough, left: is_enough };
-        cx.counts().facts += items.len() as u64;
+        // What a list shows has not changed for that.
+        let told = items.iter().filter(|item| !matches!(item.word, FeedWord::Shown(_)));
+        cx.counts().facts += told.count() as u64;
         let step = FeedStep::Words { place: feed, from, to, session, items };
         self.send(FeedOwner::Changes(feed), step, cx);
     }

@@ -16,11 +16,15 @@ use crate::run::feed::state::FeedWork;
 use crate::run::reads::{FeedQuery, OwedWaits, Query};
 use crate::run::work::{CUTS, Cut};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Pages of what lists showed that are asked for at a time; one of what words told beside them.
 const PAGES: usize = 2;
 /// Sessions that may end at one message asked for alone before it counts as one that fails.
 const ENDED: u8 = 3;
+
+/// What was wrong with a message so long ago, and is still, is no hiccup.
+const LONG_AGO: Duration = Duration::from_secs(3600);
 
 impl FeedWork {
     pub(super) fn plan_gets(&mut self, cx: &mut Cx<'_>) {
@@ -76,9 +80,13 @@ impl FeedWork {
     fn ask_page(&mut self, lane: Lane, rows: Vec<Owed>, cx: &mut Cx<'_>) {
         let suspect = self.gets.is_suspect(&rows);
         let ids: BTreeSet<Identity> = rows.iter().map(|row| row.id.clone()).collect();
-        let wanted: Vec<WantedMail> =
-            rows.into_iter().map(|row| WantedMail { id: row.id, bytes: row.bytes }).collect();
         let asked = cx.stamp();
+        let one = |row: Owed| {
+            let is_long_ago = row.failed_at.is_some_and(|at| at.plus(LONG_AGO) <= asked);
+            let tried = is_long_ago && matches!(row.failure, Some((Class::InvalidData, _)));
+            WantedMail { id: row.id, bytes: row.bytes, tried }
+        };
+        let wanted: Vec<WantedMail> = rows.into_iter().map(one).collect();
         let request = FeedRequest::Get { wanted, lane, suspect };
         let token = cx.ask_page(FeedOwner::Get, request);
         let open = ids.clone();

@@ -166,6 +166,7 @@ impl FeedWork {
     pub(super) fn send(&self, owner: FeedOwner, step: FeedStep, cx: &mut Cx<'_>) {
         let terms = Terms {
             settle_after: cx.settings().confirm_after,
+            missing_after: cx.settings().confirm_after * self.traits.doubt,
             guard_floor: cx.settings().guard_floor,
             compares: !self.traits.shows_state && !self.traits.by_place,
         };

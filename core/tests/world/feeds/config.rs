@@ -17,6 +17,11 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) const ALL: [Self; 4] = [Self::History, Self::Changes, Self::Deltas, Self::None];
+
+    /// After how many times the wait for a second look a 404 is believed.
+    pub(crate) fn doubt(self) -> u32 {
+        if self == Self::None { 15 } else { 1 }
+    }
 }
 
 /// A read may show the past, at most this old.

@@ -140,6 +140,7 @@ impl FeedWorld {
             FeedQueued::Hint(id) => {
                 let terms = Terms {
                     settle_after: self.settings.confirm_after,
+                    missing_after: self.settings.confirm_after * self.cfg.kind.doubt(),
                     guard_floor: self.cfg.guard,
                     compares: false,
                 };

@@ -1,6 +1,6 @@
 //! What the mailbox's owner does: mail arrives, is moved, flagged, trashed; places come and go.
 
-use crate::feeds::config::{Kind, LAG};
+use crate::feeds::config::{Kind, LAG, SETTLE};
 use crate::feeds::scheduler::FeedWorld;
 use crate::feeds::server::{ACCOUNT, ALL, FeedMail, HIDDEN, Logged, Places, Record, Snap, TRASH};
 
@@ -171,7 +171,9 @@ impl FeedWorld {
                 }
                 let id = self.dice.pick(&living).clone();
                 let long = self.cfg.lies && !self.dice.chance(70);
-                let span = if long { 200 } else { 2 + self.dice.roll(LAG as u64 - 3) };
+                // Where no feed tells ends, what exists may be 404 for ten times a look.
+                let most = if self.cfg.kind == Kind::None { 10 * SETTLE } else { LAG };
+                let span = if long { 200 } else { 2 + self.dice.roll(most as u64 - 3) };
                 let until = self.now + i64::try_from(span).unwrap();
                 let mail = self.server.mail.get_mut(&id).unwrap();
                 mail.hide = until;
@@ -180,6 +182,8 @@ impl FeedWorld {
                 let lies = mail.was_hidden || long;
                 mail.was_hidden = true;
                 self.lied |= lies;
+                // It is asked about while nobody finds it.
+                self.hint(&id);
                 self.note(|| format!("SRV answers 404 for {id} until {until}"));
             }
             act => {

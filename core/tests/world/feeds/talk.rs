@@ -38,6 +38,8 @@ impl FeedWorld {
         let feed = FeedTraits {
             by_place: self.cfg.kind == Kind::Deltas,
             shows_state: self.cfg.kind != Kind::History,
+            doubt: self.cfg.kind.doubt(),
+            ..FeedTraits::default()
         };
         let capabilities = Capabilities { feed, ..Capabilities::default() };
         self.deliver(Event::Connected(Connected { session: id, capabilities }));
@@ -135,7 +137,7 @@ impl FeedWorld {
         let time = self.read_time();
         let stamp = FeedCursor(self.server.change_at(time).to_string());
         let mut found = Vec::new();
-        for WantedMail { id, bytes } in wanted {
+        for WantedMail { id, bytes, .. } in wanted {
             if self.faults && self.cfg.drops && self.dice.chance(4) {
                 continue;
             }
