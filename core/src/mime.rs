@@ -8,6 +8,7 @@ mod header;
 mod html;
 mod scan;
 mod structure;
+mod synthetic;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -18,4 +19,5 @@ pub use head::{Disposition, Head, NAME_MOST};
 pub use header::{Header, PEOPLE_MOST, Person, PersonRole, REFERENCES_MOST};
 pub use scan::{DEPTH_MOST, HEADER_MOST, PARTS_MOST, Scanner};
 pub use structure::{Kind, Part, Structure};
+pub use synthetic::{as_mail, told_facts};
 pub use text::{SNIPPET_MOST, TEXT_MOST, snippet, text, text_of_html};

@@ -51,6 +51,8 @@ pub struct Model {
     pub version: Option<String>,
     /// What its server calls its thread.
     pub thread: Option<String>,
+    /// Its provider hands out no bytes of it: what it tells of it (JSON) stands in their place.
+    pub synthetic: bool,
 }
 
 /// Tables are joined by hand where they are read.

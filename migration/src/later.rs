@@ -182,6 +182,11 @@ pub const LATER: &[Later] = &[
              NULL, PRIMARY KEY (source, account))",
         down: "DROP TABLE subscription",
     },
+    Later {
+        name: "m0028_synthetic",
+        up: "ALTER TABLE message ADD COLUMN synthetic boolean NOT NULL DEFAULT FALSE",
+        down: "ALTER TABLE message DROP COLUMN synthetic",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

@@ -37,6 +37,7 @@ mod m0024_jobs;
 mod m0025_audit;
 mod m0026_deliver;
 mod m0027_subscription;
+mod m0028_synthetic;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -75,6 +76,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0025_audit::Migration),
             Box::new(m0026_deliver::Migration),
             Box::new(m0027_subscription::Migration),
+            Box::new(m0028_synthetic::Migration),
         ]
     }
 }

@@ -27,7 +27,8 @@ CREATE TABLE message (id integer NOT NULL, account integer NOT NULL, size intege
     subject text, from_text text, to_text text, cc_text text, date integer, internal_date integer,
     stored_at integer NOT NULL, parse text NOT NULL, limbo_since integer, last_folder integer,
     last_sight integer, deleted_at integer, places BIGINT NOT NULL DEFAULT 0, announced BIGINT,
-    version TEXT, identity TEXT, body BIGINT NOT NULL DEFAULT 0, thread TEXT, PRIMARY KEY (id));
+    version TEXT, identity TEXT, body BIGINT NOT NULL DEFAULT 0, thread TEXT,
+    synthetic BOOLEAN NOT NULL DEFAULT FALSE, PRIMARY KEY (id));
 CREATE INDEX message_limbo ON message (account, limbo_since) WHERE limbo_since IS NOT NULL;
 CREATE UNIQUE INDEX message_named ON message (account, identity) WHERE identity IS NOT NULL;
 CREATE INDEX message_account ON message (account);

@@ -110,7 +110,9 @@ async fn manifest(opened: &OpenMirror, which: Chosen) -> Result<(), Exit> {
                 );
                 return Err(Exit::Storage);
             };
-            lines.push(format!("{path}\t{}\t{}\n", body.hash, column_safe(&row.flags.to_string())));
+            let flags = column_safe(&row.flags.to_string());
+            let mark = if row.synthetic { "\tsynthetic" } else { "" };
+            lines.push(format!("{path}\t{}\t{flags}{mark}\n", body.hash));
             if lines.len() > 4096 {
                 pour(&mut out, &mut lines)?;
             }
@@ -200,7 +202,9 @@ fn write_file(
 ) -> Result<(), String> {
     let body = row.body.ok_or("a body row is missing")?;
     made(out, dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-    let path = dir.join(format!("{}.{}.eml", row.uidvalidity, row.uid));
+    // What is no mail is not called one.
+    let end = if row.synthetic { "json" } else { "eml" };
+    let path = dir.join(format!("{}.{}.{end}", row.uidvalidity, row.uid));
     let half = path.with_extension("part");
     let mut file = created(&half).map_err(|e| format!("{}: {e}", half.display()))?;
     bodies.copy(&body, &mut file).map_err(|e| e.to_string())?;
@@ -275,7 +279,7 @@ fn safe(name: &str) -> String {
     }
     // A folder called like a message's file would stand in its way.
     if let Some((stem, end)) = out.rsplit_once('.')
-        && matches!(end, "eml" | "part")
+        && matches!(end, "eml" | "json" | "part")
     {
         out = format!("{stem}%2E{end}");
     }

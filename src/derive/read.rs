@@ -10,7 +10,7 @@ use postrider_core::contact::MessageContact;
 use postrider_core::derive::{Derived, Octets, Reads, keys_of};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
-use postrider_core::mime::{HEADER_LIMIT, Header};
+use postrider_core::mime::{HEADER_LIMIT, Header, as_mail};
 use postrider_core::thread::ThreadKey;
 use postrider_core::word::WordText;
 use std::cell::Cell;
@@ -50,6 +50,15 @@ fn keep_quiet() {
     });
 }
 
+/// Where a mail's bytes lie, and what they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MailBytes {
+    /// Where.
+    pub(crate) body: StoredBody,
+    /// They are what its provider tells of it: it is read as the mail that says the same.
+    pub(crate) synthetic: bool,
+}
+
 /// The octets of a stored mail.
 #[derive(Debug)]
 pub(crate) struct Stored<'a> {
@@ -64,30 +73,37 @@ impl Octets for Stored<'_> {
     type Error = Unread;
 
     fn length(&self) -> u64 {
-        self.body.length
+        match &self.whole {
+            Some(whole) => whole.len() as u64,
+            None => self.body.length,
+        }
     }
 
     fn read(&mut self, range: Range<u64>, take: &mut dyn FnMut(&[u8])) -> Result<(), Unread> {
         let Self { reader, leaving, body, whole } = self;
-        if body.length > SMALL {
+        if body.length > SMALL && whole.is_none() {
             return reader.pieces(body, range, &mut |piece| {
                 take(piece);
                 if leaving.load(Ordering::Relaxed) { Err(Unread::GivenUp) } else { Ok(()) }
             });
         }
         if whole.is_none() {
-            let mut octets = Vec::with_capacity(usize::try_from(body.length).unwrap_or(0));
-            reader.pieces(body, 0..body.length, &mut |piece| {
-                octets.extend_from_slice(piece);
-                Ok::<_, Unread>(())
-            })?;
-            *whole = Some(octets);
+            *whole = Some(all_of(reader, body)?);
         }
         let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX);
         let part = whole.as_ref().and_then(|whole| whole.get(at(range.start)..at(range.end)));
         take(part.unwrap_or_default());
         Ok(())
     }
+}
+
+fn all_of(reader: &mut BodyReader, body: &StoredBody) -> Result<Vec<u8>, Unread> {
+    let mut octets = Vec::with_capacity(usize::try_from(body.length).unwrap_or(0));
+    reader.pieces(body, 0..body.length, &mut |piece| {
+        octets.extend_from_slice(piece);
+        Ok::<_, Unread>(())
+    })?;
+    Ok(octets)
 }
 
 /// Why a mail is not read.
@@ -130,7 +146,8 @@ impl MailReader {
                 if leaving.load(Ordering::Relaxed) || count > KEYS_MOST {
                     return Ok(None);
                 }
-                match read_stored(&mut reader, &leaving, body, |stored| keys_of(stored)) {
+                let bytes = MailBytes { body, synthetic: false };
+                match read_stored(&mut reader, &leaving, bytes, |stored| keys_of(stored)) {
                     Ok(keys) => {
                         count += keys.len();
                         found.insert(message, keys);
@@ -185,9 +202,9 @@ fn read_one(
     leaving: &AtomicBool,
     mail: &OwedMail,
 ) -> DerivedMail {
-    let OwedMail { message, received_at, hash, pack, offset, length, .. } = *mail;
-    let body = StoredBody { hash, pack, offset, length };
-    let read = read_stored(reader, leaving, body, |stored| {
+    let OwedMail { message, received_at, hash, pack, offset, length, synthetic, .. } = *mail;
+    let bytes = MailBytes { body: StoredBody { hash, pack, offset, length }, synthetic };
+    let read = read_stored(reader, leaving, bytes, |stored| {
         crate::fault::pass("derive.reading");
         crate::fault::pass("panic.reading");
         let read = Derived::read(stored, reads)?;
@@ -204,12 +221,17 @@ fn read_one(
 fn read_stored<T>(
     reader: &mut BodyReader,
     leaving: &AtomicBool,
-    body: StoredBody,
+    MailBytes { body, synthetic }: MailBytes,
     read: impl FnOnce(&mut Stored<'_>) -> Result<T, Unread>,
 ) -> Result<T, String> {
-    let mut stored = Stored { reader, leaving, body, whole: None };
+    // What is told of a mail is short: it came as one answer.
+    let told = synthetic.then(|| all_of(reader, &body)).transpose();
+    let told = told.map_err(|why| why.to_string())?;
     IS_READING.set(true);
-    let read = catch_unwind(AssertUnwindSafe(|| read(&mut stored)));
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        let whole = told.as_deref().map(as_mail);
+        read(&mut Stored { reader, leaving, body, whole })
+    }));
     IS_READING.set(false);
     match read {
         Ok(read) => read.map_err(|why| why.to_string()),
@@ -232,14 +254,14 @@ impl Drop for Asking {
 /// Why it cannot be read, in words.
 pub(crate) async fn read_now<T: Send + 'static>(
     bodies: &Path,
-    body: StoredBody,
+    bytes: MailBytes,
     read: impl FnOnce(&mut Stored<'_>) -> Result<T, Unread> + Send + 'static,
 ) -> Result<T, String> {
     keep_quiet();
     let asking = Asking(Arc::default());
     let (gone, bodies) = (Arc::clone(&asking.0), bodies.to_owned());
     let read = tokio::task::spawn_blocking(move || {
-        read_stored(&mut BodyReader::new(&bodies), &gone, body, read)
+        read_stored(&mut BodyReader::new(&bodies), &gone, bytes, read)
     });
     let read = read.await.map_err(|_| "the process ends".to_owned())?;
     drop(asking);

@@ -54,6 +54,8 @@ pub struct ManifestRow {
     pub size: i64,
     /// RFC822.SIZE, where that is another one.
     pub announced: Option<i64>,
+    /// What stands in the place of its bytes is what its provider tells of it.
+    pub synthetic: bool,
 }
 
 /// Which locations a manifest lists.
@@ -302,7 +304,9 @@ impl Reader {
 }
 
 fn manifest_row(row: ManifestColumns) -> Result<ManifestRow, Trouble> {
-    let ManifestColumns { uidvalidity, uid, flags, keywords, size, announced, hash, .. } = row;
+    let ManifestColumns {
+        uidvalidity, uid, flags, keywords, size, announced, synthetic, hash, ..
+    } = row;
     let body = match (row.pack, row.offset, row.length) {
         (Some(pack), Some(offset), Some(length)) => {
             Some(StoredBody { hash: rows::hash(hash)?, pack, offset, length })
@@ -310,5 +314,5 @@ fn manifest_row(row: ManifestColumns) -> Result<ManifestRow, Trouble> {
         _ => None,
     };
     let flags = Flags::from_columns(&flags, &keywords);
-    Ok(ManifestRow { uidvalidity, uid, flags, body, size, announced })
+    Ok(ManifestRow { uidvalidity, uid, flags, body, size, announced, synthetic })
 }

@@ -95,7 +95,7 @@ fn told(mail: &Mail, count: usize) -> Value {
             "size": count, "sha256": sha256(&octets(count)),
         }],
         "message_id": "one@x.y", "in_reply_to": ["zero@x.y"], "list_id": "l.x.y", "size": mail.raw.len(),
-        "sha256": sha256(&mail.raw), "outgoing": true, "deleted_at": null, "damaged": null,
+        "sha256": sha256(&mail.raw), "outgoing": true, "deleted_at": null, "synthetic": false, "damaged": null,
     })
 }
 

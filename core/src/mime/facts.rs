@@ -38,6 +38,8 @@ pub struct HeaderFacts {
     pub cc: Option<String>,
     /// Date header.
     pub date: Option<Micros>,
+    /// What is read stands in the place of its bytes, which its provider does not hand out.
+    pub synthetic: bool,
 }
 
 impl HeaderFacts {
@@ -156,6 +158,7 @@ fn read_all(raw: &[u8]) -> HeaderFacts {
         to: message.to().and_then(addresses),
         cc: message.cc().and_then(addresses),
         date,
+        synthetic: false,
     }
 }
 

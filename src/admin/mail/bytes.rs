@@ -5,7 +5,7 @@ use crate::admin::mail::range::{Wanted, wanted};
 use crate::admin::mail::stream::{Sent, body};
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::config::Place;
-use crate::derive::read::{Stored, Unread, beginning, read_now};
+use crate::derive::read::{MailBytes, Stored, Unread, beginning, read_now};
 use crate::store::Reader;
 use crate::store::list::MailLists;
 use crate::store::mail::{StoredMail, StoredMails};
@@ -225,9 +225,14 @@ fn digest(hash: &BodyHash) -> String {
     format!("sha-256=:{}:", base64::engine::general_purpose::STANDARD.encode(hash.0))
 }
 
-/// The message, octet by octet as its server has it.
+/// Where a mail's bytes lie, and what they are.
+pub(super) fn bytes_of(mail: &StoredMail) -> MailBytes {
+    MailBytes { body: mail.body(), synthetic: mail.synthetic }
+}
+
+/// The message, octet by octet as its server has it; of one that is `synthetic`, what its provider tells of it, as JSON.
 #[utoipa::path(get, path = "/v1/messages/{id}/raw", tag = "mail", params(("id" = i64, Path, description = "Its number")), responses(
-    (status = 200, content_type = "message/rfc822", body = Vec<u8>), (status = 206, content_type = "message/rfc822", body = Vec<u8>),
+    (status = 200, content((Vec<u8> = "message/rfc822"), (Vec<u8> = "application/json"))), (status = 206, content_type = "message/rfc822", body = Vec<u8>),
     (status = 304), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<416>, ProblemOf<502>, ProblemOf<503>))]
 pub(super) async fn raw(
     State(shared): State<Shared>,
@@ -238,8 +243,12 @@ pub(super) async fn raw(
     let (stored, length) = (mail.body(), mail.length);
     let encoding = Encoding::Identity;
     let sent = Sent { body: stored, octets: 0..length, encoding, wanted: 0..length, hash: None };
-    let name = format!("message-{id}.eml");
-    let media_type = "message/rfc822".to_owned();
+    // What is no mail is not called one.
+    let (end, media_type) = match mail.synthetic {
+        true => ("json", "application/json"),
+        false => ("eml", "message/rfc822"),
+    };
+    let (name, media_type) = (format!("message-{id}.{end}"), media_type.to_owned());
     handed_out(&shared, &asked.0, File { media_type, name, length, hash: mail.mail.hash, sent })
         .await
 }
@@ -254,6 +263,10 @@ pub(super) async fn part(
     asked: Asked,
 ) -> Result<Response, Problem> {
     let mail = stored(&shared, &id).await?;
+    if mail.synthetic {
+        // Nothing of its bytes is held.
+        return Err(Problem::missing("part"));
+    }
     let files = shared.mail.rows().files(mail.mail.message).await?;
     let found = match files.into_iter().find(|file| file.number == number) {
         Some(file) if mail.version == Some(derive::VERSION) => Some(file),
@@ -262,7 +275,7 @@ pub(super) async fn part(
             not_left_out(&mail).map_err(|why| damaged(&why))?;
             let _turn = shared.mail.turn().await?;
             let wanted = number.clone();
-            let found = read_now(shared.mail.bodies(), mail.body(), move |mail| {
+            let found = read_now(shared.mail.bodies(), bytes_of(&mail), move |mail| {
                 derive::part(mail, &wanted)
             });
             let found = found.await;
@@ -286,7 +299,7 @@ pub(super) async fn headers(
 ) -> Result<Response, Problem> {
     let mail = stored(&shared, &id).await?;
     let _turn = shared.mail.turn().await?;
-    let read = read_now(shared.mail.bodies(), mail.body(), |mail| {
+    let read = read_now(shared.mail.bodies(), bytes_of(&mail), |mail| {
         let mut octets = beginning(mail)?;
         let is_blank = |rest: &[u8]| rest.starts_with(b"\r\n") || rest.starts_with(b"\n");
         let is_end = |at: &usize| {
@@ -340,6 +353,6 @@ async fn shown(
     let mail = stored(shared, id).await?;
     not_left_out(&mail).map_err(|why| damaged(&why))?;
     let _turn = shared.mail.turn().await?;
-    let read = read_now(shared.mail.bodies(), mail.body(), read).await;
+    let read = read_now(shared.mail.bodies(), bytes_of(&mail), read).await;
     read.map_err(|why| damaged(&why))
 }

@@ -1,7 +1,7 @@
 //! One message: what its server said of it, where it lies, and what its bytes say; and what was told of it.
 
 use crate::admin::Shared;
-use crate::admin::mail::bytes::{not_left_out, stored};
+use crate::admin::mail::bytes::{bytes_of, not_left_out, stored};
 use crate::admin::mail::views::MailView;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::derive::read::{beginning, read_now};
@@ -21,6 +21,8 @@ pub(crate) struct MessageView {
     mail: MailView,
     /// The Message-IDs of what it answers.
     in_reply_to: Vec<String>,
+    /// Its provider hands out no bytes of it: what is held in their place is what it tells of it, as JSON.
+    synthetic: bool,
     /// Its bytes cannot be read, and why: what they would say is missing here.
     damaged: Option<String>,
 }
@@ -50,7 +52,7 @@ pub(super) async fn message(
             Err(why) => (view, Vec::new(), Some(why)),
         }
     };
-    Ok(Json(MessageView { mail, in_reply_to, damaged }))
+    Ok(Json(MessageView { mail, in_reply_to, synthetic: stored.synthetic, damaged }))
 }
 
 /// What its bytes say, or why they cannot be read.
@@ -62,7 +64,8 @@ async fn read_whole(
         return Ok(Err(why));
     }
     let _turn = shared.mail.turn().await?;
-    let read = read_now(shared.mail.bodies(), mail.body(), |mail| Derived::read(mail, Reads::Off));
+    let read =
+        read_now(shared.mail.bodies(), bytes_of(mail), |mail| Derived::read(mail, Reads::Off));
     Ok(read.await)
 }
 
@@ -70,6 +73,6 @@ async fn read_whole(
 async fn header(shared: &Shared, mail: &StoredMail) -> Result<Result<Header, String>, Problem> {
     let _turn = shared.mail.turn().await?;
     let read =
-        read_now(shared.mail.bodies(), mail.body(), |mail| Ok(Header::read(&beginning(mail)?)));
+        read_now(shared.mail.bodies(), bytes_of(mail), |mail| Ok(Header::read(&beginning(mail)?)));
     Ok(read.await)
 }

@@ -17,6 +17,8 @@ pub(super) struct Report {
     pub(super) rows: BTreeMap<u32, (i64, Flags)>,
     pub(super) path: String,
     pub(super) notes: Vec<String>,
+    /// Messages whose bytes nobody hands out.
+    pub(super) synthetic: u64,
 }
 
 impl Report {

@@ -161,6 +161,7 @@ fn message_row(m: NewMessage, account: AccountId, at: Micros) -> Message {
         parse: header.parse.as_str(),
         version: m.row.version.as_ref().map(|version| version.as_str().to_owned()),
         thread: m.thread,
+        synthetic: header.synthetic,
     }
 }
 

@@ -29,6 +29,8 @@ rows! {
         pub offset: u64,
         /// How many.
         pub length: u64,
+        /// They are what its provider tells of it.
+        pub synthetic: bool,
     }
 
     pub(in crate::store) struct DeriveColumn {

@@ -29,6 +29,7 @@ queries! {
         parse: &'static str,
         version: Option<String>,
         thread: Option<String>,
+        synthetic: bool,
     };
     Location {
         folder: FolderId,

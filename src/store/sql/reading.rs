@@ -35,6 +35,7 @@ rows! {
         pub(in crate::store) keywords: String,
         pub(in crate::store) size: i64,
         pub(in crate::store) announced: Option<i64>,
+        pub(in crate::store) synthetic: bool,
         pub(in crate::store) hash: Option<BodyHash>,
         pub(in crate::store) pack: Option<i64>,
         pub(in crate::store) offset: Option<u64>,

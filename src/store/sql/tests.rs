@@ -259,6 +259,7 @@ async fn a_message_is_not_given_a_body_without_octets() {
             parse: "",
             version: None,
             thread: None,
+            synthetic: false,
         };
         let put = db.writer.put(message).await;
         assert_eq!(put.is_ok(), is_taken, "{length}: {put:?}");

@@ -227,6 +227,7 @@ async fn rows_of_nothing_are_none() {
         tx.put_rows((0..7_u8).map(body)).await.unwrap();
         let message = |n: u8| Message {
             thread: None,
+            synthetic: false,
             account: AccountId(1),
             id: MessageId(n.into()),
             identity: None,

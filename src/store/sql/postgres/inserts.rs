@@ -12,13 +12,13 @@ pub(in crate::store::sql) const fn words(text: RowText) -> &'static str {
         // Where its body is not there, or is a row that lost its place, it is refused: none is without bytes.
         RowText::Message => {
             "INSERT INTO message (account, id, identity, body, size, internal_date, stored_at, places, announced, \
-             message_id, subject, from_text, to_text, cc_text, date, parse, version, thread) SELECT r.account, r.id, \
+             message_id, subject, from_text, to_text, cc_text, date, parse, version, thread, synthetic) SELECT r.account, r.id, \
              r.identity, b.id, r.size, r.internal_date, r.stored_at, r.places, r.announced, r.message_id, r.subject, \
-             r.from_text, r.to_text, r.cc_text, r.date, r.parse, r.version, r.thread FROM UNNEST($1::bigint[], $2::bigint[], \
+             r.from_text, r.to_text, r.cc_text, r.date, r.parse, r.version, r.thread, r.synthetic FROM UNNEST($1::bigint[], $2::bigint[], \
              $3::text[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], \
              $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::text[], \
-             $17::text[], $18::text[]) r (account, id, identity, hash, size, internal_date, stored_at, places, announced, \
-             message_id, subject, from_text, to_text, cc_text, date, parse, version, thread) LEFT JOIN body b ON b.hash = \
+             $17::text[], $18::text[], $19::boolean[]) r (account, id, identity, hash, size, internal_date, stored_at, places, announced, \
+             message_id, subject, from_text, to_text, cc_text, date, parse, version, thread, synthetic) LEFT JOIN body b ON b.hash = \
              r.hash AND b.length = r.size"
         }
         RowText::Location => {

@@ -13,10 +13,10 @@ pub(in crate::store::sql) const fn words(text: RowText) -> &'static str {
         // Where its body is not there, or is a row that lost its place, it is refused: none is without bytes.
         RowText::Message => {
             "INSERT OR FAIL INTO message (account, id, identity, body, size, internal_date, stored_at, places, announced, \
-             message_id, subject, from_text, to_text, cc_text, date, parse, version, thread) SELECT column1, column2, column3, \
+             message_id, subject, from_text, to_text, cc_text, date, parse, version, thread, synthetic) SELECT column1, column2, column3, \
              b.id, column5, column6, column7, column8, column9, column10, column11, column12, column13, column14, \
-             column15, column16, column17, column18 FROM \
-             (VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)) \
+             column15, column16, column17, column18, column19 FROM \
+             (VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)) \
              LEFT JOIN body b ON b.hash = column4 AND b.length = column5 WHERE column1 IS NOT NULL"
         }
         RowText::Location => {

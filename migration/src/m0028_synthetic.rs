@@ -1,0 +1,21 @@
+//! Messages whose bytes a provider does not hand out: what it tells of them stands in their place.
+
+use crate::columns::{self, Column};
+use sea_orm_migration::prelude::*;
+
+/// Adds a column.
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+const COLUMNS: &[Column] = &[("message", "synthetic", "BOOLEAN NOT NULL DEFAULT FALSE")];
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        columns::add(manager, COLUMNS).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        columns::drop(manager, COLUMNS).await
+    }
+}
