@@ -6,6 +6,7 @@ mod host;
 mod listening;
 mod mailbox;
 mod naming;
+mod nylas;
 mod oauth;
 pub mod place;
 mod proxy;
@@ -21,7 +22,7 @@ mod units;
 pub mod validate;
 mod webhooks;
 
-pub use account::{GMAIL, IMAP, known_download};
+pub use account::{GMAIL, IMAP, NYLAS, known_download};
 pub(crate) use host::is_loopback;
 pub use listening::Listening;
 pub use mailbox::{Account, SecretFrom};

@@ -42,7 +42,11 @@ pub async fn run(args: DemoArgs) -> Exit {
             data.display()
         );
     }
-    let mut stage = if args.gmail { DemoMailbox::gmail() } else { DemoMailbox::imap() };
+    let mut stage = match (args.gmail, args.nylas) {
+        (true, _) => DemoMailbox::gmail(),
+        (_, true) => DemoMailbox::nylas(),
+        _ => DemoMailbox::imap(),
+    };
     let mut diary = match Diary::open(&data) {
         Ok(diary) => diary,
         Err(e) => {
@@ -140,9 +144,9 @@ async fn follow(args: DemoArgs, mut config: Config) -> Exit {
     };
     let token = token::own(&data).unwrap_or_default();
     say_line(&screen::where_to_look(server.url(), &data));
-    // Gmail tells nobody by itself: what it has is asked for after each thing that happens.
+    // An API tells nobody by itself: what it has is asked for after each thing that happens.
     let asker = Client::near(server.url(), token.clone())
-        .filter(|_| args.gmail)
+        .filter(|_| args.gmail || args.nylas)
         .map(|client| tokio::spawn(stage::ask_on(client)));
     let painter =
         Client::near(server.url(), token).map(|client| tokio::spawn(screen::draw(client)));

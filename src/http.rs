@@ -13,4 +13,6 @@ pub(crate) fn builder(connect: Duration) -> reqwest::ClientBuilder {
         .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect)
         .redirect(reqwest::redirect::Policy::none())
+        // Who wants an answer packed says so, and counts what it becomes.
+        .no_gzip()
 }

@@ -11,6 +11,7 @@ mod head;
 pub mod imap;
 pub mod in_flight;
 mod memory;
+mod nylas;
 mod opened;
 pub mod pressure;
 mod purse;
@@ -49,6 +50,7 @@ pub fn endpoint(kind: &str, server: Server) -> Result<Arc<dyn Endpoint>, Failure
     match kind {
         imap::KIND => Ok(Arc::new(imap::ImapEndpoint::of(server)?)),
         gmail::KIND => Ok(Arc::new(gmail::GmailEndpoint::of(server)?)),
+        nylas::KIND => Ok(Arc::new(nylas::NylasEndpoint::of(server)?)),
         other => {
             let text = format!("there is no provider \"{other}\"");
             Err(Failure::new(Class::Config, Reach::Account, Provenance::Local, text)

@@ -29,8 +29,11 @@ pub(super) fn pool_of(account: &Account) -> String {
         format!(" by {proxy}{}", user.unwrap_or_default())
     });
     let way = way.unwrap_or_default();
+    // What is refused to one application is none of another's trouble.
+    let grant = account.api.as_ref().and_then(|api| api.grant.as_ref());
+    let application = grant.map(|grant| format!(" {}", grant.application)).unwrap_or_default();
     format!(
-        "root/endpoints/{} {}:{}{protection}{trust}{way}",
+        "root/endpoints/{} {}:{}{application}{protection}{trust}{way}",
         account.provider, account.host, account.port
     )
 }

@@ -317,7 +317,10 @@ impl Engine {
         let endpoint = found.map_err(|_| Failure::bug("reading the roots panicked"))??;
         let path = pool_of(account);
         let (reply, pool) = oneshot::channel();
-        let args = ConnectionArgs { path, ..self.connection.clone() };
+        let mut args = ConnectionArgs { path, ..self.connection.clone() };
+        if let Some(most) = endpoint.logins() {
+            args.limits.logins_per_second = args.limits.logins_per_second.min(most);
+        }
         self.root.cast(RootMsg::Pool(Box::new(args), reply)).map_err(|_| gone())?;
         Ok(AccountArgs {
             name: account.id.clone(),

@@ -383,7 +383,10 @@ pub struct DemoArgs {
     /// A mailbox of Gmail's API, instead of IMAP's.
     #[arg(long)]
     pub gmail: bool,
-    /// The data folder [default: demo-data, or demo-gmail].
+    /// A mailbox behind Nylas, instead of IMAP's.
+    #[arg(long, conflicts_with = "gmail")]
+    pub nylas: bool,
+    /// The data folder [default: demo-data, or demo-gmail, or demo-nylas].
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Files about the run.
@@ -395,7 +398,11 @@ impl DemoArgs {
     /// The data folder.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
-        let usual = if self.gmail { "demo-gmail" } else { "demo-data" };
+        let usual = match (self.gmail, self.nylas) {
+            (true, _) => "demo-gmail",
+            (_, true) => "demo-nylas",
+            _ => "demo-data",
+        };
         self.data.clone().unwrap_or_else(|| usual.into())
     }
 }

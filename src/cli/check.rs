@@ -306,7 +306,7 @@ async fn labels(mut session: OpenSession, account: &Account) -> Result<String, F
         return Err(odd());
     };
     if let Some(ListedMail { id, .. }) = rows.into_iter().next() {
-        let wanted = vec![WantedMail { id, bytes: true }];
+        let wanted = vec![WantedMail { id, bytes: true, tried: false }];
         let FeedAnswer::Got { found, .. } =
             ask(FeedRequest::Get { wanted, lane: Lane::Live, suspect: false }).await?
         else {
@@ -316,14 +316,16 @@ async fn labels(mut session: OpenSession, account: &Account) -> Result<String, F
             return Err(Failure::new(class, Reach::Message, Provenance::Server, text));
         }
     }
+    let behind = session.behind();
     warn_of_nothing(account, &places.iter().map(|place| place.path.as_str()).collect::<Vec<_>>());
     let is_wanted = |place: &&ListedPlace| account.folders.syncs(&place.path, place.role);
     let (all, wanted) = (places.len(), places.iter().filter(is_wanted).count());
     let names: Vec<&str> =
         places.iter().filter(is_wanted).map(|place| place.path.as_str()).collect();
-    let count = count.map_or_else(|| "no profile here".to_owned(), |n| format!("{n} messages"));
+    let count = count.map(|n| format!("; {n} messages")).unwrap_or_default();
+    let behind = behind.map(|behind| format!("; {behind}")).unwrap_or_default();
     Ok(format!(
-        "access granted; {count}; {all} labels, {wanted} to be synced: {}",
+        "access granted{behind}{count}; {all} labels, {wanted} to be synced: {}",
         names.join(", ")
     ))
 }

@@ -3,7 +3,8 @@
 
 use crate::config::api;
 use crate::config::host::is_loopback;
-use crate::config::mailbox::{Account, MailboxPlace, SecretFrom};
+use crate::config::mailbox::{Account, Login, MailboxPlace, SecretFrom};
+use crate::config::nylas::{self, NylasApplication};
 use crate::config::oauth::{OAuthClient, named};
 use crate::config::proxy::proxy;
 use crate::config::raw::{Origin, RawValue};
@@ -20,21 +21,23 @@ use std::path::Path;
 pub const IMAP: &str = "imap";
 /// Gmail's API.
 pub const GMAIL: &str = "gmail";
+/// Nylas.
+pub const NYLAS: &str = "nylas";
 
 /// Keys of every account.
-const OF_ALL: [&str; 11] = [
+const OF_ALL: [&str; 9] = [
     "id",
     "addresses",
     "provider",
     "ca_file",
     "username",
-    "access_token_file",
-    "auth",
     "owner",
     "was",
     "folders.include",
     "folders.exclude",
 ];
+/// Keys of those that log in by themselves.
+const OF_LOGIN: [&str; 2] = ["access_token_file", "auth"];
 
 /// Keys of IMAP alone.
 const OF_IMAP: [&str; 12] = [
@@ -60,27 +63,37 @@ const OF_GMAIL: [&str; 6] = [
     "quota.per_day",
     "quota.get",
 ];
+/// Keys of Nylas alone.
+const OF_NYLAS: [&str; 2] = ["application", "grant_id"];
 
 /// The keys that say what is shown at a login; one of them is enough.
 const SECRETS: [&str; 6] =
     ["password_file", "password_env", "password_command", "password", "access_token_file", "auth"];
 
+/// What an account may name for its login.
+#[derive(Clone, Copy)]
+pub(super) struct Logins<'a> {
+    pub(super) clients: &'a BTreeMap<&'static str, OAuthClient>,
+    pub(super) applications: &'a BTreeMap<String, Option<NylasApplication>>,
+}
+
 pub(super) fn account(
     t: &mut Taker<'_>,
     base: &Path,
     place: &Origin,
-    clients: &BTreeMap<&'static str, OAuthClient>,
+    logins: Logins<'_>,
     warnings: &mut Vec<String>,
 ) -> Option<Account> {
     let before = t.problems.len();
-    t.unknown(&[&OF_ALL[..], &OF_IMAP, &OF_GMAIL].concat());
+    t.unknown(&[&OF_ALL[..], &OF_LOGIN, &OF_IMAP, &OF_GMAIL, &OF_NYLAS].concat());
     let id = required(t, before, "id", "work");
     let provider = provider(t);
-    let is_gmail = provider == Some(GMAIL);
-    let found = match provider {
-        Some(GMAIL) => api::gmail(t),
-        Some(_) => Some(imap(t, before, place)),
-        None => None,
+    let is_imap = provider == Some(IMAP);
+    let (found, key) = match provider {
+        Some(GMAIL) => (api::gmail(t), None),
+        Some(NYLAS) => nylas::granted(t, logins.applications).unzip(),
+        Some(_) => (Some(imap(t, before, place)), None),
+        None => (None, None),
     };
     let username = required(t, before, "username", "me@example.org");
     let ca_file = t.text("ca_file").map(|file| base.join(file));
@@ -96,9 +109,6 @@ pub(super) fn account(
         let text = "it names the account itself; write the id it had before, or leave it out";
         t.wrong(item.place, "was", text);
     }
-    let secret_key = SECRETS.into_iter().find(|key| t.item(key).is_some());
-    let secret_place =
-        secret_key.and_then(|key| t.item(key)).map_or_else(|| place.clone(), |item| item.place);
     let folders = folders(t);
     let whose = owner.clone().unwrap_or_else(|| "nobody".to_owned());
     for (key, text) in [("host", &host), ("id", &id), ("username", &username), ("owner", &whose)] {
@@ -108,27 +118,24 @@ pub(super) fn account(
             t.wrong(item.place, key, format!("{text:?} will not do; {why}"));
         }
     }
-    if is_gmail {
+    if provider == Some(GMAIL) {
         api::names_of_imap(t, &folders);
     }
-    let download_per_day = if is_gmail { None } else { download(t, &host) };
-    let proxy = if is_gmail { None } else { proxy(t, base, warnings) };
-    let compress = t.flag("compress");
+    let download_per_day = if is_imap { download(t, &host) } else { None };
+    let proxy = if is_imap { proxy(t, base, warnings) } else { None };
+    // Nylas packs what it is asked for.
+    let compress = provider == Some(NYLAS) || t.flag("compress");
     if found.as_ref().is_some_and(|found| found.security == Security::Plain) {
         not_in_the_clear(t, proxy.as_ref());
     }
-    let grant = named(t, clients).map(|grant| ("auth", grant));
-    if let (true, Some((_, SecretFrom::Grant(name))), Some(item)) =
-        (is_gmail, &grant, t.item("auth"))
-        && *name != "google"
-    {
-        let text = "Gmail takes tokens of Google; write \"oauth.google\" or \"service.google\"";
-        t.wrong(item.place, "auth", text);
-    }
-    let secret = secret(t, base, (&id, is_gmail), (before, grant), warnings);
+    let secret = match provider {
+        Some(NYLAS) => key,
+        _ => login(t, base, (&id, provider == Some(GMAIL)), (before, logins.clients), warnings),
+    };
     if t.problems.len() > before {
         return None;
     }
+    let (secret, secret_at) = secret?;
     let MailboxPlace { host, port, security, api } = found?;
     Some(Account {
         id,
@@ -146,8 +153,8 @@ pub(super) fn account(
         ca_file_at,
         username,
         username_at,
-        secret: secret?,
-        secret_at: (secret_place, secret_key.unwrap_or("password_file")),
+        secret,
+        secret_at,
         folders,
         download_per_day,
     })
@@ -155,25 +162,61 @@ pub(super) fn account(
 
 /// Which provider is meant; keys of another one are refused.
 fn provider(t: &mut Taker<'_>) -> Option<&'static str> {
-    let (provider, strange, other): (_, &[&str], _) = match t.text("provider").as_deref() {
-        None | Some(IMAP) => (IMAP, &OF_GMAIL, GMAIL),
-        Some(GMAIL) => (GMAIL, &OF_IMAP, IMAP),
+    let (of_imap, of_gmail, of_nylas) =
+        ((&OF_IMAP[..], IMAP), (&OF_GMAIL[..], GMAIL), (&OF_NYLAS[..], NYLAS));
+    let (provider, strange) = match t.text("provider").as_deref() {
+        None | Some(IMAP) => (IMAP, vec![of_gmail, of_nylas]),
+        Some(GMAIL) => (GMAIL, vec![of_imap, of_nylas]),
+        Some(NYLAS) => {
+            for key in OF_LOGIN {
+                if let Some(item) = t.item(key) {
+                    let text = "what is shown to Nylas is the application's key: write api_key_file into [nylas.NAME], and leave this out";
+                    t.wrong(item.place, key, text);
+                }
+            }
+            (NYLAS, vec![of_imap, of_gmail])
+        }
         // Which keys are meant is not known.
         Some(unknown) => {
             if let Some(item) = t.item("provider") {
-                let text =
-                    format!("\"{unknown}\" is not supported; write \"{IMAP}\" or \"{GMAIL}\"");
+                let text = format!(
+                    "\"{unknown}\" is not supported; write \"{IMAP}\", \"{GMAIL}\" or \"{NYLAS}\""
+                );
                 t.wrong(item.place, "provider", text);
             }
             return None;
         }
     };
-    for key in strange {
+    for (key, other) in
+        strange.iter().flat_map(|(keys, other)| keys.iter().map(move |k| (*k, *other)))
+    {
         if let Some(item) = t.item(key) {
             t.wrong(item.place, key, format!("it is for provider = \"{other}\"; leave it out"));
         }
     }
     Some(provider)
+}
+
+/// What an account shows that logs in by itself.
+fn login(
+    t: &mut Taker<'_>,
+    base: &Path,
+    (id, is_gmail): (&str, bool),
+    (before, clients): (usize, &BTreeMap<&'static str, OAuthClient>),
+    warnings: &mut Vec<String>,
+) -> Option<Login> {
+    let key = SECRETS.into_iter().find(|key| t.item(key).is_some());
+    let at = key.and_then(|key| t.item(key)).map_or_else(|| t.missing.clone(), |item| item.place);
+    let grant = named(t, clients).map(|grant| ("auth", grant));
+    if let (true, Some((_, SecretFrom::Grant(name))), Some(item)) =
+        (is_gmail, &grant, t.item("auth"))
+        && *name != "google"
+    {
+        let text = "Gmail takes tokens of Google; write \"oauth.google\" or \"service.google\"";
+        t.wrong(item.place, "auth", text);
+    }
+    let secret = secret(t, base, (id, is_gmail), (before, grant), warnings)?;
+    Some((secret, (at, key.unwrap_or("password_file"))))
 }
 
 /// What is written, or the username where that is an address.

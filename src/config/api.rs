@@ -48,8 +48,13 @@ pub(super) fn gmail(t: &mut Taker<'_>) -> Option<MailboxPlace> {
         }
     }
     let plan = QuotaPlan { user, shared, day, get };
+    place(t, &text, plan)
+}
+
+/// Where an API is: this text, or what `api_url` says.
+pub(super) fn place(t: &mut Taker<'_>, text: &str, plan: QuotaPlan) -> Option<MailboxPlace> {
     // What is no URL has been told.
-    let url = Url::parse(&text).ok()?;
+    let url = Url::parse(text).ok()?;
     let is_bare = url.username().is_empty() && url.password().is_none();
     if !is_bare || url.query().is_some() || url.fragment().is_some() {
         if let Some(item) = t.item("api_url") {
@@ -62,7 +67,7 @@ pub(super) fn gmail(t: &mut Taker<'_>) -> Option<MailboxPlace> {
     let port = url.port_or_known_default().unwrap_or(443);
     let security = if url.scheme() == "http" { Security::Plain } else { Security::Implicit };
     let base = url.path().trim_end_matches('/').to_owned();
-    Some(MailboxPlace { host, port, security, api: Some(Api { base, plan }) })
+    Some(MailboxPlace { host, port, security, api: Some(Api { base, plan, grant: None }) })
 }
 
 /// IMAP's names of Gmail's places would match nothing here, and nobody would know.

@@ -19,7 +19,7 @@ pub struct Account {
     pub owner: Option<String>,
     /// The addresses that mail of its owner comes from.
     pub addresses: Vec<String>,
-    /// `imap`, `gmail`.
+    /// `imap`, `gmail`, `nylas`.
     pub provider: &'static str,
     /// Host.
     pub host: String,
@@ -59,7 +59,11 @@ impl Account {
     }
 }
 
+/// What is shown at a login, and where that was said.
+pub(super) type Login = (SecretFrom, (Origin, &'static str));
+
 /// Where a mailbox is.
+#[derive(Clone, Debug)]
 pub(super) struct MailboxPlace {
     pub(super) host: String,
     pub(super) port: u16,

@@ -79,6 +79,8 @@ pub(super) struct Raw {
     pub(super) accounts: Vec<(Origin, Items)>,
     pub(super) schedules: Vec<(Origin, Items)>,
     pub(super) subscribers: Vec<(Origin, Items)>,
+    /// Tables of `[nylas]`, by name.
+    pub(super) applications: BTreeMap<String, (Origin, Items)>,
     pub(super) problems: Vec<Flaw>,
 }
 
@@ -133,6 +135,7 @@ impl Raw {
                     let text = format!("write [[{one}]], once for each {one}");
                     raw.problems.push(Flaw { place: place(key.span().start), key: name, text });
                 }
+                ("nylas", DeValue::Table(tables)) => raw.named(tables, &place),
                 (_, DeValue::Table(table)) => flatten(&name, table, &place, &mut raw.settings),
                 _ => {
                     raw.settings.insert(name, item(value, &place));
@@ -140,6 +143,24 @@ impl Raw {
             }
         }
         raw
+    }
+
+    /// Takes the tables of `[nylas]`.
+    fn named(&mut self, tables: &DeTable<'_>, place: &impl Fn(usize) -> Origin) {
+        for (name, value) in tables {
+            let (at, name) = (place(name.span().start), name.get_ref().to_string());
+            let mut items = Items::new();
+            if let DeValue::Table(table) = value.get_ref() {
+                flatten("", table, place, &mut items);
+                self.applications.insert(name, (at, items));
+                continue;
+            }
+            let key = format!("nylas.{name}");
+            let text =
+                "an application has a name of its own: write [nylas.main], and its keys below"
+                    .into();
+            self.problems.push(Flaw { place: at, key, text });
+        }
     }
 
     /// Lets the environment speak: `POSTRIDER_` and a path joined by `__`. Names that are no key

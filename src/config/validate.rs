@@ -1,9 +1,10 @@
 //! From what the file says to types that cannot be wrong, or to all problems at once.
 
-use crate::config::account::account;
+use crate::config::account::{Logins, account};
 use crate::config::listening::{Listening, listening};
 use crate::config::mailbox::{Account, SecretFrom};
 use crate::config::naming::Nameable;
+use crate::config::nylas;
 use crate::config::oauth::{self, OAuthClient};
 use crate::config::place::Place;
 use crate::config::raw::{Flaw, Origin, Raw};
@@ -220,9 +221,11 @@ pub fn load(
     }
     let mut ids = BTreeSet::new();
     let clients = config.oauth.clone();
+    let applications = nylas::applications(&raw, base, &mut problems, &mut config.warnings);
+    let logins = Logins { clients: &clients, applications: &applications };
     for (place, items) in &raw.accounts {
         let mut taker = Taker { items, missing: place.clone(), problems: &mut problems };
-        let account = account(&mut taker, base, place, &clients, &mut config.warnings);
+        let account = account(&mut taker, base, place, logins, &mut config.warnings);
         if let Some(account) = account {
             if !ids.insert(account.id.clone()) {
                 let text = format!(

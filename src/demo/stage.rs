@@ -1,4 +1,4 @@
-//! The demo's mailbox: of a built-in IMAP server, or of a built-in server of Gmail's API.
+//! The demo's mailbox: of a built-in IMAP server, or of a built-in server of Gmail's API or Nylas's.
 #![expect(
     clippy::disallowed_methods,
     reason = "the demo asks at the pace at which its mailbox lives"
@@ -6,10 +6,13 @@
 
 use crate::cli::client::Client;
 use crate::config::raw::Origin;
-use crate::config::{Account, GMAIL, IMAP, SecretFrom};
-use postrider_core::provider::server::{Api, QuotaPlan, Security};
+use crate::config::{Account, GMAIL, IMAP, NYLAS, SecretFrom};
+use postrider_core::provider::server::{Api, Grant, QuotaPlan, Security};
 use postrider_core::run::filter::FolderFilter;
 use postrider_feedd::life::GmailLife;
+use postrider_feedd::nylas::{
+    NylasApplication, NylasBox, NylasLife, NylasServer, seed as nylas_seed,
+};
 use postrider_feedd::{GmailBox, GmailServer, seed as gmail_seed};
 use postrider_imapd::life::Life;
 use postrider_imapd::{Mailbox, Server, User, seed};
@@ -33,6 +36,8 @@ pub(super) enum DemoMailbox {
     Imap(Mailbox, Life),
     /// Served over Gmail's API.
     Gmail(GmailBox, GmailLife),
+    /// Served as Nylas serves it.
+    Nylas(NylasBox, NylasLife),
 }
 
 impl DemoMailbox {
@@ -44,11 +49,17 @@ impl DemoMailbox {
         Self::Gmail(gmail_seed::mailbox(SEED, MESSAGES), GmailLife::new(SEED))
     }
 
+    pub(super) fn nylas() -> Self {
+        let mailbox = nylas_seed::mailbox(SEED, MESSAGES, "microsoft");
+        Self::Nylas(mailbox, NylasLife::new(SEED))
+    }
+
     /// One more thing happens, at a Unix time.
     pub(super) fn step(&mut self, unix: i64) {
         match self {
             Self::Imap(mailbox, life) => drop(life.step(mailbox, unix)),
             Self::Gmail(mailbox, life) => life.step(mailbox, unix.saturating_mul(1000)),
+            Self::Nylas(mailbox, life) => life.step(mailbox, unix),
         }
     }
 
@@ -65,6 +76,11 @@ impl DemoMailbox {
                 let server = GmailServer::start(mailbox, |_| None).await?;
                 Ok((server.port(), Box::new(server)))
             }
+            Self::Nylas(mailbox, _) => {
+                let application = NylasApplication::new("demo", &[mailbox]);
+                let server = NylasServer::start(&application, |_| None).await?;
+                Ok((server.port(), Box::new(server)))
+            }
         }
     }
 
@@ -73,9 +89,16 @@ impl DemoMailbox {
         let (provider, username, secret_key) = match self {
             Self::Imap(..) => (IMAP, "demo", "password"),
             Self::Gmail(..) => (GMAIL, "demo@example.com", "access_token"),
+            Self::Nylas(..) => (NYLAS, "demo@example.com", "api_key_file"),
         };
         let plan = QuotaPlan { user: FREE, shared: FREE, day: None, get: 20 };
-        let api = matches!(self, Self::Gmail(..)).then(|| Api { base: String::new(), plan });
+        let grant = matches!(self, Self::Nylas(..))
+            .then(|| Grant { application: "demo".to_owned(), id: "grant-1".to_owned() });
+        let api = matches!(self, Self::Gmail(..) | Self::Nylas(..)).then(|| Api {
+            base: String::new(),
+            plan,
+            grant,
+        });
         Account {
             id: "demo".into(),
             was: None,
@@ -86,7 +109,7 @@ impl DemoMailbox {
             port,
             security: Security::Plain,
             proxy: None,
-            compress: false,
+            compress: matches!(self, Self::Nylas(..)),
             ca_file: None,
             ca_file_at: Origin::Argument,
             username: username.into(),

@@ -27,6 +27,16 @@ pub(super) trait MailApi: std::fmt::Debug + Send + Sync + 'static {
     /// What its owner sees of it.
     fn leash(&self) -> &Leash;
 
+    /// Folders that a list of everything could not show whole.
+    fn unlisted(&self) -> usize {
+        0
+    }
+
+    /// What stands behind it, for people, where its login does not say.
+    fn behind(&self) -> Option<String> {
+        None
+    }
+
     /// Units that may be spent in a minute, and what a message costs.
     fn user(&self) -> u64;
     /// See [`MailApi::user`].

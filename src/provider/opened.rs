@@ -6,6 +6,7 @@ use crate::provider::credits::Credits;
 use crate::provider::redact::Redactor;
 use crate::provider::session::{Ask, Asks, Endpoint, Leash, Opening, Session, Watching};
 use postrider_core::failure::Failure;
+use postrider_core::plain::PlainText;
 use postrider_core::provider::Capabilities;
 use postrider_core::provider::{Answer, Request};
 use std::sync::Arc;
@@ -57,6 +58,18 @@ impl OpenSession {
     #[must_use]
     pub fn leash(&self) -> Leash {
         self.session.leash()
+    }
+
+    /// Folders that a list of everything could not show whole.
+    #[must_use]
+    pub fn unlisted(&self) -> usize {
+        self.session.unlisted()
+    }
+
+    /// What stands behind it, for people, where its login does not say.
+    #[must_use]
+    pub fn behind(&self) -> Option<PlainText> {
+        self.session.behind().map(|text| self.redactor.text(&text))
     }
 
     /// Answers one question that is not about bodies.

@@ -58,6 +58,11 @@ pub trait Endpoint: std::fmt::Debug + Send + Sync {
     /// longer is killed.
     fn patience(&self) -> Duration;
 
+    /// Logins in a second that it takes of all its accounts together, where that is known.
+    fn logins(&self) -> Option<u32> {
+        None
+    }
+
     /// Which family of questions it answers.
     fn family(&self) -> Family {
         Family::Folders
@@ -93,6 +98,16 @@ pub trait Session: Send {
 
     /// What its owner sees of it.
     fn leash(&self) -> Leash;
+
+    /// Folders that a list of everything could not show whole, for verify.
+    fn unlisted(&self) -> usize {
+        0
+    }
+
+    /// What stands behind it, for people, where its login does not say.
+    fn behind(&self) -> Option<String> {
+        None
+    }
 
     /// Answers one question that is not about bodies.
     ///

@@ -47,6 +47,8 @@ mod logins;
 mod longest;
 mod migration;
 mod notify;
+mod nylas;
+mod nylas_faults;
 mod oauth;
 mod pieces;
 mod poison;

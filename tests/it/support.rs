@@ -11,6 +11,7 @@ pub(crate) mod gmail;
 pub(crate) mod hook;
 pub(crate) mod issuer;
 pub(crate) mod mail;
+pub(crate) mod nylas;
 pub(crate) mod parrot;
 pub(crate) mod pgway;
 pub(crate) mod ports;

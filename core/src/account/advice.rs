@@ -40,7 +40,7 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
         (Standing::NeedsReauth, _) => told(
             "nothing before the secret or the config changes",
             "give it a new password or token (an edit of its file or of the config is noticed within seconds), or, where it logs in by `auth`, grant access again with \
-             `postrider auth login ACCOUNT`; `postrider sync-now ACCOUNT` tries what it has",
+             `postrider auth login ACCOUNT`, or, where a service holds its grant, there; then `postrider sync-now ACCOUNT` tries what it has",
         ),
         (Standing::Failed, Some(Class::Bug)) => told(
             "nothing before the next start",

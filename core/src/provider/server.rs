@@ -79,6 +79,17 @@ pub struct Api {
     pub base: String,
     /// What may be spent there.
     pub plan: QuotaPlan,
+    /// Which mailbox it is there, where the login does not say.
+    pub grant: Option<Grant>,
+}
+
+/// A mailbox that its owner has opened to an application, whose login is one for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The application, as the config calls it.
+    pub application: String,
+    /// The mailbox's id there.
+    pub id: String,
 }
 
 /// Quota units: what may be spent, and what the dearest question costs.

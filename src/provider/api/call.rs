@@ -136,17 +136,43 @@ impl ApiCalls {
     /// As [`ApiCalls::piece`]; it repeats a secret.
     pub(in crate::provider) async fn whole(
         &self,
-        mut from: Incoming,
+        from: Incoming,
         shown: &Redactor,
     ) -> Result<Option<Vec<u8>>, Failure> {
-        let mut body = Vec::new();
         let (mut objects, mut values) = (0, 0);
+        let may = move |piece: &[u8]| {
+            objects += memchr::memchr_iter(b'{', piece).count();
+            values += memchr::memchr_iter(b',', piece).count();
+            objects <= OBJECTS && values <= VALUES
+        };
+        self.gather(from, shown, ANSWER_OCTETS, may).await
+    }
+
+    /// The whole of an answer, of so many octets at most; none where it has more.
+    ///
+    /// # Errors
+    /// As [`ApiCalls::whole`].
+    pub(in crate::provider) async fn gathered(
+        &self,
+        from: Incoming,
+        shown: &Redactor,
+        most: usize,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        self.gather(from, shown, most, |_| true).await
+    }
+
+    async fn gather(
+        &self,
+        mut from: Incoming,
+        shown: &Redactor,
+        most: usize,
+        mut may: impl FnMut(&[u8]) -> bool + Send,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        let mut body = Vec::new();
         while let Some(piece) = self.piece(&mut from).await? {
             let piece = piece.as_ref();
             body.extend_from_slice(piece);
-            objects += memchr::memchr_iter(b'{', piece).count();
-            values += memchr::memchr_iter(b',', piece).count();
-            if body.len() > ANSWER_OCTETS || objects > OBJECTS || values > VALUES {
+            if !may(piece) || body.len() > most {
                 return Ok(None);
             }
         }

@@ -36,6 +36,8 @@ pub(in crate::provider) fn http(
 ) -> Result<reqwest::Client, Failure> {
     let mut builder = builder(server.timeouts.connect)
         .tcp_nodelay(true)
+        // What is counted is what has been unpacked, a piece at a time.
+        .gzip(server.compress)
         // A body that is not read on (its sink waits) must leave room for the others.
         .http2_initial_stream_window_size(STREAM_WINDOW)
         .http2_initial_connection_window_size(STREAM_WINDOW * 16)
@@ -139,7 +141,7 @@ pub(in crate::provider) fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[derive(serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Profile {
         #[serde(rename = "emailAddress")]

@@ -92,6 +92,14 @@ impl<A: MailApi> Session for ApiSession<A> {
         self.api.leash().clone()
     }
 
+    fn unlisted(&self) -> usize {
+        self.api.unlisted()
+    }
+
+    fn behind(&self) -> Option<String> {
+        self.api.behind()
+    }
+
     fn answer<'a>(&'a mut self, request: &'a Request) -> Coming<'a, Result<Answer, Failure>> {
         Box::pin(async move {
             match request {

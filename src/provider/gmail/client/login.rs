@@ -1,4 +1,5 @@
 //! Whose mailbox a token opens, and where its history ends when a session begins.
+#![expect(clippy::disallowed_methods, reason = "what a login has seen is believed for a while")]
 
 use super::{GmailClient, SMALL};
 use crate::provider::gmail::wire::Profile;

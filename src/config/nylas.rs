@@ -1,0 +1,141 @@
+//! `[nylas.NAME]`: an application at Nylas, whose key opens the mailboxes that were granted to it.
+
+use crate::config::api;
+use crate::config::mailbox::{Login, MailboxPlace, SecretFrom};
+use crate::config::oauth::url;
+use crate::config::raw::{Flaw, Origin, Raw};
+use crate::config::secret::is_open;
+use crate::config::taker::Taker;
+use postrider_core::provider::server::{Grant, QuotaPlan};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Its keys.
+const KEYS: [&str; 4] = ["api_key_file", "region", "api_url", "requests_per_second"];
+/// Where the API is, by the region that the application's data lies in (Nylas, "Data residency").
+const REGIONS: [(&str, &str); 2] =
+    [("us", "https://api.us.nylas.com"), ("eu", "https://api.eu.nylas.com")];
+/// Requests in a second, of a grant (Nylas, "Rate limits").
+const PER_SECOND: u64 = 200;
+/// A message is read by two: what it is, and its bytes.
+const GET: u64 = 2;
+/// Octets of a grant's id at most.
+const ID: usize = 200;
+
+/// An application.
+#[derive(Clone, Debug)]
+pub(super) struct NylasApplication {
+    place: MailboxPlace,
+    key_file: PathBuf,
+    key_at: Origin,
+}
+
+/// All of them, by name.
+pub(super) fn applications(
+    raw: &Raw,
+    base: &Path,
+    problems: &mut Vec<Flaw>,
+    warnings: &mut Vec<String>,
+) -> BTreeMap<String, Option<NylasApplication>> {
+    let mut all = BTreeMap::new();
+    for (name, (at, items)) in &raw.applications {
+        let before = problems.len();
+        let mut t = Taker { items, missing: at.clone(), problems };
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+        if name.is_empty() || !name.bytes().all(is_plain) {
+            let text = format!(
+                "\"{name}\" will not do as a name; write one of letters and digits, like [nylas.main]"
+            );
+            t.wrong(at.clone(), "nylas", text);
+        }
+        let found = application(&mut t, base, warnings);
+        // One that is wrong is known by its name: what names it is told nothing else.
+        all.insert(name.clone(), found.filter(|_| problems.len() == before));
+    }
+    all
+}
+
+fn application(
+    t: &mut Taker<'_>,
+    base: &Path,
+    warnings: &mut Vec<String>,
+) -> Option<NylasApplication> {
+    t.unknown(&KEYS);
+    let region = t.choice("region", &REGIONS, REGIONS[0].1);
+    if let (Some(item), Some(_)) = (t.item("api_url"), t.item("region")) {
+        t.wrong(item.place, "api_url", "there are both, a region and an address; keep one");
+    }
+    let text = url(t, "api_url").unwrap_or_else(|| region.to_owned());
+    let user = t.number("requests_per_second", PER_SECOND, 2 * GET, 1_000_000) * 60;
+    let plan = QuotaPlan { user, shared: user, day: None, get: GET };
+    let place = api::place(t, &text, plan);
+    let Some(file) = t.text("api_key_file").filter(|file| !file.is_empty()) else {
+        let at = t.item("api_key_file").map_or_else(|| t.missing.clone(), |item| item.place);
+        // One of another kind has been told.
+        if !t.problems.iter().any(|problem| problem.place == at && problem.key == "api_key_file") {
+            let text = "it is missing; write api_key_file = \"secrets/nylas\", and the key of the application into that file";
+            t.wrong(at, "api_key_file", text);
+        }
+        return None;
+    };
+    let key_file = base.join(file);
+    let key_at = t.item("api_key_file")?.place;
+    if is_open(&key_file) {
+        let shown = key_file.display();
+        warnings.push(format!("{key_at}: {shown} can be read by others: chmod 600 {shown} (or 640, where a group of its own is to read it)"));
+    }
+    Some(NylasApplication { place: place?, key_file, key_at })
+}
+
+/// A mailbox that was granted to one of them: where it is, and what is shown there.
+pub(super) fn granted(
+    t: &mut Taker<'_>,
+    all: &BTreeMap<String, Option<NylasApplication>>,
+) -> Option<(MailboxPlace, Login)> {
+    let names: Vec<String> = all.keys().map(|name| format!("\"{name}\"")).collect();
+    let names = names.join(" or ");
+    let application = match (t.text("application"), t.item("application")) {
+        (Some(name), Some(item)) if !all.contains_key(&name) => {
+            let text = if all.is_empty() {
+                format!("there is no [nylas.{name}]; write it, with api_key_file")
+            } else {
+                format!("there is no [nylas.{name}]; write {names}")
+            };
+            t.wrong(item.place, "application", text);
+            None
+        }
+        (Some(name), _) => Some(name),
+        (None, None) => {
+            let names = if names.is_empty() { "\"main\"" } else { names.as_str() };
+            let text =
+                format!("it is missing; write application = {names}, the name of a [nylas.NAME]");
+            t.wrong(t.missing.clone(), "application", text);
+            None
+        }
+        // One of another kind has been told.
+        (None, Some(_)) => None,
+    };
+    let id = match (t.text("grant_id"), t.item("grant_id")) {
+        (Some(id), Some(item)) => {
+            let is_one = (1..=ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+            if !is_one {
+                let text = "it will not do; write the grant's id as Nylas shows it, without spaces";
+                t.wrong(item.place, "grant_id", text);
+            }
+            Some(id).filter(|_| is_one)
+        }
+        (None, None) => {
+            let text =
+                "it is missing; write the id that Nylas gave the mailbox when it was connected";
+            t.wrong(t.missing.clone(), "grant_id", text);
+            None
+        }
+        (_, _) => None,
+    };
+    let (application, id) = (application?, id?);
+    let NylasApplication { mut place, key_file, key_at } = all.get(&application)?.clone()?;
+    if let Some(api) = &mut place.api {
+        api.grant = Some(Grant { application, id });
+    }
+    Some((place, (SecretFrom::File(key_file), (key_at, "api_key_file"))))
+}
