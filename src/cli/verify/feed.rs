@@ -46,13 +46,16 @@ async fn ask(session: &mut OpenSession, request: FeedRequest) -> Result<FeedAnsw
     }
 }
 
-async fn list(session: &mut OpenSession, within: Within) -> Result<BTreeSet<Identity>, Failure> {
-    let mut found = BTreeSet::new();
+/// What a list shows, with its state where lists show that.
+type Shown = BTreeMap<Identity, Option<SeenState>>;
+
+async fn list(session: &mut OpenSession, within: Within) -> Result<Shown, Failure> {
+    let mut found = Shown::new();
     let mut token = None;
     for _ in 0..PAGES {
         match ask(session, FeedRequest::List { within: within.clone(), token }).await? {
             FeedAnswer::Page { rows, next } => {
-                found.extend(rows.into_iter().map(|row| row.id));
+                found.extend(rows.into_iter().map(|row| (row.id, row.state)));
                 token = next;
             }
             FeedAnswer::NoPlace => return Ok(found),
@@ -89,6 +92,7 @@ async fn behind(
                 }
             }
             FeedAnswer::Expired => return Ok(None),
+            FeedAnswer::TokenDead => changed.clear(),
             _ => return Err(odd()),
         }
     }
@@ -159,7 +163,7 @@ struct Placed<'a> {
     /// The one that is computed.
     derived: Option<&'a PlaceId>,
     folders: &'a [FolderRow],
-    all: &'a BTreeSet<Identity>,
+    all: &'a Shown,
 }
 
 /// The messages that lie elsewhere on the server than here.
@@ -185,18 +189,18 @@ async fn misplaced(
         let differs = rows.iter().filter(|r| {
             let held = !row.excluded && r.places.contains(&row.id);
             // What is held of what is left out lies nowhere here.
-            held != shown.contains(&r.id) && !(row.excluded && r.places.is_empty())
+            held != shown.contains_key(&r.id) && !(row.excluded && r.places.is_empty())
         });
         doubts.extend(differs.map(|row| row.id.clone()));
         if is_apart {
-            apart.extend(shown);
+            apart.extend(shown.into_keys());
         }
     }
     // What is computed is what lies in neither.
     let computed = derived.and_then(|id| folders.iter().find(|f| *f.remote_id == *id.0.as_bytes()));
     if let Some(row) = computed.filter(|row| !row.excluded) {
         let differs = rows.iter().filter(|r| {
-            let lies = all.contains(&r.id) && !apart.contains(&r.id);
+            let lies = all.contains_key(&r.id) && !apart.contains(&r.id);
             r.places.contains(&row.id) != lies
         });
         doubts.extend(differs.map(|row| row.id.clone()));
@@ -219,32 +223,45 @@ async fn misflagged(
         let shown = list(session, Within::Label(id)).await?;
         let apart = rows.iter().filter(|row| {
             !row.places.is_empty()
-                && (row.flags.contain(&flag) != inverted) != shown.contains(&row.id)
+                && (row.flags.contain(&flag) != inverted) != shown.contains_key(&row.id)
         });
         doubts.extend(apart.map(|row| row.id.clone()));
     }
     Ok(doubts)
 }
 
+/// The messages whose state is another in a list that shows states.
+fn differing(
+    rows: &[KnownMail],
+    all: &Shown,
+    (folders, derived): (&[FolderRow], Option<&PlaceId>),
+) -> BTreeSet<Identity> {
+    let is_other = |row: &&KnownMail| match all.get(&row.id) {
+        // What is kept where nobody looks lies nowhere here; what is absent is asked about anyway.
+        None => false,
+        // A state that is not told is no other one.
+        Some(None) => false,
+        Some(Some(state)) => {
+            let theirs = wanted(state, folders, derived);
+            theirs != row.places || (!theirs.is_empty() && state.flags != row.flags)
+        }
+    };
+    rows.iter().filter(is_other).map(|row| row.id.clone()).collect()
+}
+
 /// Compares with the server.
 pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<(), Failure> {
     let Sides { session, reader, account, folders, cursor, listed } = sides;
-    let (mut unproved, mut unsynced) = (Vec::new(), BTreeSet::new());
+    let (mut unproved, mut changed) = (Vec::new(), BTreeSet::new());
+    let shows_state = session.capabilities().feed.shows_state;
     if let Some(cursor) = cursor {
         match behind(session, cursor).await? {
-            Some(changed) => unsynced = changed,
+            Some(found) => changed = found,
             None => {
                 let text = "the server has forgotten what changed since the last sync";
                 unproved.push(text.to_owned());
             }
         }
-    }
-    if !unsynced.is_empty() {
-        let text = format!(
-            "{} messages have changed since the last sync: `postrider sync-now` takes them in",
-            unsynced.len()
-        );
-        unproved.push(text);
     }
     let FeedAnswer::Placed { places, labels, derived, .. } =
         ask(session, FeedRequest::Places).await?
@@ -252,17 +269,33 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
         return Err(odd());
     };
     let all = list(session, Within::All).await?;
+    unproved.extend(unlisted(session));
     let rows = held(reader, account).await?;
     let mut doubts = BTreeSet::<Identity>::new();
-    for row in rows.iter().filter(|row| !row.places.is_empty() && !all.contains(&row.id)) {
+    for row in rows.iter().filter(|row| !row.places.is_empty() && !all.contains_key(&row.id)) {
         doubts.insert(row.id.clone());
     }
-    let placed = Placed { places: &places, derived: derived.as_ref(), folders, all: &all };
-    doubts.extend(misplaced(session, &rows, placed, &mut unproved).await?);
-    doubts.extend(misflagged(session, &rows, labels).await?);
     let ours: BTreeMap<&Identity, &KnownMail> = rows.iter().map(|row| (&row.id, row)).collect();
-    let strange: Vec<Identity> = all.iter().filter(|id| !ours.contains_key(*id)).cloned().collect();
+    let strange: Vec<Identity> = all.keys().filter(|id| !ours.contains_key(*id)).cloned().collect();
     let waiting = owed(reader, account, strange.clone()).await?;
+    if shows_state {
+        let differing = differing(&rows, &all, (folders, derived.as_ref()));
+        // What a window shows has changed only where it differs.
+        let is_strange = |id: &Identity| !ours.contains_key(id) && !waiting.contains_key(id);
+        changed.retain(|id| differing.contains(id) || is_strange(id));
+        doubts.extend(differing);
+    } else {
+        let placed = Placed { places: &places, derived: derived.as_ref(), folders, all: &all };
+        doubts.extend(misplaced(session, &rows, placed, &mut unproved).await?);
+        doubts.extend(misflagged(session, &rows, labels).await?);
+    }
+    if !changed.is_empty() {
+        let text = format!(
+            "{} messages have changed since the last sync: `postrider sync-now` takes them in",
+            changed.len()
+        );
+        unproved.push(text);
+    }
     let unread = waiting.values().filter(|away| !**away).count();
     if unread > 0 {
         unproved.push(format!("{unread} messages are still to be read"));
@@ -278,9 +311,29 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
     if !settling.is_empty() {
         unproved.push(format!("{} messages are asked about once more by the next runs, since they changed while they were read: verify again then", settling.len()));
     }
-    doubts.retain(|id| !unsynced.contains(id) && !settling.contains(id));
+    doubts.retain(|id| !changed.contains(id) && !settling.contains(id));
+    ask_about(session, doubts, (&ours, folders, derived.as_ref()), reports).await?;
+    for report in reports.values_mut() {
+        report.unproved.extend(unproved.iter().cloned());
+    }
+    Ok(())
+}
+
+/// What a list of everything could not show.
+fn unlisted(session: &OpenSession) -> Option<String> {
+    let folders = Some(session.unlisted()).filter(|n| *n > 0)?;
+    Some(format!("{folders} folders could not be listed whole; the log says which"))
+}
+
+/// Asks about each of these by name, and says what differs.
+async fn ask_about(
+    session: &mut OpenSession,
+    doubts: BTreeSet<Identity>,
+    (ours, folders, derived): (&BTreeMap<&Identity, &KnownMail>, &[FolderRow], Option<&PlaceId>),
+    reports: &mut Reports,
+) -> Result<(), Failure> {
     for id in doubts {
-        let wanted_mail = vec![WantedMail { id: id.clone(), bytes: false }];
+        let wanted_mail = vec![WantedMail { id: id.clone(), bytes: false, tried: false }];
         let request = FeedRequest::Get {
             wanted: wanted_mail,
             lane: postrider_core::budget::Lane::Live,
@@ -290,10 +343,7 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
             return Err(odd());
         };
         let got = found.into_iter().next().map(|(_, got)| got);
-        judge(&id, got, ours.get(&id).copied(), (folders, derived.as_ref()), reports);
-    }
-    for report in reports.values_mut() {
-        report.unproved.extend(unproved.iter().cloned());
+        judge(&id, got, ours.get(&id).copied(), (folders, derived), reports);
     }
     Ok(())
 }
