@@ -6,6 +6,7 @@ pub(super) mod crowd;
 mod doubt;
 pub(super) mod http;
 mod page;
+pub(super) mod place;
 pub(super) mod raw;
 pub(super) mod read;
 pub(super) mod session;

@@ -85,18 +85,6 @@ impl GmailClient {
         self.purse.ask(lane, units).await
     }
 
-    /// Pays for a look; there is none that waits for another run.
-    ///
-    /// # Errors
-    /// There are no units for as long as no session waits.
-    pub(super) async fn pay_look(&self, units: u64) -> Result<Units, Failure> {
-        match self.pay(Lane::Live, units).await {
-            Ok(units) => Ok(units),
-            Err(Denied::Over(failure)) => Err(failure),
-            Err(Denied::Later(_)) => Err(Failure::bug("a look was left for later")),
-        }
-    }
-
     /// Asks a question that is paid. A token that is refused is exchanged, once.
     ///
     /// # Errors

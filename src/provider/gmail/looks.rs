@@ -1,5 +1,6 @@
 //! Questions that are not about single messages: places, cursor, count, changes, lists.
 
+use crate::provider::api::MailApi;
 use crate::provider::api::http::{encoded, unreadable};
 use crate::provider::gmail::client::{GmailClient, SMALL};
 use crate::provider::gmail::failure::GmailRefusal;

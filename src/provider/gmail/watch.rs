@@ -1,5 +1,6 @@
 //! Gmail is asked to push, and to push no more (`users.watch`, `users.stop`).
 
+use crate::provider::api::MailApi;
 use crate::provider::api::http::unreadable;
 use crate::provider::gmail::client::GmailClient;
 use crate::provider::gmail::failure::GmailRefusal;

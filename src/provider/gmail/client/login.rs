@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "what a login has seen is believed for a while")]
 
 use super::{GmailClient, SMALL};
+use crate::provider::api::MailApi;
 use crate::provider::gmail::wire::Profile;
 use crate::provider::gmail::wire::mailbox;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
