@@ -21,6 +21,12 @@ impl Micros {
         Self(self.0.saturating_add(i64::try_from(after.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// The instant `before` earlier, saturating.
+    #[must_use]
+    pub fn less(self, before: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(before.as_micros()).unwrap_or(i64::MAX)))
+    }
+
     /// How long after `before` it is; nothing if it is not.
     #[must_use]
     pub fn since(self, before: Self) -> Duration {

@@ -71,7 +71,8 @@ impl Correction {
         // When a place has grown is told by the server's clock.
         let place = |place: &FolderRow| FolderRow { grown_at: None, ..place.clone() };
         let places: Vec<FolderRow> = rows.places.values().map(place).collect();
-        let state = [rows.state.debt, rows.state.placed_at, rows.state.counted_at];
+        let feed = &rows.state;
+        let state = [feed.debt, feed.placed_at, feed.places_told_at, feed.counted_at];
         let heads = rows.feeds.values().map(|feed| feed.head_at);
         let latest = state.into_iter().flatten().chain(heads).max();
         let of_feed = latest.and_then(|latest| Self::from(latest, now));
@@ -178,7 +179,8 @@ impl Correction {
     pub fn feed(&self, rows: &mut FeedRows) {
         self.account(&mut rows.account);
         let state = &mut rows.state;
-        for at in [&mut state.debt, &mut state.placed_at, &mut state.counted_at] {
+        let told = &mut state.places_told_at;
+        for at in [&mut state.debt, &mut state.placed_at, told, &mut state.counted_at] {
             self.maybe(at);
         }
         for feed in rows.feeds.values_mut() {
@@ -260,6 +262,7 @@ mod tests {
         let mut rows = FeedRows::fresh(account);
         rows.state.debt = Some(ahead);
         (rows.state.placed_at, rows.state.counted_at) = (Some(ahead), Some(ahead));
+        rows.state.places_told_at = Some(ahead);
         rows.feeds.insert(FolderId(0), FeedState { cursor: None, head_at: ahead });
         correction.feed(&mut rows);
         let tomorrow = now.plus(LONGEST_WAIT);

@@ -23,6 +23,25 @@ pub struct Terms {
     pub compares: bool,
 }
 
+impl Terms {
+    /// Of hints, which go by none.
+    pub const OF_HINTS: Self = Self {
+        settle_after: Duration::ZERO,
+        missing_after: Duration::ZERO,
+        guard_floor: 0,
+        compares: false,
+    };
+}
+
+/// What hints tell of an account: never more than what is to be asked about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hinted {
+    /// Something about these messages is another.
+    pub ids: BTreeSet<Identity>,
+    /// Something about the places is, or about who may see them.
+    pub places: bool,
+}
+
 /// A change of a feed.
 #[derive(Debug)]
 pub struct FeedChange {
@@ -118,8 +137,8 @@ pub enum FeedStep {
         /// What came.
         found: Vec<(Identity, Got)>,
     },
-    /// A hint names ids.
-    Hinted(Vec<Identity>),
+    /// What hints tell.
+    Hinted(Hinted),
     /// The config leaves out others now.
     Excluded {
         /// Which.

@@ -2,7 +2,7 @@
 //! them.
 
 use crate::commit::change::Refusal;
-use crate::commit::change::feed::{FeedChange, FeedStep};
+use crate::commit::change::feed::{FeedChange, FeedStep, Hinted};
 use crate::commit::feed::books::{FeedBooks, OwedRenewal, Why};
 use crate::commit::feed::placed::{Shown, drop_place, exclude, place};
 use crate::commit::feed::rows::{FeedRows, FeedState, MissingLook, Owed, WHOLE};
@@ -49,7 +49,8 @@ pub fn ids_of(change: &FeedChange) -> Vec<&Identity> {
     match &change.step {
         FeedStep::Words { items, .. } => items.iter().map(|item| &item.id).collect(),
         FeedStep::Shown { ids, .. } => ids.iter().map(|(id, _)| id).collect(),
-        FeedStep::Questions { ids, .. } | FeedStep::Hinted(ids) => ids.iter().collect(),
+        FeedStep::Questions { ids, .. } => ids.iter().collect(),
+        FeedStep::Hinted(hinted) => hinted.ids.iter().collect(),
         FeedStep::Got { found, .. } => found.iter().map(|(id, _)| id).collect(),
         FeedStep::Placed { .. }
         | FeedStep::DropPlace { .. }
@@ -144,15 +145,22 @@ pub fn apply_feed(books: &mut FeedBooks, change: &FeedChange, next_place: Folder
                 settle(books, id, got, asked);
             }
         }
-        FeedStep::Hinted(ids) => {
-            for id in ids {
-                books.owe(id, at, Why::default());
-            }
-        }
+        FeedStep::Hinted(hinted) => take_hints(books, hinted, at),
         FeedStep::Excluded { places, clock } => exclude(books, places, *clock, at),
     }
     let FeedBooks { ledger, rows, .. } = books;
     ledger.tell_whole(&rows.account, &rows.places);
+}
+
+/// Whoever takes hints writes down what is to be asked about; it knows of no run, and no run of it.
+fn take_hints(books: &mut FeedBooks, hinted: &Hinted, at: Micros) {
+    if hinted.places {
+        let told_at = &mut books.rows.state.places_told_at;
+        *told_at = (*told_at).max(Some(at));
+    }
+    for id in &hinted.ids {
+        books.owe(id, at, Why::default());
+    }
 }
 
 /// A list shows an id of which nothing is owed.

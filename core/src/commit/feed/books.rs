@@ -135,7 +135,8 @@ impl FeedBooks {
             self.owed.insert(id.clone(), row);
             return;
         };
-        row.told_at = at;
+        // A commit that was made before a hint may come behind it.
+        row.told_at = row.told_at.max(at);
         row.version = row.version.take().max(version);
         row.left = left.or(row.left.take());
         (row.due_at, row.missing, row.bytes) = (due_at, missing, bytes);

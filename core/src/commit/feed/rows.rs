@@ -38,6 +38,9 @@ pub struct FeedAccount {
     pub debt: Option<Micros>,
     /// When the last Places was asked that was stored.
     pub placed_at: Option<Micros>,
+    /// When a hint last told that something about the places is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places_told_at: Option<Micros>,
     /// When the messages were counted last.
     pub counted_at: Option<Micros>,
     /// How many more messages the server counts than it lists, as the last compare has found: chats,
@@ -49,6 +52,14 @@ pub struct FeedAccount {
     pub derived: Option<FolderId>,
     /// Places that appeared later: each owes a listing of its own.
     pub listings: BTreeSet<FolderId>,
+}
+
+impl FeedAccount {
+    /// Whether what was told of the places has not been asked about since.
+    #[must_use]
+    pub fn places_are_told(&self) -> bool {
+        self.places_told_at.is_some() && self.places_told_at >= self.placed_at
+    }
 }
 
 /// A first look at a message that is not there, or in no place of ours.

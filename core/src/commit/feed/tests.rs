@@ -1,7 +1,7 @@
 //! Rules whose breach the world sees in few seeds or in none, one by one.
 #![expect(clippy::disallowed_methods, reason = "no sink: nothing is read back")]
 
-use crate::commit::change::feed::{FeedChange, FeedStep, Terms};
+use crate::commit::change::feed::{FeedChange, FeedStep, Hinted, Terms};
 use crate::commit::feed::apply::apply_feed;
 use crate::commit::feed::books::FeedBooks;
 use crate::commit::feed::rows::{FeedRows, FeedState, WHOLE};
@@ -110,6 +110,38 @@ fn found(state: SeenState, bytes: bool) -> Got {
 
 fn lives(books: &FeedBooks) -> bool {
     books.ledger.message(&mail()).is_some_and(|message| message.deleted_at.is_none())
+}
+
+/// A hint that names ids owes each, held or not, and again; what it tells of the places is asked about once more.
+#[test]
+fn a_hint_asks_and_changes_nothing() {
+    let mut books = books();
+    let hinted = |ids: &[&str], places| {
+        let ids = ids.iter().map(|id| Identity((*id).to_owned())).collect();
+        FeedStep::Hinted(Hinted { ids, places })
+    };
+    apply(&mut books, hinted(&["gm:1", "gm:2"], false), 100);
+    for id in ["gm:1", "gm:2"] {
+        let owed = books.owed(&Identity(id.to_owned())).unwrap();
+        assert_eq!((owed.told_at, owed.due_at), (at(100), Some(at(100))), "{id}");
+    }
+    assert!(lives(&books) && !books.rows.state.places_are_told());
+    got(&mut books, 1, 101, Got::Missing);
+    assert!(books.owed(&mail()).unwrap().missing.is_some());
+    apply(&mut books, hinted(&["gm:1"], false), 200);
+    let owed = books.owed(&mail()).unwrap();
+    assert_eq!((owed.missing, owed.due_at), (None, Some(at(200))), "a later word renews it");
+    assert_eq!(books.rows.account.stamped_at, Some(at(200)));
+
+    books.rows.state.placed_at = Some(at(150));
+    apply(&mut books, hinted(&[], true), 140);
+    assert!(!books.rows.state.places_are_told(), "they were asked for since");
+    apply(&mut books, hinted(&[], true), 300);
+    assert!(books.rows.state.places_are_told());
+    apply(&mut books, hinted(&[], true), 250);
+    assert_eq!(books.rows.state.places_told_at, Some(at(300)));
+    books.rows.state.placed_at = Some(at(301));
+    assert!(!books.rows.state.places_are_told());
 }
 
 /// What no list shows is asked about; it ends when another session, late enough, misses it too.

@@ -2,7 +2,7 @@
 
 use crate::feeds::scheduler::FeedWorld;
 use postrider_core::account::machine::Machine;
-use postrider_core::commit::change::feed::{FeedChange, FeedStep, Terms};
+use postrider_core::commit::change::feed::{FeedChange, FeedStep, Hinted, Terms};
 use postrider_core::commit::change::{Change, Commit, CommitAnswer};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::{FolderId, Identity};
@@ -138,15 +138,9 @@ impl FeedWorld {
                 None
             }
             FeedQueued::Hint(id) => {
-                let terms = Terms {
-                    settle_after: self.settings.confirm_after,
-                    missing_after: self.settings.confirm_after * self.cfg.kind.doubt(),
-                    guard_floor: self.cfg.guard,
-                    compares: false,
-                };
-                let step = FeedStep::Hinted(vec![Identity(id)]);
+                let step = FeedStep::Hinted(Hinted { ids: [Identity(id)].into(), places: false });
                 let at = self.instant().wall;
-                self.store.commit_hint(FeedChange { terms, step }, at);
+                self.store.commit_hint(FeedChange { terms: Terms::OF_HINTS, step }, at);
                 None
             }
             FeedQueued::Commit(epoch, token, commit) => {
