@@ -15,6 +15,7 @@ mod failures;
 mod feed;
 mod held;
 mod in_hand;
+mod inbound;
 mod instance;
 mod jobs;
 pub mod list;
@@ -44,6 +45,7 @@ pub use deliver::{DeliverWork, DeliveryRow, SubscriberReader, SubscriberRow};
 pub use disagreement::Disagreement;
 pub use failures::{FailureReader, FailureWork, WhichFailures};
 pub use feed::FeedStanding;
+pub use inbound::{Inbound, InboundWork};
 pub use instance::{
     StartCount, adopt, agree, belongs, excuse_bodies, mark_bodies, note_place, note_stop,
     own_bodies,

@@ -15,6 +15,7 @@ pub mod event;
 pub mod failure;
 pub mod feed;
 pub mod folder;
+pub mod inbound;
 pub mod job;
 pub mod leap;
 pub mod location;

@@ -187,6 +187,12 @@ pub const LATER: &[Later] = &[
         up: "ALTER TABLE message ADD COLUMN synthetic boolean NOT NULL DEFAULT FALSE",
         down: "ALTER TABLE message DROP COLUMN synthetic",
     },
+    Later {
+        name: "m0029_inbound",
+        up: "CREATE TABLE inbound (source text COLLATE \"C\" NOT NULL, event text COLLATE \"C\" NOT NULL, at bigint NOT NULL, \
+             PRIMARY KEY (source, event)); CREATE INDEX inbound_at ON inbound (at)",
+        down: "UPDATE account SET feed = (feed::jsonb #- '{state,places_told_at}')::text WHERE feed IS NOT NULL; DROP TABLE inbound",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

@@ -38,6 +38,7 @@ mod m0025_audit;
 mod m0026_deliver;
 mod m0027_subscription;
 mod m0028_synthetic;
+mod m0029_inbound;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -77,6 +78,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0026_deliver::Migration),
             Box::new(m0027_subscription::Migration),
             Box::new(m0028_synthetic::Migration),
+            Box::new(m0029_inbound::Migration),
         ]
     }
 }

@@ -173,6 +173,10 @@ CREATE TABLE subscription (source TEXT NOT NULL, account TEXT NOT NULL, remote_i
     expires_at BIGINT, proof_at BIGINT, state TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (source, account))
     WITHOUT ROWID;
 
+CREATE TABLE inbound (source TEXT NOT NULL, event TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (source, event))
+    WITHOUT ROWID;
+CREATE INDEX inbound_at ON inbound (at);
+
 CREATE VIEW mail AS SELECT m.id, a.name AS account, m.subject, m.from_text AS "from", m.to_text AS "to",
     m.message_id, strftime('%Y-%m-%dT%H:%M:%SZ', COALESCE(m.internal_date, m.date, m.stored_at) / 1000000,
     'unixepoch') AS received_at, strftime('%Y-%m-%dT%H:%M:%SZ', m.date / 1000000, 'unixepoch') AS written_at,

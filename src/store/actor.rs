@@ -11,8 +11,10 @@ use crate::store::connect::Database;
 use crate::store::derive::{DeriveAnswer, DeriveOrder, DeriveStands};
 use crate::store::failure::Trouble;
 use crate::store::in_hand::InHand;
+use crate::store::inbound::InboundWork;
 use crate::store::instance::StartCount;
 use crate::store::message::{StoreMsg, StoreRequest};
+use crate::store::orders::Control;
 use crate::store::process::ThisProcess;
 use crate::store::sql::setting::{PutSetting, Version};
 use crate::store::sql::sqlite::fold::{self, Gathered};
@@ -216,6 +218,9 @@ impl StoreState {
                 self.waiting.push(Waiting::Open(open, how, reply), self.clock.now().mono);
             }
             StoreRequest::Control(control, reply) => {
+                if matches!(control, Control::Inbound(InboundWork::Came(..))) {
+                    self.waiting.hastens(self.clock.now().mono);
+                }
                 self.controls.push_back((Order::Control(control), reply));
             }
             StoreRequest::Derive(order, reply) => {

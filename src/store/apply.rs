@@ -14,6 +14,7 @@ mod failures;
 mod feed;
 mod forget;
 mod guards;
+mod inbound;
 mod indexed;
 mod jobs;
 mod mend;

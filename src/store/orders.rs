@@ -5,6 +5,7 @@ use crate::provider::in_flight::WhichMail;
 use crate::store::audit::AuditWork;
 use crate::store::deliver::DeliverWork;
 use crate::store::failures::FailureWork;
+use crate::store::inbound::InboundWork;
 use crate::store::jobs::JobWork;
 use crate::store::subscriptions::SubscriptionWork;
 use postrider_core::budget::Spending;
@@ -93,6 +94,8 @@ pub enum Control {
     Deliver(DeliverWork),
     /// What providers were asked to push.
     Subscriptions(SubscriptionWork),
+    /// What they have pushed.
+    Inbound(InboundWork),
     /// Whose it is, as the config says now: who may see it.
     Own {
         /// Its id, as it is stored.

@@ -15,6 +15,7 @@ pub(super) mod derive;
 pub(super) mod failures;
 pub(super) mod feeds;
 pub(super) mod held;
+pub(super) mod inbound;
 pub(super) mod inserts;
 pub(super) mod jobs;
 pub(super) mod list;

@@ -40,7 +40,7 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Line {
     line: VecDeque<Place>,
-    /// When somebody has last gone before another account's past.
+    /// When somebody has last gone before another account's past, or beside the line.
     passed: Option<Duration>,
 }
 
@@ -74,6 +74,11 @@ impl Line {
         }
         let yields = past.then(|| mono.saturating_add(GIVES_WAY));
         self.line.insert(at, Place { waiting, account, yields });
+    }
+
+    /// Somebody beside the line waits to be written down, and to be answered then.
+    pub(super) fn hastens(&mut self, mono: Duration) {
+        self.passed = Some(mono);
     }
 
     /// Whether others come in between these days.
@@ -185,6 +190,9 @@ mod tests {
         }
         line.push(past(2, 4), at(0));
         assert!(!line.is_lively(at(0)));
+        let mut other = Line::default();
+        other.hastens(at(0));
+        assert!(other.is_lively(at(1999)) && !other.is_lively(at(2000)), "who waits beside it");
         line.push(news(3, 5), at(1));
         assert!(line.is_lively(at(1)) && line.is_lively(at(2000)) && !line.is_lively(at(2001)));
         line.push(news(4, 6), at(1));

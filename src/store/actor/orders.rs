@@ -110,6 +110,8 @@ impl StoreState {
     /// One control write, or a piece of a long one, between the transactions of pages.
     pub(super) async fn work_control(&mut self) {
         let Some((order, reply)) = self.controls.pop_front() else { return };
+        // What is told of one account is not to keep what is told of others from being written.
+        let is_of_some = matches!(&order, Order::Control(Control::Inbound(_)));
         let worked = match order {
             Order::Control(change) => within(DEADLINE, Box::pin(self.control(&change))).await,
             Order::Pass(mut pass) => {
@@ -135,7 +137,8 @@ impl StoreState {
             Ok(Portion::Goes(pass)) => self.controls.push_back((Order::Pass(pass), reply)),
             Err(e) => {
                 self.failed(&e);
-                reply.send(Err(e.of_write()));
+                let is_amiss = is_of_some && e.is_of_one_commit();
+                reply.send(Err(if is_amiss { e.of_account() } else { e.of_write() }));
             }
         }
     }

@@ -89,12 +89,14 @@ pub(in crate::store) async fn control(
             return super::audit::work(db, work).await.map(|()| over(Done::Changed));
         }
         Control::Deliver(work) => {
-            super::deliver::work(db, numbers, work).await?;
-            return Ok(over(Done::Changed));
+            return super::deliver::work(db, numbers, work).await.map(|()| over(Done::Changed));
         }
         Control::Subscriptions(work) => {
-            super::subscriptions::work(db, work).await?;
-            return Ok(over(Done::Changed));
+            return super::subscriptions::work(db, work).await.map(|()| over(Done::Changed));
+        }
+        Control::Inbound(work) => {
+            let is_written = super::inbound::work(db, numbers, work, at).await?;
+            return Ok(over(if is_written { Done::Changed } else { Done::Same }));
         }
         Control::Jobs(work) => {
             let is_written = super::jobs::work(db, numbers, work).await?;
@@ -181,6 +183,7 @@ pub(in crate::store) async fn control(
         | Control::Audit(_)
         | Control::Deliver(_)
         | Control::Subscriptions(_)
+        | Control::Inbound(_)
         | Control::ForgetEvents { .. }
         | Control::Own { .. }
         | Control::Spend { .. } => {}

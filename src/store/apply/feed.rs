@@ -19,7 +19,7 @@ use crate::store::sql::feeds::{
 };
 use crate::store::sql::query::Document;
 use crate::store::transaction::{SavepointOf, Sql, Transaction};
-use postrider_core::commit::change::feed::{FeedChange, FeedStep};
+use postrider_core::commit::change::feed::{FeedChange, FeedStep, Hinted, Terms};
 use postrider_core::commit::change::{Commit, Refusal, StoredRows};
 use postrider_core::commit::feed::apply::{admit_feed, apply_feed, ids_of};
 use postrider_core::commit::feed::books::{FeedBooks, OwedRenewal};
@@ -62,6 +62,26 @@ pub(super) async fn commit_feed(
         _ => once(db, numbers, rows, change, at).await?,
     };
     Ok(Applied::Done(Box::new(answer(rows))))
+}
+
+/// Writes what hints tell of an account; nothing of one that has listed nothing yet.
+pub(super) async fn hint(
+    db: &Transaction,
+    numbers: &mut Numbers,
+    account: AccountId,
+    hinted: Hinted,
+    at: Micros,
+) -> Result<(), Trouble> {
+    let guard = Guard { account, folder: None, remote_id: None };
+    let Some(Guarded { rows, .. }) = db.ask_one(guard).await? else { return Ok(()) };
+    let (stored, _) = guarded(account, rows)?;
+    let rows = feed_rows(db, stored).await?;
+    if rows.feeds.is_empty() && rows.state.placed_at.is_none() {
+        return Ok(());
+    }
+    let at = rows.account.stamped_at.map_or(at, |stamped| stamped.max(at));
+    let change = FeedChange { terms: Terms::OF_HINTS, step: FeedStep::Hinted(hinted) };
+    once(db, numbers, rows, &change, at).await.map(drop)
 }
 
 fn answer(rows: FeedRows) -> StoredRows {

@@ -71,6 +71,7 @@ pub(super) mod failures;
 pub(super) mod feeds;
 mod given;
 pub(super) mod held;
+pub(super) mod inbound;
 pub(super) mod inserts;
 pub(super) mod jobs;
 pub(super) mod list;

@@ -58,6 +58,7 @@ pub(in crate::store) mod file;
 pub(in crate::store) mod fold;
 pub(in crate::store) mod gathered;
 pub(super) mod held;
+pub(super) mod inbound;
 pub(super) mod inserts;
 pub(super) mod jobs;
 pub(super) mod list;

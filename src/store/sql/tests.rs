@@ -34,6 +34,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         failures::shapes(),
         feeds::shapes(),
         held::shapes(),
+        inbound::shapes(),
         inserts::shapes(),
         audit::shapes(),
         deliver::shapes(),
