@@ -115,6 +115,8 @@ pub struct FeedTraits {
     pub shows_state: bool,
     /// In a long run changes are asked for so often.
     pub every: Duration,
+    /// They are lists of the newest mail: a hint that names ids is no reason to ask for one.
+    pub windows: bool,
     /// That a message is not there is believed after so many times the wait for a second look: no feed tells ends,
     /// and what answers is not always the mailbox itself.
     pub doubt: u32,
@@ -122,7 +124,13 @@ pub struct FeedTraits {
 
 impl Default for FeedTraits {
     fn default() -> Self {
-        Self { by_place: false, shows_state: false, every: Duration::from_secs(30), doubt: 1 }
+        Self {
+            by_place: false,
+            shows_state: false,
+            every: Duration::from_secs(30),
+            windows: false,
+            doubt: 1,
+        }
     }
 }
 

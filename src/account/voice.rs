@@ -244,7 +244,9 @@ impl Voice {
                 first: summary.first,
                 deferred: summary.deferred.as_ref().map(later),
             });
-            if summary.outcome == Outcome::Success {
+            let changes = &summary.sight.changes;
+            let has_looked = !changes.glance || changes.is_all;
+            if summary.outcome == Outcome::Success && has_looked {
                 line.last_success = Some(at);
             }
         });

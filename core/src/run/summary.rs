@@ -55,6 +55,8 @@ pub struct ChangesTold {
     pub newest: Option<MailVersion>,
     /// It has said that there are no more.
     pub is_all: bool,
+    /// It was a glance at what a hint tells: all that is due is for another run.
+    pub glance: bool,
 }
 
 /// A run's end.

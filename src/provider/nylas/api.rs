@@ -20,7 +20,13 @@ const DOUBT: u32 = 15;
 
 impl MailApi for NylasClient {
     fn traits(&self) -> FeedTraits {
-        FeedTraits { shows_state: true, every: WINDOWS, doubt: DOUBT, ..FeedTraits::default() }
+        FeedTraits {
+            shows_state: true,
+            every: WINDOWS,
+            windows: true,
+            doubt: DOUBT,
+            ..FeedTraits::default()
+        }
     }
 
     fn leash(&self) -> &Leash {

@@ -6,8 +6,7 @@ use crate::account::follow::stage::{After, Cause, NextLook, Parked, Resting, Sta
 use crate::account::follow::vocabulary::{Output, SessionRole};
 use crate::failure::{Class, Failure, When};
 use crate::job::slots::Level;
-use crate::provider::Family;
-use crate::run::scope::{Depth, Scope};
+use crate::run::scope::Scope;
 use crate::run::summary::{FolderSummary, Summary};
 use crate::standing::{Outcome, Standing};
 use crate::time::Now;
@@ -139,9 +138,7 @@ impl Follower {
         self.mailbox.folders.clone_from(&summary.folders);
         self.forget_listed();
         // A glance at what a feed tells leaves all that is due to another run.
-        let is_glance = self.rules.settings.family == Family::Feed
-            && summary.folders.iter().any(|f| f.looked == Some(Depth::Quick));
-        if !is_glance {
+        if !summary.sight.changes.glance {
             self.schedule.looked(&summary.folders, now.mono);
         }
         // A first run learns only here which folder is INBOX; where there is none, every folder is

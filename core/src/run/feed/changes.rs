@@ -27,6 +27,7 @@ impl FeedWork {
         }
         let now = cx.now().mono;
         let (busy, every) = (!cx.is_closed(), self.traits.every);
+        let glances = self.traits.windows && self.beside.glance;
         let feeds: Vec<FolderId> = self.lanes.keys().copied().collect();
         for feed in feeds {
             // A feed without a cursor begins with a first round.
@@ -35,7 +36,15 @@ impl FeedWork {
             };
             let place = self.place_id(feed);
             let Some(lane) = self.lanes.get_mut(&feed) else { continue };
-            if lane.turn == LaneTurn::Done && busy && now.saturating_sub(lane.asked_at) >= every {
+            let is_left = glances && lane.turn == LaneTurn::Left;
+            if glances && lane.turn == LaneTurn::Wanted && lane.asked_at.is_zero() {
+                // A window is a list: it is for the schedule, unless this takes long. What a hint has named is owed.
+                (lane.turn, lane.asked_at) = (LaneTurn::Left, now);
+            }
+            if (lane.turn == LaneTurn::Done || is_left)
+                && busy
+                && now.saturating_sub(lane.asked_at) >= every
+            {
                 lane.turn = LaneTurn::Wanted;
             }
             if lane.turn != LaneTurn::Wanted {

@@ -80,7 +80,9 @@ impl FeedWork {
         let asked = snapshot.asked;
         let rows = snapshot.feed.map_or_else(|| FeedRows::fresh(snapshot.account), |rows| *rows);
         let heads = rows.feeds.values().map(|feed| Some(feed.head_at));
-        for instant in heads.chain([rows.state.placed_at, rows.state.debt, rows.state.counted_at]) {
+        let state = &rows.state;
+        let known = [state.placed_at, state.places_told_at, state.debt, state.counted_at];
+        for instant in heads.chain(known) {
             cx.stamp_after(instant);
         }
         let now = cx.now().wall;
@@ -95,6 +97,7 @@ impl FeedWork {
             insists
                 || state.placed_at.is_none()
                 || rows.account.list_look.is_some()
+                || state.places_are_told()
                 || (all && is_due(state.placed_at, HOURLY)),
         );
         let mut work = Self {
@@ -160,6 +163,9 @@ impl FeedWork {
     /// Takes the rows as the store has them now.
     pub(super) fn stored(&mut self, rows: FeedRows) {
         self.rows = rows;
+        // One that is being asked may not know it yet.
+        self.placing.wanted |= self.rows.state.places_are_told()
+            && self.placing.asked.max(self.placing.placed_at) <= self.rows.state.places_told_at;
         self.align();
     }
 

@@ -57,12 +57,12 @@ impl Work for FeedWork {
     fn reads_past(&self, _: &Settings) -> bool {
         // A list is read to its end.
         let looks = self.placing.wanted || self.walk.is_some();
-        self.gets.reads_past() && self.lanes.values().all(FeedLane::is_done) && !looks
+        self.gets.reads_past() && !self.lanes.values().any(FeedLane::is_wanted) && !looks
     }
 
     fn changes_told(&self) -> ChangesTold {
         let is_all = !self.lanes.is_empty() && self.lanes.values().all(FeedLane::is_done);
-        ChangesTold { newest: self.beside.newest.clone(), is_all }
+        ChangesTold { newest: self.beside.newest.clone(), is_all, glance: self.beside.glance }
     }
 
     fn withholds(&self) -> bool {
@@ -196,8 +196,10 @@ impl Work for FeedWork {
     }
 
     fn want(&mut self, _: FolderId, _: Depth) {
-        self.want_changes();
-        // A hint that names ids has made them owed.
+        // A hint that names ids has made them owed; a window is not asked for so often.
+        if !self.traits.windows {
+            self.want_changes();
+        }
         self.gets.look_again();
     }
 

@@ -38,6 +38,7 @@ impl FeedWorld {
         let feed = FeedTraits {
             by_place: self.cfg.kind == Kind::Deltas,
             shows_state: self.cfg.kind != Kind::History,
+            windows: self.cfg.kind == Kind::None,
             doubt: self.cfg.kind.doubt(),
             ..FeedTraits::default()
         };

@@ -17,6 +17,7 @@ use crate::run::feed::walk::{Found, Walk};
 use crate::run::reads::QuietProof;
 use crate::run::scope::{Depth, Scope};
 use crate::run::settings::Settings;
+use crate::run::work::Work;
 use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -115,6 +116,58 @@ fn a_glance_is_no_look() {
     for whole in [Scope::Everything, Scope::Insist, named(true)] {
         assert_eq!(looked(whole), Some(Depth::Full));
     }
+}
+
+/// Whether a run asks for changes, of a feed that is a list of the newest mail or is none, begun by a hint or not.
+fn asks_for_changes(scope: Scope, windows: bool, hinted: bool) -> bool {
+    let spoil = |work: &mut FeedWork, _: &mut FeedTally| {
+        let cursor = Some(FeedCursor("1".into()));
+        work.rows.feeds.insert(WHOLE, FeedState { cursor, head_at: BEGAN });
+        work.traits = FeedTraits { windows, ..FeedTraits::default() };
+        work.align();
+        if hinted {
+            work.lanes.values_mut().for_each(|lane| lane.turn = LaneTurn::Done);
+            Work::want(work, FolderId(1), Depth::Quick);
+        }
+    };
+    let act = |work: &mut FeedWork, _, cx: &mut Cx<'_>| {
+        work.plan_changes(cx);
+        let looks = work.lanes.values().any(|lane| lane.turn == LaneTurn::Asked);
+        let claims = Work::changes_told(work).is_all
+            || work.lines_of()[..].iter().any(|l| l.looked.is_some());
+        assert!(hinted || looks || !claims, "what was not asked for was not looked at");
+        looks
+    };
+    with_scope(scope, spoil, act).0
+}
+
+/// A window is the schedule's: a hint that names ids is no reason to ask for one, and one that names none is told of by it.
+#[test]
+fn a_window_is_no_glance() {
+    let glance = || Scope::Some { list: false, folders: BTreeMap::new() };
+    assert!(!asks_for_changes(glance(), true, false) && asks_for_changes(glance(), false, false));
+    assert!(asks_for_changes(Scope::Everything, true, false));
+    assert!(!asks_for_changes(Scope::Everything, true, true), "not for each hint of a long run");
+    assert!(asks_for_changes(Scope::Everything, false, true));
+}
+
+/// Places that were told of while they were asked for are asked for once more, and no more than that.
+#[test]
+fn places_that_are_told_of_are_asked_for() {
+    let wants = |told: i64, asked: Option<i64>, placed: Option<i64>| {
+        let act = |work: &mut FeedWork, _, _: &mut Cx<'_>| {
+            (work.placing.asked, work.placing.placed_at) = (asked.map(Micros), placed.map(Micros));
+            work.placing.wanted = false;
+            let mut rows = work.rows.clone();
+            rows.state.placed_at = Some(Micros(5));
+            rows.state.places_told_at = Some(Micros(told));
+            work.stored(rows);
+            work.placing.wanted
+        };
+        with(|_, _| (), act).0
+    };
+    assert!(wants(10, None, None) && wants(10, Some(9), None) && wants(10, None, Some(9)));
+    assert!(!wants(10, Some(11), None) && !wants(10, Some(9), Some(11)) && !wants(4, None, None));
 }
 
 /// What a human leaves out is known to be there: that the server counts it is no reason to compare.
