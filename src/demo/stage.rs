@@ -92,8 +92,11 @@ impl DemoMailbox {
             Self::Nylas(..) => (NYLAS, "demo@example.com", "api_key_file"),
         };
         let plan = QuotaPlan { user: FREE, shared: FREE, day: None, get: 20 };
-        let grant = matches!(self, Self::Nylas(..))
-            .then(|| Grant { application: "demo".to_owned(), id: "grant-1".to_owned() });
+        let grant = matches!(self, Self::Nylas(..)).then(|| Grant {
+            application: "demo".to_owned(),
+            id: "grant-1".to_owned(),
+            gone_after: Duration::ZERO,
+        });
         let api = matches!(self, Self::Gmail(..) | Self::Nylas(..)).then(|| Api {
             base: String::new(),
             plan,

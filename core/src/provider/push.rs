@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// An account is told no sooner again.
-const PACE: Duration = Duration::from_millis(250);
+pub const NEWS: Duration = Duration::from_millis(250);
+/// That its provider lets it in or not is told no sooner again: what is sent twice asks once.
+pub const GRANT: Duration = Duration::from_secs(60);
 
 /// A question to a session of a provider that pushes: one request, one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,12 @@ string_enum! {
         Known => "known",
         /// It is about a mailbox that is not ours.
         Stranger => "stranger",
+        /// It tells of nothing that is looked at.
+        Ignored => "ignored",
+        /// Who asked whether somebody is here was told so.
+        Challenged => "challenged",
+        /// Somebody asked that, and not in the words for it.
+        BadChallenge => "bad_challenge",
         /// It is not from whom it says.
         Unsigned => "unsigned",
         /// Whether it is could not be told.
@@ -46,6 +54,8 @@ string_enum! {
         TooLarge => "too_large",
         /// It did not come in time, or was cut off.
         TooSlow => "too_slow",
+        /// It is believed, and could not be written down in time.
+        Unstored => "unstored",
         /// Too many come of its source.
         TooMany => "too_many",
         /// Others took all the room.
@@ -63,7 +73,13 @@ impl PushOutcome {
     pub fn is_believed(self) -> bool {
         matches!(
             self,
-            Self::Taken | Self::Known | Self::Stranger | Self::Unreadable | Self::TooMany
+            Self::Taken
+                | Self::Known
+                | Self::Stranger
+                | Self::Ignored
+                | Self::Unreadable
+                | Self::Unstored
+                | Self::TooMany
         )
     }
 }
@@ -75,6 +91,10 @@ pub enum PushHint {
     Touched,
     /// Mail came or went, or nobody says what it is.
     News,
+    /// Folders are others.
+    Places,
+    /// Whether the mailbox may be seen has changed, perhaps.
+    Grant,
 }
 
 impl PushHint {
@@ -82,16 +102,17 @@ impl PushHint {
     #[must_use]
     pub fn level(self) -> Level {
         match self {
-            Self::News => Level::Operator,
+            Self::News | Self::Places | Self::Grant => Level::Operator,
             Self::Touched => Level::Schedule,
         }
     }
 }
 
-/// Hints on their way to accounts: of each the first goes on at once, then at most four a second, the strongest of
+/// Hints on their way to accounts: of each the first goes on at once, then one in so long at most, the strongest of
 /// those that came meanwhile.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PushPace {
+    pace: Duration,
     accounts: BTreeMap<String, Paced>,
 }
 
@@ -102,6 +123,12 @@ struct Paced {
 }
 
 impl PushPace {
+    /// One in so long.
+    #[must_use]
+    pub fn of(pace: Duration) -> Self {
+        Self { pace, accounts: BTreeMap::new() }
+    }
+
     /// Whether something of an account waits already.
     #[must_use]
     pub fn holds(&self, account: &str) -> bool {
@@ -115,7 +142,7 @@ impl PushPace {
             return Some(hint);
         };
         paced.held = paced.held.max(Some(hint));
-        if now < paced.told + PACE {
+        if now < paced.told + self.pace {
             return None;
         }
         paced.told = now;
@@ -124,14 +151,18 @@ impl PushPace {
 
     /// Those that are to go on now. They stay until it is said that they did.
     pub fn due(&mut self, now: Duration) -> Vec<(String, PushHint)> {
-        self.accounts.retain(|_, paced| now < paced.told + PACE || paced.held.is_some());
-        let due = self.accounts.iter().filter(|(_, paced)| now >= paced.told + PACE);
+        let pace = self.pace;
+        self.accounts.retain(|_, paced| now < paced.told + pace || paced.held.is_some());
+        let due = self.accounts.iter().filter(|(_, paced)| now >= paced.told + pace);
         due.filter_map(|(account, paced)| Some((account.clone(), paced.held?))).collect()
     }
 
     /// This one has gone on.
     pub fn went(&mut self, account: &str, now: Duration) {
-        if let Some(paced) = self.accounts.get_mut(account) {
+        let pace = self.pace;
+        // What came and went meanwhile has its own time.
+        let due = self.accounts.get_mut(account).filter(|paced| now >= paced.told + pace);
+        if let Some(paced) = due {
             (paced.held, paced.told) = (None, now);
         }
     }
@@ -139,7 +170,7 @@ impl PushPace {
     /// When to ask again.
     #[must_use]
     pub fn next(&self) -> Option<Duration> {
-        self.accounts.values().map(|paced| paced.told + PACE).min()
+        self.accounts.values().map(|paced| paced.told + self.pace).min()
     }
 }
 
@@ -153,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_first_goes_at_once_and_four_a_second_behind_it() {
-        let mut pace = PushPace::default();
+        let mut pace = PushPace::of(NEWS);
         let (mut sent, mut strongest) = (Vec::new(), PushHint::Touched);
         for n in 0..1000_u64 {
             let hint = if n == 130 { PushHint::News } else { PushHint::Touched };
@@ -170,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_last_one_is_not_lost_and_nothing_stays() {
-        let mut pace = PushPace::default();
+        let mut pace = PushPace::of(NEWS);
         assert_eq!(pace.came("a", PushHint::News, ms(0)), Some(PushHint::News));
         assert!(pace.came("b", PushHint::News, ms(1)).is_some(), "each account has its own");
         assert_eq!(pace.came("a", PushHint::Touched, ms(10)), None);
@@ -180,10 +211,30 @@ mod tests {
             assert_eq!(pace.due(ms(251)), [("a".to_owned(), PushHint::Touched)], "until it went");
         }
         pace.went("a", ms(251));
+        let mut beside = PushPace::of(NEWS);
+        assert!(beside.came("a", PushHint::News, ms(0)).is_some());
+        assert_eq!(beside.came("a", PushHint::Touched, ms(1)), None);
+        assert_eq!(beside.due(ms(260)).len(), 1);
+        assert!(
+            beside.came("a", PushHint::Touched, ms(261)).is_some(),
+            "before it is said that it went"
+        );
+        assert_eq!(beside.came("a", PushHint::News, ms(262)), None);
+        beside.went("a", ms(260));
+        assert!(beside.holds("a"), "another one waits");
         assert!(pace.due(ms(252)).is_empty() && !pace.holds("a"));
         assert!(pace.due(ms(600)).is_empty());
         assert_eq!((pace.next(), pace.accounts.len()), (None, 0));
         assert!(pace.came("a", PushHint::News, ms(601)).is_some(), "after a rest, at once again");
+    }
+
+    #[test]
+    fn each_has_a_pace_of_its_own() {
+        let mut pace = PushPace::of(GRANT);
+        assert!(pace.came("a", PushHint::Grant, ms(0)).is_some());
+        assert_eq!(pace.came("a", PushHint::Grant, ms(59_999)), None);
+        assert!(pace.due(ms(59_999)).is_empty());
+        assert_eq!(pace.due(ms(60_000)), [("a".to_owned(), PushHint::Grant)]);
     }
 
     #[test]

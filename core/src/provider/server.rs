@@ -90,6 +90,8 @@ pub struct Grant {
     pub application: String,
     /// The mailbox's id there.
     pub id: String,
+    /// That there is none any more is believed so long after it was seen first.
+    pub gone_after: Duration,
 }
 
 /// Quota units: what may be spent, and what the dearest question costs.
@@ -157,6 +159,17 @@ pub enum PushWay {
     Signed(SignedPush),
     /// It is asked for.
     Pulled(PulledPush),
+    /// It is sent here, and signed with a secret.
+    Shared(SharedPush),
+}
+
+/// How it is known that a push comes from whom it says: by a secret that both know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedPush {
+    /// Whose accounts are meant: those of the application that the config calls so.
+    pub application: String,
+    /// The secret, a file.
+    pub secret_file: PathBuf,
 }
 
 /// Who pushes: a kind of provider, for all its accounts.

@@ -69,12 +69,17 @@ pub(super) struct Behind {
     telling: tokio::sync::Mutex<()>,
     /// Folders that could not be listed at the server behind it.
     unlisted: Mutex<BTreeSet<String>>,
+    /// Since when there is no such grant, and how long that is not believed.
+    gone: Mutex<Option<Duration>>,
+    gone_after: Duration,
     clock: Clock,
 }
 
 impl Behind {
-    pub(super) fn new() -> Self {
+    pub(super) fn of(gone_after: Duration) -> Self {
         Self {
+            gone: Mutex::default(),
+            gone_after,
             provider: OnceLock::new(),
             raw: Mutex::default(),
             good: Mutex::default(),
@@ -86,6 +91,18 @@ impl Behind {
 
     fn provider(&self) -> Option<&str> {
         self.provider.get().map(String::as_str)
+    }
+
+    /// There is such a grant, or there is none: whether that is believed.
+    fn is_gone(&self, is_missing: bool) -> bool {
+        let mono = self.clock.now().mono;
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_missing {
+            *gone = None;
+            return false;
+        }
+        let since = *gone.get_or_insert(mono);
+        since < mono && mono.saturating_sub(since) >= self.gone_after
     }
 
     /// A login has seen this provider, if any. Another one than before is not believed: its folders are others.
@@ -175,11 +192,18 @@ impl NylasClient {
             // No other thing was asked for.
             Err(refusal) if refusal.status == 404 && refusal.is_told => {
                 let text = "the application has no such grant: see whether `grant_id` is right, and the region";
-                return Err(Failure::new(Class::Auth, Reach::Account, Provenance::Server, text)
-                    .when(When::AfterChange));
+                let (class, when) = match self.behind.is_gone(true) {
+                    true => (Class::Auth, When::AfterChange),
+                    // It is asked about once more before anybody is told to give it anew.
+                    false => (Class::Provider, When::After(self.behind.gone_after)),
+                };
+                return Err(
+                    Failure::new(class, Reach::Account, Provenance::Server, text).when(when)
+                );
             }
             Err(refusal) => return Err(self.failure(&refusal).await),
         };
+        self.behind.is_gone(false);
         if grant.grant_status.as_deref().is_some_and(|status| status != "valid") {
             let text = "the grant is no longer valid: the mailbox's owner has to log in again";
             return Err(Failure::new(Class::Auth, Reach::Account, Provenance::Server, text)
@@ -192,6 +216,15 @@ impl NylasClient {
                 .when(When::AfterChange));
         }
         self.behind.is(grant.provider.map(|provider| provider.to_lowercase()))
+    }
+
+    /// The same, on a session that is logged in.
+    ///
+    /// # Errors
+    /// As [`NylasClient::log_in`].
+    pub(super) async fn ask_grant(&self) -> Result<(), Failure> {
+        let _units = self.pay_look(SMALL).await?;
+        self.log_in().await
     }
 
     /// Whether Nylas reads this mailbox by IMAP: of what is older than 90 days it keeps nothing.
@@ -242,8 +275,7 @@ impl NylasClient {
         folder: &str,
         refusal: &NylasRefusal,
     ) -> Result<(), Failure> {
-        let _units = self.pay_look(SMALL).await?;
-        self.log_in().await?;
+        self.ask_grant().await?;
         // One that is gone has nothing to be seen.
         if refusal.status == 404 {
             return Ok(());

@@ -32,8 +32,8 @@ impl NylasEndpoint {
     pub(in crate::provider) fn of(server: Server) -> Result<Self, Failure> {
         let place = ApiPlace::of(server)?;
         let grant = place.api.grant.clone();
-        let grant = grant.ok_or_else(|| config("a mailbox of Nylas's has no grant"))?.id;
-        Ok(Self { place, grant, behind: Arc::new(Behind::new()) })
+        let grant = grant.ok_or_else(|| config("a mailbox of Nylas's has no grant"))?;
+        Ok(Self { place, grant: grant.id, behind: Arc::new(Behind::of(grant.gone_after)) })
     }
 }
 

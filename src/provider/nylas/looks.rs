@@ -73,6 +73,8 @@ impl NylasClient {
     pub(super) async fn look(&self, request: &FeedRequest) -> Result<FeedAnswer, Failure> {
         match request {
             FeedRequest::Places => {
+                // Whether they may be seen at all is asked with them: a hint that tells of the grant asks this.
+                self.ask_grant().await?;
                 let (rows, clock) = self.folders().await?;
                 Ok(FeedAnswer::Placed {
                     places: places(&rows, self.is_google()),

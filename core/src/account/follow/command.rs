@@ -180,7 +180,7 @@ impl Follower {
     /// The secret is another: who was refused with the one before tries again at once. To anybody
     /// else it is no news, but for a run whose login may be on its way with the old one: it is
     /// remembered until that is answered.
-    fn secret_changed(&mut self, now: Now, out: &mut Vec<Output>) {
+    pub(super) fn secret_changed(&mut self, now: Now, out: &mut Vec<Output>) {
         let refused = self.is_refused();
         match &mut self.stage {
             Stage::Parked(_) => {

@@ -8,7 +8,7 @@ use crate::provider::Family;
 use crate::provider::push::PushHint;
 use crate::run::event::Event;
 use crate::run::scope::{Depth, Scope};
-use crate::standing::Phase;
+use crate::standing::{Phase, Standing};
 use crate::time::Now;
 
 impl Follower {
@@ -18,6 +18,22 @@ impl Follower {
         let inbox = self.mailbox.inbox_id();
         let is_feed = self.rules.settings.family == Family::Feed;
         if inbox.is_none() && !is_feed {
+            return;
+        }
+        // Who was refused asks whether that is so still; what else ails it is not mended by that.
+        let may_be_let_in = match &self.stage {
+            Stage::Parked(parked) => parked.standing == Standing::NeedsReauth,
+            Stage::Working(_) => true,
+            _ => self.is_refused(),
+        };
+        // One that waits because it was refused is asked for again with that, and needs no other behind it.
+        let is_driven = hint == PushHint::Grant
+            && self.is_refused()
+            && self.stage.working().is_some_and(|work| work.machine.phase() == Phase::Waiting);
+        if hint == PushHint::Grant && may_be_let_in {
+            self.secret_changed(now, out);
+        }
+        if is_driven {
             return;
         }
         // An import, and who has failed, is no sooner wanted for it: all of it is looked at anyway.
@@ -36,6 +52,12 @@ impl Follower {
                 *wanted = scope.or(wanted);
             }
             Stage::Working(working) => match working.machine.phase() {
+                // What it has asked for may be older than that, or it has read its rows before.
+                _ if hint >= PushHint::Places => {
+                    if working.after == After::Rest {
+                        working.again.pushed = working.again.pushed.max(Some(hint));
+                    }
+                }
                 // It asks for all that has changed when it has read its rows.
                 Phase::Opening | Phase::Reopening if is_feed => {}
                 Phase::Opening | Phase::Reopening | Phase::Closing => {

@@ -201,25 +201,62 @@ fn pushes_do_not_put_the_schedule_off() {
     for n in 0..180 {
         let now = at(10 + n * 10);
         f.take(Input::Pushed(PushHint::News), now);
-        let end = |f: &mut Follower, looked| {
-            let folders = vec![FolderSummary { looked: Some(looked), ..inbox() }];
-            let summary = Summary { folders, ..Summary::of(Outcome::Success, History::default()) };
+        let end = |f: &mut Follower, glance| {
+            let mut summary = Summary {
+                folders: vec![inbox()],
+                ..Summary::of(Outcome::Success, History::default())
+            };
+            summary.sight.changes.glance = glance;
             f.end_with(summary, now)
         };
         if matches!(f.stage, Stage::Working(_)) {
             glances += 1;
-            end(&mut f, Depth::Quick);
+            end(&mut f, true);
         }
         f.take(Input::Tick, now);
         if matches!(f.stage, Stage::Working(_)) {
             whole += 1;
-            end(&mut f, Depth::Full);
+            end(&mut f, false);
         }
     }
     assert!(
         (1..=3).contains(&whole) && glances > 100,
         "{whole} in half an hour, {glances} glances"
     );
+}
+
+/// Who is parked because its provider let it in no more is let in again: that is seen by asking, and at once.
+#[test]
+fn who_may_be_let_in_again_asks() {
+    let mut f = follower(Begin::Parked(Standing::NeedsReauth, "no".into()));
+    f.rules.settings.family = Family::Feed;
+    f.step(Input::Start, at(0));
+    assert!(asks(&f.step(Input::Pushed(PushHint::Grant), at(10))));
+    let Stage::Asking(wanted) = &f.stage else { panic!("{:?}", f.stage) };
+    assert_eq!(wanted.scope, Scope::Insist);
+    // Who rests is asked about, too: it may be let in no more.
+    let mut f = feed();
+    assert!(asks(&f.step(Input::Pushed(PushHint::Grant), at(10))));
+    // A run that has begun with what was told before is followed by another, wherever it is.
+    for phase in [false, true] {
+        for hint in [PushHint::Places, PushHint::Grant] {
+            let mut f = if phase { working() } else { feed() };
+            f.rules.settings.family = Family::Feed;
+            f.take(Input::Pushed(PushHint::News), at(10));
+            f.step(Input::Pushed(hint), at(10));
+            let Stage::Working(working) = &f.stage else { panic!("{:?}", f.stage) };
+            assert_eq!(working.again.pushed, Some(hint), "{phase}");
+        }
+    }
+    // What is no refusal is not mended by it.
+    let mut f = follower(Begin::Parked(Standing::Failed, "a bug".into()));
+    f.rules.settings.family = Family::Feed;
+    f.step(Input::Start, at(0));
+    assert!(!asks(&f.step(Input::Pushed(PushHint::Grant), at(10))));
+    // A pause is a human's word.
+    let mut f = feed();
+    f.take(Input::Command(Command::Pause), at(5));
+    assert!(!asks(&f.step(Input::Pushed(PushHint::Grant), at(10))));
 }
 
 /// Who has its run ended wants none behind it, whatever was pushed before.
