@@ -30,7 +30,8 @@ pub use memory::{HeldBody, Memory};
 pub use opened::{OpenSession, open};
 pub use purse::{Denied, Payee, Payment, Purse, Units};
 pub use push::{
-    PushEntry, PushJudge, PushPort, PushQueue, PushRefusal, PushSource, Pushed, Queued,
+    PushAbout, PushChallenge, PushEntry, PushJudge, PushPort, PushQueue, PushRefusal, PushSource,
+    Pushed, Queued, ToldPush,
 };
 pub use redact::{REPEATED, Redactor};
 pub use session::{Ask, Asks, Endpoint, Leash, Opening, Session, Watching};
@@ -39,8 +40,13 @@ pub use waits::{Wait, Waits};
 
 use crate::clock::Clock;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
-use postrider_core::provider::server::{PulledPush, PushPlace, PushWay, Server};
+use postrider_core::provider::server::{PulledPush, PushPlace, PushWay, Server, SharedPush};
 use std::sync::Arc;
+
+/// Why the secret that pushes are signed with cannot be had.
+pub(crate) fn shared_push_lacks(place: &SharedPush) -> Option<String> {
+    nylas::secrets(&place.secret_file).err()
+}
 
 /// A server of this kind (the config's word) at this place.
 ///
@@ -77,20 +83,23 @@ pub fn push_source(
     with: impl FnOnce(&PulledPush) -> Result<Arc<dyn Credential>, Failure>,
     clock: Clock,
 ) -> Result<PushPort, Failure> {
-    match place.provider {
-        gmail::KIND => {
-            let entry = match place.way.clone() {
-                PushWay::Signed(place) => {
-                    PushEntry::Sent(Arc::new(gmail::SignedPushes::of(place, clock)?))
-                }
-                PushWay::Pulled(place) => {
-                    let credential = with(&place)?;
-                    PushEntry::Pulled(Arc::new(gmail::PubsubQueue::of(place, credential, clock)?))
-                }
-            };
+    match (place.provider, place.way.clone()) {
+        (gmail::KIND, PushWay::Signed(place)) => {
+            let entry = PushEntry::Sent(Arc::new(gmail::SignedPushes::of(place, clock)?));
             Ok(PushPort { source: Arc::new(gmail::GmailPushes), entry })
         }
-        other => {
+        (gmail::KIND, PushWay::Pulled(place)) => {
+            let credential = with(&place)?;
+            let queue = gmail::PubsubQueue::of(place, credential, clock)?;
+            let entry = PushEntry::Pulled(Arc::new(queue));
+            Ok(PushPort { source: Arc::new(gmail::GmailPushes), entry })
+        }
+        (nylas::KIND, PushWay::Shared(shared)) => {
+            let source = Arc::new(nylas::NylasPushes::of(&shared.application));
+            let entry = PushEntry::Sent(Arc::new(nylas::SharedPushes::of(shared, clock)));
+            Ok(PushPort { source, entry })
+        }
+        (other, _) => {
             let text = format!("there is no provider \"{other}\" that pushes");
             Err(Failure::new(Class::Config, Reach::Process, Provenance::Local, text)
                 .when(When::AfterChange))

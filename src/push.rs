@@ -3,6 +3,8 @@
 
 mod actor;
 mod desk;
+mod gather;
+mod hands;
 mod keep;
 mod pull;
 mod receive;
@@ -11,6 +13,7 @@ mod subscriptions;
 mod whose;
 
 pub(crate) use actor::{PushActor, PushArgs, PushDoor};
-pub(crate) use desk::{PushDesk, PushHands, Received, SourceSeen};
+pub(crate) use desk::{PushDesk, Received, SourceSeen};
+pub(crate) use hands::PushHands;
 pub(crate) use subscriptions::Subscriptions;
 pub(crate) use whose::{AskFor, PushAnswer, PushAsk, Whose};

@@ -24,7 +24,7 @@ pub(crate) struct InboundView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SourceView {
     /// Its name.
-    source: &'static str,
+    source: String,
     /// Where it pushes to, below the address; none: it is asked for.
     path: Option<String>,
     /// The queue that it is asked for from.
@@ -62,8 +62,8 @@ pub(crate) struct ReceivedView {
     at: String,
     /// The address of who sent it; none: it was asked for.
     from: Option<String>,
-    /// `taken`, `known`, `stranger`: answered 204. `unsigned`: 401. `unreadable`: 400. `too_large`: 413. `too_slow`: 408.
-    /// `too_many`: 429. `unjudged`, `no_room`: 503. `gone`: who sent it hung up.
+    /// `taken`, `known`, `stranger`, `ignored`: answered 204, or 200 where that is wanted. `challenged`: 200. `unsigned`: 401. `unreadable`, `bad_challenge`: 400. `too_large`: 413. `too_slow`: 408.
+    /// `too_many`: 429. `unjudged`, `unstored`, `no_room`: 503. `gone`: who sent it hung up.
     outcome: &'static str,
     /// Why it was not taken.
     reason: Option<String>,
@@ -117,7 +117,7 @@ pub(super) async fn inbound(State(shared): State<Shared>) -> Json<InboundView> {
     let push = &shared.desks.push;
     let (at, sources) = push.seen();
     let view = |seen: SourceSeen| {
-        let subscriptions = push.subscriptions.seen(seen.name);
+        let subscriptions = push.subscriptions.seen(&seen.name);
         SourceView::of(seen, subscriptions)
     };
     let sources = sources.into_iter().map(view).collect();

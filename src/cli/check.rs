@@ -99,6 +99,9 @@ fn lacks(config: &Config, args: &CheckArgs) -> Exit {
             let why = puller(place, Clock::start()).err()?;
             Some(("queue", place.subscription.as_str(), why.to_string()))
         }
+        PushWay::Shared(place) => {
+            Some(("webhook", place.application.as_str(), provider::shared_push_lacks(place)?))
+        }
         PushWay::Signed(_) => None,
     });
     let mut worst = Exit::Success;

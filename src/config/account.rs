@@ -16,6 +16,7 @@ use postrider_core::run::filter::FolderFilter;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
 /// The provider that is meant where none is written.
 pub const IMAP: &str = "imap";
@@ -75,6 +76,8 @@ const SECRETS: [&str; 6] =
 pub(super) struct Logins<'a> {
     pub(super) clients: &'a BTreeMap<&'static str, OAuthClient>,
     pub(super) applications: &'a BTreeMap<String, Option<NylasApplication>>,
+    /// That a grant is gone is believed so long after it was seen first.
+    pub(super) gone_after: Duration,
 }
 
 pub(super) fn account(
@@ -91,7 +94,7 @@ pub(super) fn account(
     let is_imap = provider == Some(IMAP);
     let (found, key) = match provider {
         Some(GMAIL) => (api::gmail(t), None),
-        Some(NYLAS) => nylas::granted(t, logins.applications).unzip(),
+        Some(NYLAS) => nylas::granted(t, logins.applications, logins.gone_after).unzip(),
         Some(_) => (Some(imap(t, before, place)), None),
         None => (None, None),
     };

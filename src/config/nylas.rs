@@ -6,12 +6,15 @@ use crate::config::oauth::url;
 use crate::config::raw::{Flaw, Origin, Raw};
 use crate::config::secret::is_open;
 use crate::config::taker::Taker;
-use postrider_core::provider::server::{Grant, QuotaPlan};
+use postrider_core::provider::server::{Grant, QuotaPlan, SharedPush};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Its keys.
-const KEYS: [&str; 4] = ["api_key_file", "region", "api_url", "requests_per_second"];
+const KEYS: [&str; 5] = ["api_key_file", "region", "api_url", "requests_per_second", SECRET_FILE];
+/// What its webhooks are signed with.
+const SECRET_FILE: &str = "webhook_secret_file";
 /// Where the API is, by the region that the application's data lies in (Nylas, "Data residency").
 const REGIONS: [(&str, &str); 2] =
     [("us", "https://api.us.nylas.com"), ("eu", "https://api.eu.nylas.com")];
@@ -28,6 +31,8 @@ pub(super) struct NylasApplication {
     place: MailboxPlace,
     key_file: PathBuf,
     key_at: Origin,
+    /// What its webhooks are signed with.
+    hook: Option<(PathBuf, Origin)>,
 }
 
 /// All of them, by name.
@@ -80,17 +85,53 @@ fn application(
     };
     let key_file = base.join(file);
     let key_at = t.item("api_key_file")?.place;
-    if is_open(&key_file) {
-        let shown = key_file.display();
-        warnings.push(format!("{key_at}: {shown} can be read by others: chmod 600 {shown} (or 640, where a group of its own is to read it)"));
+    let hook = t.text(SECRET_FILE).zip(t.item(SECRET_FILE).map(|item| item.place));
+    if let Some((_, at)) = hook.as_ref().filter(|(file, _)| file.is_empty()) {
+        let text = "it is empty; write the file that holds the webhook's secret, or leave it out";
+        t.wrong(at.clone(), SECRET_FILE, text);
     }
-    Some(NylasApplication { place: place?, key_file, key_at })
+    let hook = hook.map(|(file, at)| (base.join(file), at));
+    for (file, at) in [(&key_file, &key_at)].into_iter().chain(hook.iter().map(|(f, at)| (f, at))) {
+        if is_open(file) {
+            let shown = file.display();
+            warnings.push(format!("{at}: {shown} can be read by others: chmod 600 {shown} (or 640, where a group of its own is to read it)"));
+        }
+    }
+    Some(NylasApplication { place: place?, key_file, key_at, hook })
+}
+
+/// Whether one of them is to push.
+pub(super) fn may_push(raw: &Raw) -> bool {
+    raw.applications.values().any(|(_, items)| items.contains_key(SECRET_FILE))
+}
+
+/// Those that push, where somebody listens.
+pub(super) fn pushes(
+    all: &BTreeMap<String, Option<NylasApplication>>,
+    listens: bool,
+    problems: &mut Vec<Flaw>,
+) -> Vec<SharedPush> {
+    let mut places = Vec::new();
+    for (application, found) in all {
+        let Some((secret_file, at)) = found.as_ref().and_then(|found| found.hook.clone()) else {
+            continue;
+        };
+        if !listens {
+            let (place, key) = (at, SECRET_FILE.to_owned());
+            let text = "it is of no use without an address that webhooks are sent to; write listen = \"127.0.0.1:8026\" into [webhooks]".to_owned();
+            problems.push(Flaw { place, key, text });
+            continue;
+        }
+        places.push(SharedPush { application: application.clone(), secret_file });
+    }
+    places
 }
 
 /// A mailbox that was granted to one of them: where it is, and what is shown there.
 pub(super) fn granted(
     t: &mut Taker<'_>,
     all: &BTreeMap<String, Option<NylasApplication>>,
+    gone_after: Duration,
 ) -> Option<(MailboxPlace, Login)> {
     let names: Vec<String> = all.keys().map(|name| format!("\"{name}\"")).collect();
     let names = names.join(" or ");
@@ -133,9 +174,9 @@ pub(super) fn granted(
         (_, _) => None,
     };
     let (application, id) = (application?, id?);
-    let NylasApplication { mut place, key_file, key_at } = all.get(&application)?.clone()?;
+    let NylasApplication { mut place, key_file, key_at, .. } = all.get(&application)?.clone()?;
     if let Some(api) = &mut place.api {
-        api.grant = Some(Grant { application, id });
+        api.grant = Some(Grant { application, id, gone_after });
     }
     Some((place, (SecretFrom::File(key_file), (key_at, "api_key_file"))))
 }

@@ -1,10 +1,10 @@
 //! From what the file says to types that cannot be wrong, or to all problems at once.
 
-use crate::config::account::{Logins, account};
+use crate::config::account::{Logins, NYLAS, account};
 use crate::config::listening::{Listening, listening};
 use crate::config::mailbox::{Account, SecretFrom};
 use crate::config::naming::Nameable;
-use crate::config::nylas;
+use crate::config::nylas::{self, NylasApplication};
 use crate::config::oauth::{self, OAuthClient};
 use crate::config::place::Place;
 use crate::config::raw::{Flaw, Origin, Raw};
@@ -20,7 +20,7 @@ use crate::telemetry::log::Format;
 use postrider_core::account::schedule::Mode;
 use postrider_core::derive::Reads;
 use postrider_core::pool::Limits;
-use postrider_core::provider::server::Timeouts;
+use postrider_core::provider::server::{PushPlace, PushWay, Timeouts};
 use postrider_core::recovery::decide::Policy;
 use postrider_core::retention::Retention;
 use postrider_core::run::settings::Settings;
@@ -222,7 +222,9 @@ pub fn load(
     let mut ids = BTreeSet::new();
     let clients = config.oauth.clone();
     let applications = nylas::applications(&raw, base, &mut problems, &mut config.warnings);
-    let logins = Logins { clients: &clients, applications: &applications };
+    shared_pushes(&mut config, &applications, &mut problems);
+    let logins =
+        Logins { clients: &clients, applications: &applications, gone_after: config.confirm_after };
     for (place, items) in &raw.accounts {
         let mut taker = Taker { items, missing: place.clone(), problems: &mut problems };
         let account = account(&mut taker, base, place, logins, &mut config.warnings);
@@ -252,6 +254,18 @@ pub fn load(
     disagreements(&config, &ids, &mut problems);
     problems.sort();
     if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// Those who push with a secret, and how long it is not believed that a grant is gone.
+fn shared_pushes(
+    config: &mut Config,
+    applications: &BTreeMap<String, Option<NylasApplication>>,
+    problems: &mut Vec<Flaw>,
+) {
+    let listens = config.webhooks.at.is_some();
+    let place = |shared| PushPlace { provider: NYLAS, topic: None, way: PushWay::Shared(shared) };
+    let pushes = nylas::pushes(applications, listens, problems);
+    config.webhooks.sources.extend(pushes.into_iter().map(place));
 }
 
 /// Jobs at fixed times, for these accounts.
@@ -352,7 +366,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
     let bodies = t.text("bodies.dir").map_or_else(|| data_dir.join("bodies"), |dir| base.join(dir));
     let min_free = t.size("bodies.min_free", 1 << 30);
     let admin = admin(&mut t, base);
-    let webhooks = webhooks(&mut t, base, admin.listen);
+    let webhooks = webhooks(&mut t, base, (admin.listen, nylas::may_push(raw)));
     let per_account = t.flag("telemetry.per_account");
     let modes = [
         ("aggressive", Mode::Aggressive),

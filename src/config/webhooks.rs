@@ -71,8 +71,12 @@ fn bare_url(t: &mut Taker<'_>, key: &str) -> Option<String> {
     Some(text)
 }
 
-/// Reads the table; the admin API listens at this address.
-pub(super) fn webhooks(t: &mut Taker<'_>, base: &Path, admin: SocketAddr) -> Webhooks {
+/// Reads the table; the admin API listens at this address, and others than Gmail push, or none do.
+pub(super) fn webhooks(
+    t: &mut Taker<'_>,
+    base: &Path,
+    (admin, others): (SocketAddr, bool),
+) -> Webhooks {
     let at = listening(t, base, "webhooks", None);
     let public = bare_url(t, "webhooks.public_url");
     let gmail = gmail(t, base, public.as_deref());
@@ -82,9 +86,11 @@ pub(super) fn webhooks(t: &mut Taker<'_>, base: &Path, admin: SocketAddr) -> Web
     let idle = LISTENER.iter().chain(&SENT).find_map(|key| Some((*key, t.item(key)?.place)));
     match (listens, idle) {
         (Some(place), _)
-            if sent.is_none() && (gmail.is_some() || first_of(t, &GMAIL_KEYS).is_none()) =>
+            if sent.is_none()
+                && !others
+                && (gmail.is_some() || first_of(t, &GMAIL_KEYS).is_none()) =>
         {
-            let text = "nobody may push there yet; write [webhooks.gmail] with service_account, or leave it out";
+            let text = "nobody may push there yet; write [webhooks.gmail] with service_account, or webhook_secret_file into a [nylas.NAME], or leave it out";
             t.wrong(place, "webhooks.listen", text);
         }
         (Some(place), _)

@@ -10,7 +10,11 @@ mod endpoint;
 mod failure;
 mod looks;
 mod places;
+mod push;
 mod read;
+mod signed;
 mod wire;
 
 pub(super) use endpoint::{KIND, NylasEndpoint};
+pub(super) use push::NylasPushes;
+pub(super) use signed::{SharedPushes, secrets};

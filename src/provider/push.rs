@@ -2,10 +2,12 @@
 //! looks like; whoever takes it asks here whether it is believed, and what it tells.
 
 use crate::provider::coming::Coming;
+use postrider_core::commit::change::feed::Hinted;
 use postrider_core::failure::Failure;
 use postrider_core::plain::PlainText;
 use postrider_core::provider::push::PushHint;
 use reqwest::header::HeaderMap;
+use std::io::Read;
 use std::sync::Arc;
 
 /// Why a push is not taken.
@@ -22,24 +24,76 @@ pub enum PushRefusal {
 /// What a push tells: a hint, never the truth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pushed {
-    /// Of whose mailbox: the user's name at the provider.
-    pub username: String,
+    /// Of whom.
+    pub about: PushAbout,
     /// What is meant by it.
     pub hint: PushHint,
-    /// The state that it tells of, where it tells of one.
-    pub state: Option<String>,
+    /// What is to be written down before it is answered; nothing where each look sees it by itself.
+    pub told: Option<ToldPush>,
+}
+
+/// Whose mailbox a push is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushAbout {
+    /// The one of this user.
+    Mailbox {
+        /// The user's name at the provider.
+        username: String,
+        /// The state that it tells of, where it tells of one.
+        state: Option<String>,
+    },
+    /// The one that was granted so to the application that pushes.
+    Grant(String),
+}
+
+/// What is written down of a push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldPush {
+    /// What the provider calls it: what comes twice is one.
+    pub event: String,
+    /// What is to be asked about.
+    pub hinted: Hinted,
+}
+
+/// What is said to who asks whether somebody is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushChallenge {
+    /// These words, exactly.
+    Answer(String),
+    /// It is no such question.
+    Refused,
 }
 
 /// Who pushes.
 pub trait PushSource: std::fmt::Debug + Send + Sync {
-    /// The provider's word: whose accounts are meant, and its name in paths and metrics.
+    /// The provider's word: whose accounts are meant.
     fn kind(&self) -> &'static str;
 
-    /// What it tells; asked only of what is believed.
+    /// Its name in paths and metrics.
+    fn name(&self) -> &str {
+        self.kind()
+    }
+
+    /// Where it pushes for the accounts of one application alone: which.
+    fn application(&self) -> Option<&str> {
+        None
+    }
+
+    /// What it tells, if that is of any use; asked only of what is believed.
     ///
     /// # Errors
     /// [`PushRefusal::Unreadable`].
-    fn read(&self, octets: &[u8]) -> Result<Pushed, PushRefusal>;
+    fn read(&self, from: &mut dyn Read) -> Result<Option<Pushed>, PushRefusal>;
+
+    /// Whether it takes 200 alone for an answer, and not what says that there is nothing to say.
+    fn wants_ok(&self) -> bool {
+        false
+    }
+
+    /// What is answered to a question with this query; nothing where no questions are taken.
+    fn challenged(&self, _query: &str) -> Option<PushChallenge> {
+        None
+    }
 
     /// Whether a mailbox whose stored cursor is this has seen what a push tells.
     fn is_known(&self, state: &str, cursor: &str) -> bool;

@@ -89,6 +89,10 @@ impl Actor for PushActor {
             }
         }
         if let Some(hands) = desk.hands.clone() {
+            let (desk, to) = (Arc::clone(&desk), Arc::clone(&hands));
+            tasks.push(Box::pin(async move { desk.write(to.as_ref()).await }));
+        }
+        if let Some(hands) = desk.hands.clone() {
             let (all, whose) = (Arc::clone(&desk.subscriptions), desk.whose.clone());
             tasks.push(Box::pin(keep(all, whose, hands)));
         }

@@ -2,16 +2,16 @@
 
 use crate::clock::Clock;
 use crate::fault;
-use crate::provider::{PushEntry, PushPort, PushSource, Pushed};
+use crate::provider::{PushAbout, PushEntry, PushPort, PushSource, Pushed, ToldPush};
+use crate::push::gather::Gather;
+use crate::push::hands::PushHands;
 use crate::push::subscriptions::Subscriptions;
 use crate::push::whose::Whose;
-use crate::reply::Soon;
-use crate::store::{SubscriptionKey, SubscriptionWork};
+use crate::store::Inbound;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::failure::Failure;
-use postrider_core::provider::push::{PushHint, PushOutcome, PushPace};
-use postrider_core::provider::subscription::Subscription;
+use postrider_core::provider::push::{GRANT, NEWS, PushHint, PushOutcome, PushPace};
 use postrider_core::recovery::decide::Policy;
 use postrider_core::time::{Micros, Now};
 use std::collections::{BTreeMap, VecDeque};
@@ -30,18 +30,6 @@ const SECOND: Duration = Duration::from_secs(1);
 const LOOKS: Duration = Duration::from_secs(1);
 /// Who is not believed is said so often.
 const SAID: Duration = Duration::from_secs(60);
-
-/// What is done with a push.
-pub(crate) trait PushHands: Send + Sync {
-    /// Tells an account.
-    fn nudge(&self, account: &str, hint: PushHint);
-    /// The cursor of an account's feed, as it is stored; none where nobody can tell now.
-    fn cursor(&self, account: &str) -> Soon<Option<String>>;
-    /// What providers were asked to push, as it is stored.
-    fn subscriptions(&self) -> Soon<Result<BTreeMap<SubscriptionKey, Subscription>, Failure>>;
-    /// Writes how that stands; done when it is durable.
-    fn write(&self, work: SubscriptionWork) -> Soon<Result<(), Failure>>;
-}
 
 /// A request, as faces show it: nothing of what was in it.
 #[derive(Clone, Debug)]
@@ -81,7 +69,7 @@ struct Seen {
 /// A source as faces show it.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceSeen {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// Where it is sent to, or else what it is asked for from.
     pub(crate) path: Option<String>,
     pub(crate) queue: Option<String>,
@@ -102,6 +90,10 @@ pub(crate) struct PushDesk {
     pub(crate) subscriptions: Arc<Subscriptions>,
     clock: Clock,
     pace: Mutex<PushPace>,
+    /// The same of what tells whether a mailbox may be seen.
+    grants: Mutex<PushPace>,
+    /// What is to be written down first.
+    gather: Gather,
     /// Something waits for its time.
     held: Notify,
 }
@@ -133,8 +125,18 @@ impl PushDesk {
         clock: Clock,
     ) -> Self {
         let sources = sources.into_iter().map(SourceDesk::of).collect();
-        let (pace, held) = (Mutex::default(), Notify::new());
-        Self { at, sources, hands, whose, subscriptions, clock, pace, held }
+        Self {
+            at,
+            sources,
+            hands,
+            whose,
+            subscriptions,
+            clock,
+            pace: Mutex::new(PushPace::of(NEWS)),
+            grants: Mutex::new(PushPace::of(GRANT)),
+            gather: Gather::default(),
+            held: Notify::new(),
+        }
     }
 
     /// The time.
@@ -148,20 +150,37 @@ impl PushDesk {
     }
 
     /// What a push tells goes to its accounts. Says what came of it.
-    pub(super) async fn take(&self, source: &SourceDesk, pushed: &Pushed) -> PushOutcome {
-        let whose = Arc::clone(&self.whose.borrow());
-        let named = whose.named(source.source.kind(), &pushed.username);
+    pub(super) async fn take(&self, source: &SourceDesk, pushed: Pushed) -> PushOutcome {
+        let Pushed { about, hint, told } = pushed;
+        let (kind, whose) = (source.source.kind(), Arc::clone(&self.whose.borrow()));
+        let (named, state) = match &about {
+            PushAbout::Mailbox { username, state } => {
+                (whose.named(kind, username), state.as_deref())
+            }
+            PushAbout::Grant(id) => (whose.granted(source.source.application(), id), None),
+        };
         if named.is_empty() {
             return PushOutcome::Stranger;
         }
-        for account in named {
-            self.subscriptions.pushed(account, pushed.state.as_deref());
+        if let Some(ToldPush { event, hinted }) = told {
+            let accounts = whose.names_of(named);
+            let asks_grant = hint == PushHint::Grant;
+            let inbound = Inbound { event, accounts, asks_grant, hinted };
+            if !self.gather.written(source.source.name(), inbound).await {
+                return PushOutcome::Unstored;
+            }
+        }
+        if let PushAbout::Mailbox { .. } = about {
+            for account in named {
+                self.subscriptions.pushed(account, state);
+            }
         }
         // Whoever cannot tell in time looks.
-        let behind = timeout(LOOKS, self.behind(source, named, pushed)).await;
+        let behind = timeout(LOOKS, self.behind(source, named, state)).await;
         let behind = behind.unwrap_or_else(|_| named.iter().collect());
+        let pace = if hint == PushHint::Grant { &self.grants } else { &self.pace };
         for account in &behind {
-            let told = locked(&self.pace).came(account, pushed.hint, self.now().mono);
+            let told = locked(pace).came(account, hint, self.now().mono);
             if let Some(hint) = told {
                 self.nudge(account, hint);
             }
@@ -175,9 +194,9 @@ impl PushDesk {
         &self,
         source: &SourceDesk,
         named: &'a [String],
-        pushed: &Pushed,
+        state: Option<&str>,
     ) -> Vec<&'a String> {
-        let (Some(state), Some(hands)) = (&pushed.state, &self.hands) else {
+        let (Some(state), Some(hands)) = (state, &self.hands) else {
             return named.iter().collect();
         };
         let mut behind = Vec::new();
@@ -192,6 +211,14 @@ impl PushDesk {
         behind
     }
 
+    /// Writes what is to be written down, for ever.
+    ///
+    /// # Cancel safety
+    /// As [`Gather::write`].
+    pub(super) async fn write(&self, hands: &dyn PushHands) {
+        self.gather.write(hands, self.clock).await;
+    }
+
     fn nudge(&self, account: &str, hint: PushHint) {
         if let Some(hands) = &self.hands {
             hands.nudge(account, hint);
@@ -202,19 +229,24 @@ impl PushDesk {
     ///
     /// # Cancel safety
     /// What waits stays here.
-    #[expect(clippy::disallowed_methods, reason = "its time is waited for")]
     pub(super) async fn paced(&self) {
         loop {
             let now = self.now().mono;
-            let due = locked(&self.pace).due(now);
-            for (account, hint) in due {
-                fault::pass("panic.push");
-                self.nudge(&account, hint);
-                locked(&self.pace).went(&account, now);
+            for pace in [&self.pace, &self.grants] {
+                let due = locked(pace).due(now);
+                for (account, hint) in due {
+                    fault::pass("panic.push");
+                    self.nudge(&account, hint);
+                    locked(pace).went(&account, now);
+                }
             }
-            let next = locked(&self.pace).next();
-            match next {
-                Some(next) => tokio::time::sleep(next.saturating_sub(self.now().mono)).await,
+            let next = [&self.pace, &self.grants].map(|pace| locked(pace).next());
+            match next.into_iter().flatten().min() {
+                // Another one may be due sooner.
+                Some(next) => {
+                    let wait = next.saturating_sub(self.now().mono);
+                    drop(timeout(wait, self.held.notified()).await);
+                }
                 None => self.held.notified().await,
             }
         }
@@ -223,7 +255,7 @@ impl PushDesk {
 
 impl SourceDesk {
     fn of(PushPort { source, entry }: PushPort) -> Self {
-        let path = format!("/{}", source.kind());
+        let path = format!("/{}", source.name());
         Self { source, entry, path, seen: Mutex::default() }
     }
 
@@ -249,7 +281,7 @@ impl SourceDesk {
     /// What came of a request.
     pub(super) fn note(&self, received: Received, mono: Duration) {
         let outcome = received.outcome;
-        metrics::counter!(names::INBOUND, "source" => self.source.kind(), "outcome" => outcome.as_str())
+        metrics::counter!(names::INBOUND, "source" => self.source.name().to_owned(), "outcome" => outcome.as_str())
             .increment(1);
         let mut seen = locked(&self.seen);
         *seen.counts.entry(outcome).or_default() += 1;
@@ -288,7 +320,7 @@ impl SourceDesk {
             PushEntry::Pulled(queue) => (None, Some(queue.name().to_owned())),
         };
         SourceSeen {
-            name: self.source.kind(),
+            name: self.source.name().to_owned(),
             path,
             queue,
             failing: seen.failing.clone(),
@@ -303,6 +335,7 @@ mod tests {
     use super::*;
     use crate::provider::{Coming, PushJudge, PushRefusal};
     use reqwest::header::HeaderMap;
+    use std::io::Read;
     use std::net::Ipv4Addr;
 
     #[derive(Debug)]
@@ -312,7 +345,7 @@ mod tests {
         fn kind(&self) -> &'static str {
             "anybody"
         }
-        fn read(&self, _: &[u8]) -> Result<Pushed, PushRefusal> {
+        fn read(&self, _: &mut dyn Read) -> Result<Option<Pushed>, PushRefusal> {
             Err(PushRefusal::Unreadable("it says nothing"))
         }
         fn is_known(&self, _: &str, _: &str) -> bool {

@@ -4,7 +4,7 @@
     reason = "it looks once a second; each question has a deadline"
 )]
 
-use crate::push::desk::PushHands;
+use crate::push::hands::PushHands;
 use crate::push::subscriptions::{PushQuestion, Subscriptions};
 use crate::push::whose::{PushAnswer, Whose};
 use crate::reply::Soon;

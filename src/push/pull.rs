@@ -6,6 +6,7 @@ use crate::provider::{PushQueue, Queued};
 use crate::push::desk::{PushDesk, Received, SourceDesk};
 use crate::push::receive::refused;
 use postrider_core::failure::{Failure, When};
+use postrider_core::provider::push::PushOutcome;
 use postrider_core::recovery::decide::{Policy, Verdict, decide};
 use postrider_core::recovery::history::History;
 use postrider_core::time::Now;
@@ -89,8 +90,9 @@ async fn take(
     let mut receipts = Vec::new();
     for Queued { receipt, octets } in all {
         let at = desk.now();
-        let (outcome, reason) = match source.source.read(&octets) {
-            Ok(pushed) => (desk.take(source, &pushed).await, String::new()),
+        let (outcome, reason) = match source.source.read(&mut octets.as_slice()) {
+            Ok(Some(pushed)) => (desk.take(source, pushed).await, String::new()),
+            Ok(None) => (PushOutcome::Ignored, String::new()),
             // It would come again for days.
             Err(why) => refused(why),
         };

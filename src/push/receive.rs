@@ -2,9 +2,9 @@
 //! be read, whose is it. What a stranger sends costs what stands before the fourth.
 
 use crate::http::listen::{Caller, asked_by};
-use crate::provider::{PushEntry, PushJudge, PushRefusal};
+use crate::provider::{PushChallenge, PushEntry, PushJudge, PushRefusal};
 use crate::push::desk::{PushDesk, Received, SourceDesk};
-use crate::push::room::{BODY, BodyRoom, NoBody, PushBody};
+use crate::push::room::{BODY, BodyRoom, NoBody, PushBody, UNPACKED};
 use crate::telemetry::names;
 use axum::Router;
 use axum::body::Body;
@@ -41,27 +41,27 @@ async fn receive(State(door): State<Door>, request: Request) -> Response {
         PushEntry::Sent(judge) if source.path == path => Some((source, Arc::clone(judge))),
         _ => None,
     });
+    let asked = found.as_ref().filter(|_| request.method() == Method::GET);
+    let asked = asked.and_then(|(source, _)| {
+        let query = request.uri().query().unwrap_or_default();
+        Some((*source, source.source.challenged(query)?))
+    });
+    if let Some((source, challenge)) = asked {
+        let open = OpenRequest::of(&door, source, &request);
+        return challenged(open, challenge);
+    }
     let Some((source, judge)) = found.filter(|_| request.method() == Method::POST) else {
         let outcome = PushOutcome::Unrouted;
         metrics::counter!(names::INBOUND, "source" => "none", "outcome" => outcome.as_str())
             .increment(1);
-        return answer(outcome);
+        return answer(None, outcome);
     };
-    let (peer, head) = (request.extensions().get::<Caller>(), request.headers());
-    let from = asked_by(peer, head, door.behind_proxy).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-    let mut open = OpenRequest {
-        desk: &door.desk,
-        source,
-        from,
-        began: door.desk.now(),
-        // Until it is known: it hung up, or we have met a bug.
-        came: (PushOutcome::Gone, String::new()),
-    };
+    let mut open = OpenRequest::of(&door, source, &request);
     open.came = match take(&door, (source, judge.as_ref()), request).await {
         Ok(outcome) => (outcome, String::new()),
         Err(not_taken) => not_taken,
     };
-    answer(open.came.0)
+    answer(Some(source), open.came.0)
 }
 
 /// A request: whatever becomes of it is noted.
@@ -71,6 +71,16 @@ struct OpenRequest<'a> {
     from: IpAddr,
     began: Now,
     came: NotTaken,
+}
+
+impl<'a> OpenRequest<'a> {
+    fn of(door: &'a Door, source: &'a SourceDesk, request: &Request) -> Self {
+        let (peer, head) = (request.extensions().get::<Caller>(), request.headers());
+        let from = asked_by(peer, head, door.behind_proxy).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        // Until it is known: it hung up, or we have met a bug.
+        let came = (PushOutcome::Gone, String::new());
+        Self { desk: &door.desk, source, from, began: door.desk.now(), came }
+    }
 }
 
 impl Drop for OpenRequest<'_> {
@@ -97,8 +107,33 @@ async fn take(
     if !source.may(door.desk.now().mono) {
         return Err((PushOutcome::TooMany, "more than 500 in a second".to_owned()));
     }
-    let pushed = source.source.read(&body.octets).map_err(refused)?;
-    Ok(door.desk.take(source, &pushed).await)
+    let pushed = match packed(&head.headers)? {
+        false => {
+            let read = source.source.read(&mut body.octets.as_slice());
+            // Its room is for others while it is written down.
+            drop(body);
+            read.map_err(refused)?
+        }
+        true => {
+            let reads = Arc::clone(&source.source);
+            let read = door.room.unpack(body, move |from| reads.read(from)).await;
+            read.map_err(|why| no_body(why, UNPACKED))?.map_err(refused)?
+        }
+    };
+    match pushed {
+        Some(pushed) => Ok(door.desk.take(source, pushed).await),
+        None => Ok(PushOutcome::Ignored),
+    }
+}
+
+/// Whether a body is packed.
+fn packed(head: &HeaderMap) -> Result<bool, NotTaken> {
+    match head.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None => Ok(false),
+        Some(how) if how.is_empty() || how.eq_ignore_ascii_case(b"identity") => Ok(false),
+        Some(how) if how.eq_ignore_ascii_case(b"gzip") => Ok(true),
+        Some(_) => Err((PushOutcome::Unreadable, "it is packed, and not as gzip".to_owned())),
+    }
 }
 
 async fn read(door: &Door, head: &HeaderMap, body: Body) -> Result<PushBody, NotTaken> {
@@ -108,11 +143,30 @@ async fn read(door: &Door, head: &HeaderMap, body: Body) -> Result<PushBody, Not
         Some(length) if length > BODY as u64 => Err(NoBody::Large),
         _ => door.room.read(body).await,
     };
-    read.map_err(|why| match why {
-        NoBody::Large => (PushOutcome::TooLarge, format!("longer than {} MiB", BODY >> 20)),
+    read.map_err(|why| no_body(why, BODY))
+}
+
+fn no_body(why: NoBody, most: usize) -> NotTaken {
+    match why {
+        NoBody::Large => (PushOutcome::TooLarge, format!("longer than {} MiB", most >> 20)),
         NoBody::Slow => (PushOutcome::TooSlow, "its body did not come".to_owned()),
         NoBody::Full => (PushOutcome::NoRoom, "too much comes at once".to_owned()),
-    })
+    }
+}
+
+/// Who asks whether somebody is here is told so in its own words, and nothing else.
+fn challenged(mut open: OpenRequest<'_>, challenge: PushChallenge) -> Response {
+    match challenge {
+        PushChallenge::Answer(words) => {
+            open.came.0 = PushOutcome::Challenged;
+            let plain = [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))];
+            (plain, with_head(PushOutcome::Challenged, words.into_response())).into_response()
+        }
+        PushChallenge::Refused => {
+            open.came = (PushOutcome::BadChallenge, "it asks for no challenge".to_owned());
+            answer(None, PushOutcome::BadChallenge)
+        }
+    }
 }
 
 pub(super) fn refused(why: PushRefusal) -> NotTaken {
@@ -124,20 +178,29 @@ pub(super) fn refused(why: PushRefusal) -> NotTaken {
 }
 
 /// Nothing is said but how it stands: who is believed needs no more, and nobody else gets it.
-fn answer(outcome: PushOutcome) -> Response {
+fn answer(source: Option<&SourceDesk>, outcome: PushOutcome) -> Response {
     let status = match outcome {
-        PushOutcome::Taken | PushOutcome::Known | PushOutcome::Stranger => StatusCode::NO_CONTENT,
+        PushOutcome::Challenged => StatusCode::OK,
+        PushOutcome::Taken | PushOutcome::Known | PushOutcome::Stranger | PushOutcome::Ignored => {
+            match source.is_some_and(|source| source.source.wants_ok()) {
+                true => StatusCode::OK,
+                false => StatusCode::NO_CONTENT,
+            }
+        }
         PushOutcome::Unsigned => StatusCode::UNAUTHORIZED,
-        PushOutcome::Unreadable => StatusCode::BAD_REQUEST,
+        PushOutcome::Unreadable | PushOutcome::BadChallenge => StatusCode::BAD_REQUEST,
         PushOutcome::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         PushOutcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
         PushOutcome::TooMany => StatusCode::TOO_MANY_REQUESTS,
-        PushOutcome::NoRoom | PushOutcome::Unjudged | PushOutcome::Gone => {
+        PushOutcome::NoRoom | PushOutcome::Unjudged | PushOutcome::Unstored | PushOutcome::Gone => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         PushOutcome::Unrouted => StatusCode::NOT_FOUND,
     };
-    let mut response = status.into_response();
+    with_head(outcome, status.into_response())
+}
+
+fn with_head(outcome: PushOutcome, mut response: Response) -> Response {
     let head = response.headers_mut();
     head.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Who is not believed keeps no place.

@@ -5,7 +5,9 @@
 )]
 
 use axum::body::{Body, BodyDataStream};
+use flate2::read::GzDecoder;
 use futures_util::StreamExt;
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,6 +21,10 @@ const BODIES: usize = 12 * 1024 * 1024;
 const BEGINNINGS: usize = 4 * 1024 * 1024;
 /// Octets of a beginning.
 const BEGINNING: usize = 64 * 1024;
+/// Octets of one that was packed.
+pub(super) const UNPACKED: usize = 20 * 1024 * 1024;
+/// Those that are unpacked at a time: that is work.
+const UNPACKING: usize = 2;
 /// What is counted.
 const GRAIN: usize = 1024;
 /// A body is there within this.
@@ -42,6 +48,7 @@ pub(super) enum NoBody {
 pub(super) struct BodyRoom {
     beginnings: Arc<Semaphore>,
     bodies: Arc<Semaphore>,
+    unpacking: Arc<Semaphore>,
     /// How long a body may take, and how long of it may be a wait for room.
     read: Duration,
     wait: Duration,
@@ -55,10 +62,28 @@ pub(super) struct PushBody {
     held: [Option<OwnedSemaphorePermit>; 2],
 }
 
+/// What comes out of a packed body, up to a limit.
+struct Unpacking<R> {
+    from: R,
+    left: usize,
+    is_over: bool,
+}
+
+impl<R: Read> Read for Unpacking<R> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.from.read(to)?;
+        let left = self.left.checked_sub(read);
+        self.is_over |= left.is_none();
+        self.left = left.ok_or(std::io::ErrorKind::FileTooLarge)?;
+        Ok(read)
+    }
+}
+
 impl Default for BodyRoom {
     fn default() -> Self {
         let of = |octets| Arc::new(Semaphore::new(octets / GRAIN));
-        Self { beginnings: of(BEGINNINGS), bodies: of(BODIES), read: READ, wait: WAIT }
+        let unpacking = Arc::new(Semaphore::new(UNPACKING));
+        Self { beginnings: of(BEGINNINGS), bodies: of(BODIES), unpacking, read: READ, wait: WAIT }
     }
 }
 
@@ -71,6 +96,35 @@ impl BodyRoom {
         let until = Instant::now() + self.read;
         let read = self.all(body.into_data_stream());
         timeout_at(until, read).await.unwrap_or(Err(NoBody::Slow))
+    }
+
+    /// Has somebody read a body that is packed, as it is unpacked: what comes out is kept nowhere.
+    ///
+    /// # Errors
+    /// [`NoBody::Large`], [`NoBody::Full`].
+    pub(super) async fn unpack<T: Send + 'static>(
+        &self,
+        body: PushBody,
+        read: impl FnOnce(&mut dyn Read) -> T + Send + 'static,
+    ) -> Result<T, NoBody> {
+        let turn = Arc::clone(&self.unpacking).acquire_owned();
+        let turn = timeout_at(Instant::now() + self.wait, turn).await.ok().and_then(Result::ok);
+        let turn = turn.ok_or(NoBody::Full)?;
+        let unpacked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let mut from = Unpacking {
+                from: BufReader::new(GzDecoder::new(body.octets.as_slice())),
+                left: UNPACKED,
+                is_over: false,
+            };
+            let read = read(&mut from);
+            if from.is_over { Err(NoBody::Large) } else { Ok(read) }
+        });
+        // A bug in it is a bug here.
+        unpacked.await.unwrap_or_else(|e| match e.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(NoBody::Full),
+        })
     }
 
     async fn all(&self, mut pieces: BodyDataStream) -> Result<PushBody, NoBody> {
@@ -176,6 +230,32 @@ mod tests {
             held.extend(room.read(of(BEGINNING)).await);
         }
         assert_eq!(room.read(of(1)).await.err(), Some(NoBody::Full));
+    }
+
+    /// What is packed may be anything: no more than a limit comes out of it, and what reads it keeps none.
+    #[tokio::test]
+    async fn what_is_packed_is_unpacked_up_to_a_limit() {
+        let room = short();
+        let packed = |octets: usize| {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            let piece = vec![b'x'; 1 << 20];
+            for _ in 0..octets >> 20 {
+                std::io::Write::write_all(&mut packer, &piece).unwrap();
+            }
+            std::io::Write::write_all(&mut packer, &piece[..octets % (1 << 20)]).unwrap();
+            PushBody { octets: packer.finish().unwrap(), held: [None, None] }
+        };
+        let count = |from: &mut dyn Read| std::io::copy(from, &mut std::io::sink()).ok();
+        assert_eq!(room.unpack(packed(1000), count).await, Ok(Some(1000)));
+        assert_eq!(room.unpack(packed(UNPACKED), count).await, Ok(Some(UNPACKED as u64)));
+        assert_eq!(room.unpack(packed(UNPACKED + 1), count).await, Err(NoBody::Large));
+        assert_eq!(room.unpack(packed(1 << 30), count).await, Err(NoBody::Large));
+        let cut = PushBody { octets: vec![0x1f, 0x8b, 8], held: [None, None] };
+        assert_eq!(room.unpack(cut, count).await, Ok(None), "who reads it is told");
+        let held = room.unpacking.acquire_many(2).await.unwrap();
+        assert_eq!(room.unpack(packed(1), count).await, Err(NoBody::Full));
+        drop(held);
+        assert_eq!(room.unpack(packed(1), count).await, Ok(Some(1)));
     }
 
     /// What it takes is counted, not what is in it: a body of many small pieces takes no more than is counted.

@@ -5,6 +5,7 @@ use crate::provider::mailbox_of;
 use crate::reply::Soon;
 use postrider_core::failure::Failure;
 use postrider_core::provider::push::{PushRequest, Pushing};
+use postrider_core::provider::server::Grant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,7 +27,11 @@ pub(crate) type AskFor = (&'static str, Arc<dyn PushAsk>);
 #[derive(Default)]
 pub(crate) struct Whose {
     named: BTreeMap<(&'static str, String), Vec<String>>,
+    /// The same by application and grant.
+    granted: BTreeMap<(String, String), Vec<String>>,
     ids: BTreeMap<String, Option<AskFor>>,
+    /// The ids that some had before: their rows may have them still.
+    were: BTreeMap<String, String>,
 }
 
 impl Whose {
@@ -36,6 +41,14 @@ impl Whose {
         for account in accounts {
             let name = (account.provider, mailbox_of(account.provider, &account.username));
             all.named.entry(name).or_default().push(account.id.clone());
+            if let Some(was) = &account.was {
+                all.were.insert(account.id.clone(), was.clone());
+            }
+            let grant = account.api.as_ref().and_then(|api| api.grant.as_ref());
+            if let Some(Grant { application, id, .. }) = grant {
+                let grant = (application.clone(), id.clone());
+                all.granted.entry(grant).or_default().push(account.id.clone());
+            }
             all.ids.insert(account.id.clone(), asks.get(&account.id).cloned());
         }
         all
@@ -47,6 +60,18 @@ impl Whose {
             .get(&(provider, mailbox_of(provider, username)))
             .map(Vec::as_slice)
             .unwrap_or_default()
+    }
+
+    /// The ids of those that were granted so to an application.
+    pub(super) fn granted(&self, application: Option<&str>, grant: &str) -> &[String] {
+        let grant = application.map(|application| (application.to_owned(), grant.to_owned()));
+        grant.and_then(|grant| self.granted.get(&grant)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What their rows may be called.
+    pub(super) fn names_of(&self, ids: &[String]) -> Vec<String> {
+        let were = ids.iter().filter_map(|id| self.were.get(id));
+        ids.iter().chain(were).cloned().collect()
     }
 
     /// Whether there is an account of this id.

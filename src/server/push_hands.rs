@@ -12,7 +12,7 @@ use crate::reply::Soon;
 use crate::server::follow::Followed;
 use crate::server::serve_error::ServeError;
 use crate::store::orders::Control;
-use crate::store::{Reader, SubscriptionKey, SubscriptionWork};
+use crate::store::{Done, InboundWork, Reader, SubscriptionKey, SubscriptionWork};
 use crate::supervision::root::RootMsg;
 use postrider_core::failure::Failure;
 use postrider_core::provider::push::PushHint;
@@ -52,6 +52,14 @@ impl PushHands for Hands {
         let switchboard = self.switchboard.clone();
         Box::pin(async move {
             switchboard.control(Control::Subscriptions(work), WRITE).await.map(|_| ())
+        })
+    }
+
+    fn inbound(&self, work: InboundWork) -> Soon<Result<bool, Failure>> {
+        let switchboard = self.switchboard.clone();
+        Box::pin(async move {
+            let done = switchboard.control(Control::Inbound(work), WRITE).await?;
+            Ok(done == Done::Changed)
         })
     }
 }

@@ -49,6 +49,7 @@ mod migration;
 mod notify;
 mod nylas;
 mod nylas_faults;
+mod nylas_hooks;
 mod oauth;
 mod pieces;
 mod poison;

@@ -206,6 +206,17 @@ fn a_config_is_told_what_is_wrong_with_it() {
     assert_eq!(code, Some(0), "{told}");
     for (text, word) in [
         (account.clone(), "there is no [nylas.main]"),
+        (format!("{main}webhook_secret_file = \"\"\n{account}"), "it is empty; write the file"),
+        (
+            format!("{main}webhook_secret_file = \"nylas\"\n{account}"),
+            "write listen = \"127.0.0.1:8026\" into [webhooks]",
+        ),
+        (
+            format!(
+                "[webhooks]\nlisten = \"127.0.0.1:0\"\n{main}webhook_secret_file = \"none\"\n{account}"
+            ),
+            "webhook main: webhook_secret_file none cannot be read",
+        ),
         (format!("[nylas]\napi_key_file = \"nylas\"\n{account}"), "write [nylas.main]"),
         (format!("[nylas.main]\nregion = \"us\"\n{account}"), "api_key_file: it is missing"),
         (

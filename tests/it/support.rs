@@ -12,6 +12,7 @@ pub(crate) mod hook;
 pub(crate) mod issuer;
 pub(crate) mod mail;
 pub(crate) mod nylas;
+pub(crate) mod nylas_push;
 pub(crate) mod parrot;
 pub(crate) mod pgway;
 pub(crate) mod ports;

@@ -173,13 +173,14 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 33] = [
+const ON_BOTH: [&str; 34] = [
     "damaged",
     "deliver",
     "events",
     "shuffled",
     "verified",
     "watched",
+    "nylas_hooks",
     "rights",
     "failures",
     "contacts",

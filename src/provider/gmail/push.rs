@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::provider::Coming;
 use crate::provider::gmail::endpoint::KIND;
 use crate::provider::gmail::wire::Digits;
-use crate::provider::push::{PushJudge, PushRefusal, PushSource, Pushed};
+use crate::provider::push::{PushAbout, PushJudge, PushRefusal, PushSource, Pushed};
 use crate::provider::signed::SignedTokens;
 use base64::Engine;
 use base64::alphabet;
@@ -14,6 +14,7 @@ use postrider_core::provider::push::PushHint;
 use postrider_core::provider::server::SignedPush;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
+use std::io::Read;
 
 /// Who signs for Google ("Authentication for push subscriptions").
 const ISSUERS: &[&str] = &["https://accounts.google.com", "accounts.google.com"];
@@ -48,8 +49,10 @@ impl PushSource for GmailPushes {
         KIND
     }
 
-    fn read(&self, octets: &[u8]) -> Result<Pushed, PushRefusal> {
-        notified(octets).ok_or(PushRefusal::Unreadable("it is no notification of Gmail's"))
+    fn read(&self, from: &mut dyn Read) -> Result<Option<Pushed>, PushRefusal> {
+        let told =
+            notified(from).ok_or(PushRefusal::Unreadable("it is no notification of Gmail's"));
+        told.map(Some)
     }
 
     fn is_known(&self, state: &str, cursor: &str) -> bool {
@@ -87,8 +90,8 @@ fn is_behind(state: &str, cursor: &str) -> bool {
     number(state).zip(number(cursor)).is_some_and(|(state, cursor)| state <= cursor)
 }
 
-fn notified(octets: &[u8]) -> Option<Pushed> {
-    let envelope: Envelope = serde_json::from_slice(octets).ok()?;
+fn notified(from: impl Read) -> Option<Pushed> {
+    let envelope: Envelope = serde_json::from_reader(from).ok()?;
     let data = decoded(&envelope.message.data)?;
     let Notification { email_address: username, history_id } =
         serde_json::from_slice(&data).ok()?;
@@ -98,7 +101,8 @@ fn notified(octets: &[u8]) -> Option<Pushed> {
         return None;
     }
     // What has changed is not told.
-    Some(Pushed { username, hint: PushHint::News, state: Some(state) })
+    let about = PushAbout::Mailbox { username, state: Some(state) };
+    Some(Pushed { about, hint: PushHint::News, told: None })
 }
 
 /// Base64, of either alphabet, with or without padding.
@@ -120,21 +124,28 @@ mod tests {
             .into_bytes()
     }
 
+    fn told_by(octets: &[u8]) -> Option<(String, Option<String>)> {
+        match notified(octets)?.about {
+            PushAbout::Mailbox { username, state } => Some((username, state)),
+            PushAbout::Grant(_) => None,
+        }
+    }
+
     #[test]
     fn a_notification_is_read_in_either_form() {
         let told = r#"{"emailAddress":"mé@example.org","historyId":"18446744073709551615"}"#;
         for data in [STANDARD.encode(told), URL_SAFE_NO_PAD.encode(told)] {
-            let pushed = notified(&carried(&data)).unwrap();
-            assert_eq!(pushed.username, "mé@example.org");
-            assert_eq!(pushed.state.as_deref(), Some("18446744073709551615"));
+            let Some((username, state)) = told_by(&carried(&data)) else { panic!("{data}") };
+            assert_eq!(username, "mé@example.org");
+            assert_eq!(state.as_deref(), Some("18446744073709551615"));
         }
         let number = STANDARD.encode(r#"{"emailAddress":"a@b","historyId":7,"more":[]}"#);
-        assert_eq!(notified(&carried(&number)).unwrap().state.as_deref(), Some("7"));
+        assert_eq!(told_by(&carried(&number)).unwrap().1.as_deref(), Some("7"));
     }
 
     #[test]
     fn what_is_no_notification_is_none() {
-        let of = |told: &str| notified(&carried(&STANDARD.encode(told)));
+        let of = |told: &str| notified(&*carried(&STANDARD.encode(told)));
         for told in [
             "",
             "{}",
@@ -152,8 +163,8 @@ mod tests {
             of(&format!(r#"{{"emailAddress":"{}@b","historyId":1}}"#, "a".repeat(320))),
             None
         );
-        assert_eq!(notified(&carried("!")), None);
-        assert_eq!(notified(b"{}"), None);
+        assert_eq!(notified(&*carried("!")), None);
+        assert_eq!(notified(&b"{}"[..]), None);
     }
 
     #[test]

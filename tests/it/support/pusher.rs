@@ -144,11 +144,6 @@ pub(crate) fn push(address: &str, token: &str, body: &str) -> u16 {
 pub(crate) const ADDRESS: &str = "demo@example.com";
 
 impl Served {
-    /// Where providers push to.
-    pub(crate) fn inbound(&self) -> String {
-        self.get("/v1/inbound")["listen"].as_str().unwrap().to_owned()
-    }
-
     /// The newest request of the only source.
     pub(crate) fn last(&self) -> Value {
         self.get("/v1/inbound")["sources"][0]["latest"][0].clone()

@@ -86,6 +86,11 @@ impl Postrider {
 }
 
 impl Served {
+    /// Where providers push to.
+    pub(crate) fn inbound(&self) -> String {
+        self.get("/v1/inbound")["listen"].as_str().unwrap().to_owned()
+    }
+
     /// A request with the token.
     pub(crate) fn ask(&self, method: &str, path: &str) -> (u16, Value) {
         let (token, address) = (&self.token, &self.address);
