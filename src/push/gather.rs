@@ -175,6 +175,26 @@ mod tests {
         task.abort();
     }
 
+    /// What is stored of one account is amiss: the others are written all the same.
+    #[tokio::test]
+    async fn one_that_cannot_be_written_keeps_no_other_from_it() {
+        let gather = Gather { stored: Duration::from_secs(1), ..Gather::default() };
+        let (gather, hands) = (Arc::new(gather), Arc::new(Scripted::default()));
+        hands.takes(Duration::from_millis(10));
+        hands.refuses("3");
+        let task = tokio::spawn(writes(Arc::clone(&gather), Arc::clone(&hands)));
+        let wanted = (0..6).map(|n| {
+            let gather = Arc::clone(&gather);
+            tokio::spawn(async move { gather.written("s", inbound(n)).await })
+        });
+        let wanted: Vec<_> = wanted.collect();
+        for (n, one) in wanted.into_iter().enumerate() {
+            assert_eq!(one.await.unwrap(), n != 3, "{n}");
+        }
+        assert_eq!(hands.written().iter().sum::<usize>(), 5, "each once");
+        task.abort();
+    }
+
     /// A store that is away is asked one thing at a time, and whoever has given up is not written.
     #[tokio::test]
     async fn who_waits_for_a_store_that_is_away_is_told_in_time() {

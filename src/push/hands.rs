@@ -40,6 +40,8 @@ pub(super) mod scripted {
     #[derive(Default)]
     pub(crate) struct Scripted {
         takes: Mutex<Duration>,
+        /// What is stored for this event's account is damaged.
+        amiss: Mutex<String>,
         written: Arc<Mutex<Vec<usize>>>,
     }
 
@@ -47,6 +49,11 @@ pub(super) mod scripted {
         /// A write takes so long from now on.
         pub(crate) fn takes(&self, takes: Duration) {
             *lock(&self.takes) = takes;
+        }
+
+        /// This event cannot be written from now on, nor what is written with it.
+        pub(crate) fn refuses(&self, event: &str) {
+            event.clone_into(&mut lock(&self.amiss));
         }
 
         /// How much each write wrote.
@@ -73,9 +80,13 @@ pub(super) mod scripted {
         #[expect(clippy::disallowed_methods, reason = "a test says how long it takes")]
         fn inbound(&self, work: InboundWork) -> Soon<Result<bool, Failure>> {
             let (takes, written) = (*lock(&self.takes), Arc::clone(&self.written));
+            let amiss = lock(&self.amiss).clone();
             Box::pin(async move {
                 if let InboundWork::Came(_, all) = &work {
                     tokio::time::sleep(takes).await;
+                    if all.iter().any(|one| one.event == amiss) {
+                        return Err(Failure::bug("its rows are damaged"));
+                    }
                     lock(&written).push(all.len());
                 }
                 Ok(matches!(work, InboundWork::Came(..)))
