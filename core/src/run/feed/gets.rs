@@ -183,7 +183,8 @@ impl Gets {
         if is_old {
             return;
         }
-        self.drained = rows.len() < most && !is_short;
+        // What ended meanwhile may have become due behind it.
+        self.drained = rows.len() < most && !is_short && ended.is_empty();
         self.waits = waits;
         (self.shown, self.came) = (self.shown - before.0, self.came - before.1);
         // What ended meanwhile, or is on its way, may be paid when its turn comes.
@@ -342,6 +343,25 @@ mod tests {
         gets.look_again();
         gets.found_due(vec![due("a")], OwedWaits::default());
         assert!(!gets.drained && gets.queue.is_empty());
+    }
+
+    /// What a page brought may have made more due than its reader looked for.
+    #[test]
+    fn what_ends_while_it_is_read_is_looked_for_again() {
+        let mut gets = Gets::new(false, Asked::default());
+        let ids = BTreeSet::from([due("a").id]);
+        let open = BTreeSet::new();
+        let page =
+            GetPage { lane: Lane::Live, asked: Micros(1), ids, open, asking: true, unacked: 0 };
+        gets.pages.insert(Token(1), page);
+        gets.begin_reading();
+        gets.pages.values_mut().for_each(|page| page.asking = false);
+        gets.end_pages();
+        gets.found_due(Vec::new(), OwedWaits::default());
+        assert!(!gets.drained);
+        assert!(gets.begin_reading().is_some());
+        gets.found_due(Vec::new(), OwedWaits::default());
+        assert!(gets.is_idle());
     }
 
     #[test]
