@@ -1,5 +1,6 @@
 //! Nylas over HTTP: what a mirror costs, what it follows, whose a refusal is.
 
+use crate::support::binary::SHORT;
 use crate::support::check::state;
 use crate::support::database::{ask, change};
 use crate::support::mail::blocking;
@@ -118,6 +119,40 @@ async fn a_life_is_followed() {
         })
         .await;
     }
+}
+
+/// A look of one process is the first of the next one's: whoever is run again and again (`sync --once`) believes what is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn looks_of_processes_that_run_once_add_up() {
+    let mailbox = seed::mailbox(31, 20, "microsoft");
+    let server = serves(&mailbox, well).await;
+    blocking(move || {
+        let slow = SHORT.replace("confirm_after = \"1ms\"", "confirm_after = \"60s\"");
+        let postrider = follower(&slow, &server, &granted("u", "grant-1", "demo@example.com"));
+        let clock = postrider.path("clock");
+        // Nothing is gone for a quarter of an hour (`DOUBT`).
+        let after = |minutes: i64| {
+            std::fs::write(&clock, (minutes * 60).to_string()).unwrap();
+            let env = [("POSTRIDER_CLOCK", clock.to_str().unwrap())];
+            // Where something is not to be found a run has not done all.
+            drop(postrider.run_with(&["sync", "--once"], &env));
+        };
+        let owed = || ask(&postrider.database(), "SELECT count(*) AS x FROM owed");
+        after(0);
+        assert_ne!(owed(), "0");
+        after(2);
+        assert_eq!(owed(), "0", "an answer of the next process is late enough");
+        mailbox.delete(&mailbox.ids()[0].clone());
+        a_day_later(&postrider);
+        after(4);
+        a_day_later(&postrider);
+        after(10);
+        assert_ne!(postrider.manifest("u"), mailbox.manifest(), "it is too soon");
+        after(30);
+        mirrors(&postrider, &mailbox);
+        assert_eq!(owed(), "0");
+    })
+    .await;
 }
 
 /// A key that is refused is the application's trouble; a grant that is refused is its account's alone.

@@ -11,7 +11,7 @@ use crate::run::machine::RunMachine;
 use crate::run::settings::Settings;
 use crate::run::summary::{Counts, FolderSummary};
 use crate::standing::Phase;
-use crate::time::{Micros, Now};
+use crate::time::{Micros, Now, Steady};
 
 /// The machine of a run.
 #[derive(Debug)]
@@ -63,6 +63,12 @@ impl Machine {
                 (Self::Feed(FeedMachine(machine)), actions)
             }
         }
+    }
+
+    /// The clock that it goes by, for the run after this one.
+    #[must_use]
+    pub fn clock(&self) -> Steady {
+        either!(self, run => run.clock())
     }
 
     /// What it waits for.

@@ -31,19 +31,28 @@ use crate::run::steps::{
 use crate::run::summary::{Counts, FolderSummary, Summary};
 use crate::run::work::{Cut, Work};
 use crate::standing::{Outcome, Phase};
-use crate::time::{Micros, Now};
+use crate::time::{Micros, Now, Steady};
 
 /// The machine of one run.
 #[derive(Debug)]
 pub(crate) struct RunMachine<W: Work> {
     state: State<W>,
+    /// The wall clock of its runs, set where rows are read. From then on ages are spans of time that passed: a
+    /// clock that is ahead for two seconds makes no answer a late one.
+    clock: Steady,
 }
 
 impl<W: Work> RunMachine<W> {
     /// A machine that waits for `Begin`.
     #[must_use]
     pub(crate) fn new(settings: Settings, history: History) -> Self {
-        Self { state: State::Dormant { settings, history } }
+        Self { clock: settings.clock, state: State::Dormant { settings, history } }
+    }
+
+    /// The clock that it goes by, for the run after this one.
+    #[must_use]
+    pub(crate) fn clock(&self) -> Steady {
+        self.clock
     }
 
     /// What it waits for.
@@ -148,6 +157,11 @@ impl<W: Work> RunMachine<W> {
     /// Takes one event.
     #[must_use]
     pub(crate) fn step(self, event: Event, now: Now) -> (Self, Vec<Action>) {
+        let clock = match &event {
+            Event::Opened(_) => self.clock.set(now),
+            _ => self.clock,
+        };
+        let now = clock.now(now);
         let mut out = Vec::new();
         let mut state = match (self.state, event) {
             (State::Dormant { settings, history }, Event::Begin(scope)) => {
@@ -158,7 +172,8 @@ impl<W: Work> RunMachine<W> {
                 out.push(Action::Finish(Box::new(Summary::of(Outcome::Cancelled, history))));
                 State::Finished
             }
-            (State::Opening { start, run }, Event::Opened(snapshot)) => {
+            (State::Opening { mut start, run }, Event::Opened(snapshot)) => {
+                start.settings.clock = clock;
                 opened(start, run, *snapshot, now, &mut out)
             }
             (State::Opening { start, run }, Event::OpenFailed(failure)) => {
@@ -388,7 +403,7 @@ impl<W: Work> RunMachine<W> {
         {
             out.push(Action::Hurry);
         }
-        (Self { state }, out)
+        (Self { state, clock }, out)
     }
 }
 

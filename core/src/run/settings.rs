@@ -5,6 +5,7 @@ use crate::recovery::decide::Policy;
 use crate::run::filter::FolderFilter;
 use crate::run::first::FirstOf;
 use crate::standing::RunCause;
+use crate::time::Steady;
 use std::time::Duration;
 
 /// What a run may know of the config.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub cause: RunCause,
     /// What of the unread history it reads, because somebody asked: the rest is for the next run. Nothing: all of it.
     pub first: Vec<FirstOf>,
+    /// The clock that it goes by.
+    pub clock: Steady,
 }
 
 impl Default for Settings {
@@ -50,6 +53,7 @@ impl Default for Settings {
             folders: FolderFilter::default(),
             cause: RunCause::Schedule,
             first: Vec::new(),
+            clock: Steady::default(),
         }
     }
 }

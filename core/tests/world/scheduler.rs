@@ -38,7 +38,9 @@ impl World {
         } else {
             Duration::from_micros(since)
         };
-        Now { wall: Micros::from_seconds(self.now + self.off), mono }
+        // No clock tells of a time before 1970.
+        let wall = Micros::from_seconds((self.now + self.off).max(0));
+        Now { wall, mono }
     }
 
     pub(crate) fn deliver(&mut self, event: Event) {

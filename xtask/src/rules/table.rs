@@ -51,8 +51,8 @@ pub(super) const RULES: &[Rule] = &[
         name: "shown while it is read",
         changes: &[(
             GETS,
-            "self.drained = rows.len() < most && !is_short;",
-            "self.drained = rows.len() < most;",
+            "self.drained = rows.len() < most && !is_short && ended.is_empty();",
+            "self.drained = rows.len() < most && ended.is_empty();",
         )],
         world: "kind=history,lies=0,expire=1,list_page=1,excludes=0,crashes=0",
         seen: true,
@@ -102,12 +102,12 @@ pub(super) const RULES: &[Rule] = &[
         changes: &[
             (
                 SETTLE,
-                "look.session != session && since >= look.at.plus(terms.missing_after);",
+                "look.session != session && since >= asked.confirms(look);",
                 "look.session != session;",
             ),
             (
                 SETTLE,
-                "            row.due_at = Some(look.at.plus(terms.missing_after));",
+                "            row.due_at = Some(asked.confirms(look));",
                 "            row.due_at = Some(look.at);",
             ),
         ],

@@ -18,7 +18,7 @@ use crate::run::event::{Action, Event};
 use crate::run::scope::Scope;
 use crate::run::settings::Settings;
 use crate::standing::Standing;
-use crate::time::Now;
+use crate::time::{Now, Steady};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -57,8 +57,10 @@ pub struct Follower {
 impl Follower {
     /// A follower that waits for `Start`.
     #[must_use]
-    pub fn new(rules: Rules, past: Past) -> Self {
+    pub fn new(mut rules: Rules, past: Past) -> Self {
         let schedule = Schedule::new(rules.mode, rules.settings.policy);
+        // A process for each run would believe nothing, ever.
+        rules.settings.clock = if rules.once { Steady::trusting() } else { Steady::default() };
         Self {
             rules,
             stage: Stage::New(past.begin),
@@ -245,7 +247,9 @@ impl Follower {
             };
             let working = *working;
             let (machine, actions) = working.machine.step(event, now);
-            self.mailbox.note_pass(&machine, working.began, now);
+            // A pass is stamped by the run's clock.
+            self.mailbox.note_pass(&machine, working.began, machine.clock().now(now));
+            self.rules.settings.clock = machine.clock();
             self.stage = Stage::Working(Box::new(Working { machine, ..working }));
             for action in actions {
                 match action {

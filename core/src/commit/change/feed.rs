@@ -17,6 +17,8 @@ pub struct Terms {
     pub settle_after: Duration,
     /// That a message is not there is believed so long after it was seen first.
     pub missing_after: Duration,
+    /// What was before then counts as if it had been then: by how much the clock has leapt is not known.
+    pub clock_since: Micros,
     /// Ends of one page up to this number need no second look (20 % of what is held beside it).
     pub guard_floor: u64,
     /// Lists show ids alone: a compare looks at every state.
@@ -28,6 +30,7 @@ impl Terms {
     pub const OF_HINTS: Self = Self {
         settle_after: Duration::ZERO,
         missing_after: Duration::ZERO,
+        clock_since: Micros(i64::MIN),
         guard_floor: 0,
         compares: false,
     };

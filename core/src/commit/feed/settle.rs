@@ -34,7 +34,17 @@ pub(super) struct Hearing {
 
 impl Hearing {
     fn is_late(&self, owed: &Owed) -> bool {
-        self.since >= owed.told_at.plus(self.terms.settle_after)
+        self.since >= self.settles(owed)
+    }
+
+    /// When a question settles it.
+    fn settles(&self, owed: &Owed) -> Micros {
+        owed.told_at.max(self.terms.clock_since).plus(self.terms.settle_after)
+    }
+
+    /// When a second look that misses it, too, is believed.
+    fn confirms(&self, look: MissingLook) -> Micros {
+        look.at.max(self.terms.clock_since).plus(self.terms.missing_after)
     }
 }
 
@@ -65,9 +75,8 @@ fn fail(books: &mut FeedBooks, owed: &Owed, class: Class, text: &str, at: Micros
 /// It is not there, or in no place of ours: believed at the second look, missing_after after the
 /// first, on another session.
 fn miss(books: &mut FeedBooks, owed: &Owed, asked: Hearing) {
-    let Hearing { since, session, terms, at } = asked;
-    let agrees =
-        |look: MissingLook| look.session != session && since >= look.at.plus(terms.missing_after);
+    let Hearing { since, session, at, .. } = asked;
+    let agrees = |look: MissingLook| look.session != session && since >= asked.confirms(look);
     if since < owed.told_at {
         // What was told since is younger than this; told by a clock that was ahead, it has its time.
         books.change(&owed.id, |row| row.due_at = Some(at.max(row.told_at)));
@@ -79,7 +88,7 @@ fn miss(books: &mut FeedBooks, owed: &Owed, asked: Hearing) {
     } else {
         books.change(&owed.id, |row| {
             let look = *row.missing.get_or_insert(MissingLook { at, session });
-            row.due_at = Some(look.at.plus(terms.missing_after));
+            row.due_at = Some(asked.confirms(look));
         });
     }
 }
@@ -188,8 +197,8 @@ fn whole(identity: &Identity, found: &FoundMail, places: BTreeSet<FolderId>) -> 
 
 /// It stays owed, and is asked for when that settles it.
 fn wait(books: &mut FeedBooks, owed: &Owed, found: &FoundMail, asked: Hearing, bytes: bool) {
-    let Hearing { terms, at, .. } = asked;
-    let settles = owed.told_at.plus(terms.settle_after).max(at);
+    let at = asked.at;
+    let settles = asked.settles(owed).max(at);
     let stamped = found.stamp.is_some() && found.state.version.is_none();
     let due = if stamped { settles.min(at.plus(SOON)) } else { settles };
     books.change(&owed.id, |row| {

@@ -58,6 +58,7 @@ fn books() -> FeedBooks {
 const TERMS: Terms = Terms {
     settle_after: Duration::from_secs(60),
     missing_after: Duration::from_secs(60),
+    clock_since: Micros(0),
     guard_floor: 50,
     compares: false,
 };
@@ -158,6 +159,42 @@ fn absence_asks_and_two_looks_apart_end() {
     assert!(lives(&books), "too early");
     got(&mut books, 2, 160, Got::Missing);
     assert!(!lives(&books) && books.owed(&mail()).is_none());
+}
+
+/// A clock that has leapt (or a process that began) knows nothing of how long ago something was.
+#[test]
+fn what_was_before_the_clock_leapt_has_no_age() {
+    let mut books = books();
+    let by = |clock_since| Terms { clock_since: at(clock_since), ..TERMS };
+    let look = |books: &mut FeedBooks, session, asked, clock_since| {
+        let found = vec![(mail(), Got::Missing)];
+        let step = FeedStep::Got { asked: at(asked), session: SessionId(session), found };
+        apply_by(books, by(clock_since), step, asked);
+    };
+    let due = |books: &FeedBooks| books.owed(&mail()).unwrap().due_at;
+    let absent = Some(SessionId(1));
+    apply(&mut books, FeedStep::Questions { ids: vec![mail()], absent }, 100);
+    look(&mut books, 2, 5000, 5000);
+    assert!(lives(&books) && due(&books) == Some(at(5060)), "{:?}", due(&books));
+    look(&mut books, 3, 5059, 5000);
+    assert!(lives(&books));
+    look(&mut books, 3, 9000, 8970);
+    assert!(lives(&books), "once more");
+    look(&mut books, 3, 9030, 8970);
+    assert!(!lives(&books));
+
+    // Nor is an answer late for it.
+    let mut books = self::books();
+    apply(&mut books, FeedStep::Questions { ids: vec![mail()], absent: None }, 100);
+    let seen = |books: &mut FeedBooks, asked| {
+        let found = vec![(mail(), found(in_inbox(None), false))];
+        let step = FeedStep::Got { asked: at(asked), session: SessionId(1), found };
+        apply_by(books, by(5000), step, asked);
+    };
+    seen(&mut books, 5010);
+    assert_eq!(due(&books), Some(at(5060)));
+    seen(&mut books, 5060);
+    assert!(books.owed(&mail()).is_none());
 }
 
 /// A read of the past does not undo what is held.

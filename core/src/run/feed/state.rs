@@ -173,6 +173,7 @@ impl FeedWork {
         let terms = Terms {
             settle_after: cx.settings().confirm_after,
             missing_after: cx.settings().confirm_after * self.traits.doubt,
+            clock_since: cx.settings().clock.since(),
             guard_floor: cx.settings().guard_floor,
             compares: !self.traits.shows_state && !self.traits.by_place,
         };

@@ -13,6 +13,7 @@ use crate::failure::{Class, Provenance, Reach};
 use crate::mail::id::{AccountId, Incarnation, SessionId};
 use crate::provider::{Capabilities, Connected};
 use crate::standing::Outcome;
+use std::time::Duration;
 
 fn snapshot() -> Box<AccountSnapshot> {
     let (id, incarnation) = (AccountId(1), Incarnation(1));
@@ -73,6 +74,33 @@ fn events() -> Vec<(&'static str, Event)> {
         ("Woke", Event::Woke),
         ("Stop", Event::Stop),
     ]
+}
+
+/// What a commit of the run says when it was, after its rows were read at `set` and the wall clock was put
+/// to `then`, a second later.
+fn stamped(set: i64, then: i64) -> Vec<Micros> {
+    let at = |wall, mono| Now { wall: Micros::from_seconds(wall), mono: Duration::from_secs(mono) };
+    let (machine, _) = brought_to(Phase::Opening).step(Event::Opened(snapshot()), at(set, 5));
+    let (machine, _) = machine.step(Event::Connected(connected(1)), at(then, 5));
+    let (_, actions) = machine.step(Event::Stop, at(then, 6));
+    let commit = |action| match action {
+        Action::Commit { commit, .. } => Some(commit.at),
+        _ => None,
+    };
+    actions.into_iter().filter_map(commit).collect()
+}
+
+#[test]
+fn a_wall_clock_that_jumps_in_a_session_ages_nothing() {
+    let second = Micros::from_seconds(1001);
+    for then in [1001, 2_593_001, 0] {
+        assert_eq!(stamped(1000, then), [second], "{then}");
+    }
+    assert_eq!(
+        stamped(2_593_000, 1001),
+        [Micros::from_seconds(2_593_001)],
+        "nor does the way back"
+    );
 }
 
 /// A server that accepts logins and drops them is backed off from: a mere login resets nothing.

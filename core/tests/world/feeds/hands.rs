@@ -13,6 +13,7 @@ use postrider_core::run::event::{Action, Event, Token};
 use postrider_core::run::reads::{FeedProof, Query, QuietProof, Rows};
 use postrider_core::run::scope::{Depth, Scope};
 use postrider_core::standing::Outcome;
+use postrider_core::time::Steady;
 
 pub(crate) enum FeedQueued {
     Commit(u64, Token, Box<Commit>),
@@ -45,6 +46,7 @@ impl FeedWorld {
         let now = self.instant();
         let Some(machine) = self.machine.take() else { return };
         let (machine, actions) = machine.step(event, now);
+        self.settings.clock = machine.clock();
         self.machine = Some(machine);
         for action in actions {
             self.note(|| format!("  action {action:?}"));
@@ -173,7 +175,7 @@ impl FeedWorld {
         self.queue.clear();
         self.note(|| "== crash".into());
         self.end_process();
-        self.history = History::default();
+        (self.history, self.settings.clock) = (History::default(), Steady::default());
         Ok(())
     }
 

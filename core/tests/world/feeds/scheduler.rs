@@ -168,7 +168,9 @@ impl FeedWorld {
 
     pub(crate) fn instant(&self) -> Now {
         let since = u64::try_from(self.now).unwrap();
-        Now { wall: Micros::from_seconds(self.now + self.off), mono: Duration::from_secs(since) }
+        // No clock tells of a time before 1970.
+        let wall = Micros::from_seconds((self.now + self.off).max(0));
+        Now { wall, mono: Duration::from_secs(since) }
     }
 
     /// The config leaves out others from now on; a run under way ends before it hears of it.
@@ -274,12 +276,14 @@ impl FeedWorld {
         self.answers.clear();
         self.reads.clear();
         self.late.clear();
-        let since = self.instant().wall;
+        // By the run's clock; where that was wrong, more may have become due while it ended.
+        let (now, since) = (self.instant(), self.settings.clock.now(self.instant()).wall);
+        let slack = if now.wall == since { UNREAD } else { UNREAD * 6 };
         let unread = self.store.books.all_owed().find(|row| {
             let never = row.bytes && row.attempts == 0 && row.missing.is_none();
             // What a hint has named while a run ended makes another one begin.
             let is_hinted = self.cfg.kind == Kind::None && row.rank.is_none();
-            never && !is_hinted && row.due_at.is_some_and(|due| due.plus(UNREAD) < since)
+            never && !is_hinted && row.due_at.is_some_and(|due| due.plus(slack) < since)
         });
         match unread.filter(|_| self.succeeded) {
             Some(row) => Err(format!("INV-9: a run has ended, and this was to be read: {row:?}")),
