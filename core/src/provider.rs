@@ -7,6 +7,7 @@ pub mod push;
 pub mod server;
 pub mod subscription;
 pub mod watch;
+pub mod webhook;
 
 use crate::budget::{Lane, Wait};
 use crate::failure::Failure;
@@ -16,7 +17,7 @@ use crate::mail::recognise::IdentityKind;
 use crate::mail::room::Room;
 use crate::provider::feeds::{FeedAnswer, FeedRequest, Got};
 use crate::provider::folders::{FolderAnswer, FolderRequest};
-use crate::provider::push::{PushRequest, Pushing};
+use crate::provider::push::{PushReply, PushRequest};
 use crate::provider::watch::{WatchAnswer, WatchRequest};
 use std::time::Duration;
 
@@ -226,8 +227,8 @@ pub enum Answer {
     Feed(FeedAnswer),
     /// To a watch.
     Watch(WatchAnswer),
-    /// To a question about pushes: how they come, if they do.
-    Push(Option<Pushing>),
+    /// To a question about pushes.
+    Push(PushReply),
     /// To one that brings mail, in the lane of history: its units are not to be had before then, and
     /// nothing was asked.
     Deferred(Wait),

@@ -18,6 +18,19 @@ pub enum PushRequest {
     Subscribe(String),
     /// To push nothing of it any more.
     Unsubscribe,
+    /// About the webhook of the application that the mailbox was granted to, which is sent to this URL.
+    Webhook(WebhookQuestion, String),
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushReply {
+    /// It pushes.
+    Pushes(Pushing),
+    /// It does not, any more.
+    Ended,
+    /// About the webhook.
+    Webhook(WebhookAnswer<FreshSecret>),
 }
 
 /// It pushes.
@@ -27,6 +40,64 @@ pub struct Pushing {
     pub until: Micros,
     /// What happens behind this state, where the provider says so.
     pub from: Option<MailVersion>,
+}
+
+/// How a provider says that a webhook of it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookStanding {
+    /// It is sent to.
+    Active,
+    /// It is, and what is sent is refused again and again.
+    Failing,
+    /// It is sent to no more.
+    Failed,
+    /// A human has stopped it.
+    Paused,
+}
+
+/// A webhook, as its provider shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownWebhook {
+    /// What the provider calls it.
+    pub id: String,
+    /// Whether it is sent to our address, where that is told.
+    pub is_here: Option<bool>,
+    /// Whether everything is sent that is of use, where that is told.
+    pub is_whole: Option<bool>,
+    /// How it stands.
+    pub standing: WebhookStanding,
+}
+
+/// A secret that was told just now; never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FreshSecret(pub String);
+
+impl std::fmt::Debug for FreshSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FreshSecret")
+    }
+}
+
+/// What is asked of who pushes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WebhookQuestion {
+    /// Which there are.
+    List,
+    /// To remove this one.
+    Remove(String),
+    /// To make one.
+    Make,
+}
+
+/// What was answered; what one signs with is told once, and sealed before it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WebhookAnswer<S> {
+    /// These are there.
+    Listed(Vec<ShownWebhook>),
+    /// It is removed, or was not there.
+    Removed,
+    /// It is made, and called so.
+    Made(String, S),
 }
 
 string_enum! {

@@ -161,6 +161,17 @@ pub enum PushWay {
     Pulled(PulledPush),
     /// It is sent here, and signed with a secret.
     Shared(SharedPush),
+    /// The same, where the webhook is asked for, and its secret with it.
+    Asked(AskedPush),
+}
+
+/// A webhook that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedPush {
+    /// Whose accounts are meant: those of the application that the config calls so.
+    pub application: String,
+    /// Where it is sent to.
+    pub url: String,
 }
 
 /// How it is known that a push comes from whom it says: by a secret that both know.

@@ -52,6 +52,33 @@ pub struct Subscription {
     pub state: SubscriptionState,
     /// Why.
     pub reason: String,
+    /// What its pushes are signed with, sealed, where the provider has made that up.
+    pub secret: Option<String>,
+}
+
+impl Subscription {
+    /// One that never could be had, for this reason.
+    #[must_use]
+    pub fn none(remote_id: &str, reason: &str) -> Self {
+        Self {
+            remote_id: remote_id.to_owned(),
+            renewed_at: None,
+            expires_at: None,
+            proof_at: None,
+            state: SubscriptionState::Failed,
+            reason: reason.to_owned(),
+            secret: None,
+        }
+    }
+}
+
+/// After which wait it is asked again what could not be had.
+pub(super) fn wait(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Duration {
+    match decide(failure, history, policy, now) {
+        Verdict::Wait(wait) | Verdict::Restart(wait) => wait,
+        Verdict::GiveUp => SHORTEST,
+        Verdict::Park | Verdict::LeaveOut => REFUSED,
+    }
 }
 
 /// A subscription, and what this process has seen of it.
@@ -82,14 +109,7 @@ impl Subscribed {
     /// What is to push there, as it is stored.
     #[must_use]
     pub fn to(remote_id: &str, stored: Option<Subscription>) -> Self {
-        let none = || Subscription {
-            remote_id: remote_id.to_owned(),
-            renewed_at: None,
-            expires_at: None,
-            proof_at: None,
-            state: SubscriptionState::Failed,
-            reason: "it was not asked for yet".to_owned(),
-        };
+        let none = || Subscription::none(remote_id, "it was not asked for yet");
         // One that pushes elsewhere is another one.
         let row = stored.filter(|row| row.remote_id == remote_id).unwrap_or_else(none);
         Self {
@@ -278,11 +298,7 @@ impl Subscribed {
     /// It could not be had.
     pub fn failed(&mut self, failure: &Failure, policy: &Policy, now: Now) {
         self.history.failed(failure, now.wall);
-        let wait = match decide(failure, &self.history, policy, now) {
-            Verdict::Wait(wait) | Verdict::Restart(wait) => wait,
-            Verdict::GiveUp => SHORTEST,
-            Verdict::Park | Verdict::LeaveOut => REFUSED,
-        };
+        let wait = wait(failure, &self.history, policy, now);
         (self.open, self.not_before) = (false, now.mono + wait);
         // One that was had goes on until its time.
         if self.row.expires_at.is_none_or(|at| at <= now.wall) {

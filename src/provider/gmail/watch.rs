@@ -7,7 +7,7 @@ use crate::provider::gmail::failure::GmailRefusal;
 use crate::provider::gmail::wire::Digits;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::feed::MailVersion;
-use postrider_core::provider::push::{PushRequest, Pushing};
+use postrider_core::provider::push::{PushReply, PushRequest, Pushing};
 use postrider_core::time::Micros;
 use serde::Deserialize;
 
@@ -83,14 +83,15 @@ async fn stop(client: &GmailClient) -> Result<(), Failure> {
 /// Has what happens published, or nothing of it any more.
 ///
 /// # Errors
-/// Whatever the server's words mean.
+/// Whatever the server's words mean; class bug: it has no webhooks.
 pub(super) async fn pushes(
     client: &GmailClient,
     request: &PushRequest,
-) -> Result<Option<Pushing>, Failure> {
+) -> Result<PushReply, Failure> {
     match request {
-        PushRequest::Subscribe(topic) => watch(client, topic).await.map(Some),
-        PushRequest::Unsubscribe => stop(client).await.map(|()| None),
+        PushRequest::Subscribe(topic) => watch(client, topic).await.map(PushReply::Pushes),
+        PushRequest::Unsubscribe => stop(client).await.map(|()| PushReply::Ended),
+        PushRequest::Webhook(..) => Err(Failure::bug("Gmail pushes to topics alone")),
     }
 }
 
