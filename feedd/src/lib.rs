@@ -9,6 +9,6 @@ pub mod seed;
 pub mod serve;
 
 pub use mailbox::GmailBox;
-pub use nylas::{NylasApplication, NylasBox, NylasServer};
+pub use nylas::{NylasApplication, NylasBox, NylasServer, NylasWebhook};
 pub use play::{Play, Question, Script};
 pub use serve::GmailServer;

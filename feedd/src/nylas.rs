@@ -4,7 +4,8 @@ mod life;
 mod mailbox;
 pub mod seed;
 mod serve;
+mod webhooks;
 
 pub use life::NylasLife;
-pub use mailbox::{NylasApplication, NylasBox, NylasMail};
+pub use mailbox::{NylasApplication, NylasBox, NylasMail, NylasWebhook};
 pub use serve::NylasServer;

@@ -40,6 +40,8 @@ pub trait Api: Clone + Send + Sync + 'static {
 /// What was asked.
 #[derive(Clone, Debug)]
 pub struct Question {
+    /// Its method.
+    pub method: String,
     /// The path below the API's root.
     pub path: String,
     /// What stands behind the question mark.
@@ -227,13 +229,14 @@ async fn answer<A: Api>(State(shop): State<Arc<Shop<A>>>, request: Request) -> R
         return send(&Play::says(404, "text/html", "<html>Not Found</html>"), Vec::new(), false);
     };
     let (path, token) = (path.to_owned(), token.to_owned());
+    let method = request.method().to_string();
     let takes = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     let packs = A::PACKS && takes.is_some_and(|takes| takes.contains("gzip"));
     let body = axum::body::to_bytes(request.into_body(), BODY).await.unwrap_or_default();
     let body = String::from_utf8_lossy(&body).into_owned();
     let question = {
         let mut log = shop.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let question = Question { path, query, token, body, number: log.len() };
+        let question = Question { method, path, query, token, body, number: log.len() };
         log.push(question.clone());
         question
     };

@@ -13,6 +13,7 @@ mod places;
 mod push;
 mod read;
 mod signed;
+mod webhooks;
 mod wire;
 
 pub(super) use endpoint::{KIND, NylasEndpoint};

@@ -112,6 +112,23 @@ pub trait PushJudge: std::fmt::Debug + Send + Sync {
     ) -> Coming<'a, Result<(), PushRefusal>>;
 }
 
+/// Who is told what pushes are signed with, where that is asked for.
+pub trait PushSigner: std::fmt::Debug + Send + Sync {
+    /// With this, from now on; none: nothing is believed, nor refused for good.
+    fn signs_with(&self, secret: Option<&str>);
+}
+
+/// The webhook of an application, which is asked for.
+#[derive(Clone, Debug)]
+pub struct AskedWebhook {
+    /// Whose accounts it is for: those of the application that the config calls so.
+    pub application: String,
+    /// Where it is sent to.
+    pub url: String,
+    /// Who is told what it signs with.
+    pub signer: Arc<dyn PushSigner>,
+}
+
 /// What lies in a queue.
 #[derive(Debug)]
 pub struct Queued {
@@ -149,6 +166,8 @@ pub struct PushPort {
     pub source: Arc<dyn PushSource>,
     /// How.
     pub entry: PushEntry,
+    /// What it is asked for.
+    pub webhook: Option<AskedWebhook>,
 }
 
 /// How what is pushed comes.

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Folders that every mailbox has: id, name, attribute.
@@ -185,11 +186,29 @@ impl NylasBox {
     }
 }
 
+/// A webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NylasWebhook {
+    /// Its id.
+    pub id: String,
+    /// Where it is sent to.
+    pub url: String,
+    /// Of what it tells.
+    pub triggers: Vec<String>,
+    /// `active`, `failing`, `failed`, `pause`.
+    pub status: String,
+    /// What it signs with: told once.
+    pub secret: String,
+}
+
 /// An application: its key, and the mailboxes that were granted to it. Clones share it.
 #[derive(Clone, Debug)]
 pub struct NylasApplication {
     pub(super) key: String,
     pub(super) grants: Arc<Mutex<Vec<NylasBox>>>,
+    pub(super) webhooks: Arc<Mutex<Vec<NylasWebhook>>>,
+    /// How many were made.
+    pub(super) made: Arc<AtomicU64>,
 }
 
 impl NylasApplication {
@@ -197,7 +216,8 @@ impl NylasApplication {
     #[must_use]
     pub fn new(key: &str, grants: &[&NylasBox]) -> Self {
         let grants = grants.iter().map(|it| (*it).clone()).collect();
-        Self { key: key.to_owned(), grants: Arc::new(Mutex::new(grants)) }
+        let grants = Arc::new(Mutex::new(grants));
+        Self { key: key.to_owned(), grants, webhooks: Arc::default(), made: Arc::default() }
     }
 
     /// A mailbox of it.

@@ -75,8 +75,10 @@ impl NylasApplication {
             return Err((401, "invalid_authentication", "Bearer token invalid"));
         }
         let mut parts = question.path.splitn(4, '/');
-        if parts.next() != Some("grants") {
-            return Err((404, "not_found_error", "Not found"));
+        match parts.next() {
+            Some("grants") => {}
+            Some("webhooks") => return self.webhook(question, parts.next()),
+            _ => return Err((404, "not_found_error", "Not found")),
         }
         let Some(grant) = parts.next() else {
             let grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,7 +12,8 @@ use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::provider::server::{QuotaPlan, Server};
 use postrider_core::time::Micros;
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -127,8 +128,8 @@ pub(super) struct NylasClient {
     pub(super) calls: ApiCalls,
     /// Where the grant is.
     root: String,
-    /// Where all of the application's are.
-    grants: String,
+    /// Where what is the application's is.
+    application: String,
     /// The grant's id.
     grant: String,
     pub(super) plan: QuotaPlan,
@@ -157,7 +158,7 @@ impl NylasClient {
         Self {
             calls: ApiCalls::to((place, API_URL), http, server.timeouts),
             root: root(server, &format!("/v3/grants/{}", encoded(grant))),
-            grants: root(server, "/v3/grants?limit=1"),
+            application: root(server, "/v3"),
             grant: grant.to_owned(),
             plan,
             credential,
@@ -337,6 +338,14 @@ impl NylasClient {
     }
 
     async fn get(&self, place: &str, unpacked: bool) -> Result<Incoming, Failure> {
+        let mut request = self.calls.http.get(place);
+        if unpacked {
+            request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        self.send(request).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Incoming, Failure> {
         let secret = self.credential.secret().await?;
         let bearer = format!("Bearer {}", secret.text().expose_secret());
         let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| {
@@ -345,11 +354,30 @@ impl NylasClient {
                 .when(When::AfterChange)
         })?;
         bearer.set_sensitive(true);
-        let mut request = self.calls.http.get(place).header(AUTHORIZATION, bearer);
-        if unpacked {
-            request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        self.calls.send(request.header(AUTHORIZATION, bearer)).await
+    }
+
+    /// Asks about what is the application's, or has it changed; paid.
+    ///
+    /// # Errors
+    /// As [`NylasClient::ask`]; there are no units for as long as no session waits.
+    pub(super) async fn ask_application(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<HttpAnswer, Failure> {
+        let _units = self.pay_look(SMALL).await?;
+        self.wire.sent(&self.account, format!("{method} {path}").as_bytes(), false);
+        let mut request = self.calls.http.request(method, format!("{}{path}", self.application));
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        self.calls.send(request).await
+        let answer = self.send(request).await?;
+        if answer.response.status().is_success() {
+            return Ok(HttpAnswer::Answer(answer));
+        }
+        Ok(HttpAnswer::Refused(self.refusal(answer).await?))
     }
 
     async fn refusal(&self, answer: Incoming) -> Result<NylasRefusal, Failure> {
@@ -399,7 +427,8 @@ impl NylasClient {
         if good.is_some_and(|at| mono.saturating_sub(at) < GOOD) {
             return Some(Some(Reach::Account));
         }
-        let status = self.get(&self.grants, false).await.ok()?.response.status();
+        let grants = format!("{}/grants?limit=1", self.application);
+        let status = self.get(&grants, false).await.ok()?.response.status();
         if status.is_success() {
             *self.behind.good.lock().unwrap_or_else(PoisonError::into_inner) = Some(mono);
         }

@@ -70,10 +70,32 @@ impl NylasRefusal {
         is_its_own && self.is_told && !self.is_of_grant()
     }
 
+    /// Whether what was asked for is refused for the words that it was asked in.
+    pub(super) fn is_of_words(&self) -> bool {
+        matches!(self.status, 400 | 422) && self.is_told
+    }
+
     /// Whether the question is refused, and neither the key nor the grant nor the moment.
     pub(super) fn is_of_question(&self) -> bool {
         let is_its_own = matches!(self.status, 400 | 403 | 404) && self.is_told;
         is_its_own && !self.is_of_grant() && !self.is_of_key()
+    }
+
+    /// The same of a question about webhooks, which no grant is asked for: what is no limit and no trouble of the moment is
+    /// a human's to mend, and no account's.
+    pub(super) fn of_webhooks(&self, failure: Failure) -> Failure {
+        let is_theirs = self.is_told && matches!(self.status, 400..=499) && !self.is_of_key();
+        if !is_theirs || matches!(self.status, 408 | 429) {
+            return failure;
+        }
+        let said: String = self.message.chars().take(TEXT).collect();
+        let (status, kind) = (self.status, &self.kind);
+        let text = format!(
+            "the server said {status} ({kind}): {said}; see whether api_key_file's key may have webhooks, and whether Nylas \
+             reaches public_url"
+        );
+        Failure::new(Class::Config, Reach::Account, Provenance::Server, text)
+            .when(When::AfterChange)
     }
 
     fn is_of_grant(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::provider::Coming;
-use crate::provider::push::{PushJudge, PushRefusal};
+use crate::provider::push::{PushJudge, PushRefusal, PushSigner};
 use postrider_core::plain::PlainText;
 use postrider_core::provider::server::SharedPush;
 use reqwest::header::HeaderMap;
@@ -88,21 +88,46 @@ pub(in crate::provider) fn secrets(file: &Path) -> Result<Vec<hmac::Key>, String
     Ok(lines.iter().map(|line| hmac::Key::new(hmac::HMAC_SHA256, line.as_bytes())).collect())
 }
 
+/// What they are signed with.
+#[derive(Debug)]
+enum Secrets {
+    /// A human has written it into a file.
+    File(SecretFile),
+    /// The webhook was asked for; none while its secret is not had, or not written down.
+    Told(Mutex<Option<Arc<Vec<hmac::Key>>>>),
+}
+
 /// Who has signed what is sent: whoever knows the secret (HMAC-SHA256 over the octets as they came).
 #[derive(Debug)]
-pub(in crate::provider) struct SharedPushes(SecretFile);
+pub(in crate::provider) struct SharedPushes(Secrets);
 
 impl SharedPushes {
     /// Those that are signed with what stands there.
     pub(in crate::provider) fn of(place: SharedPush, clock: Clock) -> Self {
-        Self(SecretFile { file: place.secret_file, clock, read: Mutex::default() })
+        let file = SecretFile { file: place.secret_file, clock, read: Mutex::default() };
+        Self(Secrets::File(file))
+    }
+
+    /// Those that are signed with what is told later.
+    pub(in crate::provider) fn told_later() -> Self {
+        Self(Secrets::Told(Mutex::default()))
+    }
+
+    fn keys(&self) -> SecretsFound {
+        match &self.0 {
+            Secrets::File(file) => file.keys(),
+            Secrets::Told(keys) => {
+                let keys = keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                keys.ok_or_else(|| "what its webhook signs with is not written down yet".into())
+            }
+        }
     }
 
     fn judged(&self, head: &HeaderMap, octets: &[u8]) -> Result<(), PushRefusal> {
         let told = head.get(SIGNATURE).ok_or(PushRefusal::Unsigned("it bears no signature"))?;
         let told =
             signature(told.as_bytes()).ok_or(PushRefusal::Unsigned("its signature is none"))?;
-        let keys = self.0.keys().map_err(PushRefusal::Unjudged)?;
+        let keys = self.keys().map_err(PushRefusal::Unjudged)?;
         let is_signed = keys.iter().any(|key| hmac::verify(key, octets, &told).is_ok());
         is_signed.then_some(()).ok_or(PushRefusal::Unsigned("its signature is another's"))
     }
@@ -115,6 +140,15 @@ impl PushJudge for SharedPushes {
         octets: &'a [u8],
     ) -> Coming<'a, Result<(), PushRefusal>> {
         Box::pin(std::future::ready(self.judged(head, octets)))
+    }
+}
+
+impl PushSigner for SharedPushes {
+    fn signs_with(&self, secret: Option<&str>) {
+        let Secrets::Told(keys) = &self.0 else { return };
+        let key = |secret: &str| hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        *keys.lock().unwrap_or_else(PoisonError::into_inner) =
+            secret.map(|secret| Arc::new(vec![key(secret)]));
     }
 }
 
@@ -169,6 +203,15 @@ mod tests {
                 (SIGNATURE.parse().unwrap(), told.parse().unwrap());
             refused(&HeaderMap::from_iter([told]), b"x");
         }
+        // One that is told later is not believed before.
+        let judge = SharedPushes::told_later();
+        let head = signed("the secret", b"x");
+        assert!(matches!(judge.judged(&head, b"x"), Err(PushRefusal::Unjudged(_))));
+        judge.signs_with(Some("the secret"));
+        assert_eq!(judge.judged(&head, b"x"), Ok(()));
+        assert!(matches!(judge.judged(&head, b"y"), Err(PushRefusal::Unsigned(_))));
+        judge.signs_with(None);
+        assert!(matches!(judge.judged(&head, b"x"), Err(PushRefusal::Unjudged(_))));
         // RFC 4231, test case 2.
         let known = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         std::fs::write(&file, "Jefe").unwrap();

@@ -138,6 +138,28 @@ pub(super) struct GrantRow {
     pub(super) grant_status: Option<String>,
 }
 
+/// A webhook.
+#[derive(Debug, Deserialize)]
+pub(super) struct WebhookRow {
+    #[serde(deserialize_with = "id")]
+    pub(super) id: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) webhook_url: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) trigger_types: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) status: Option<String>,
+}
+
+/// One that was made just now: its secret is told this once, and is never printed.
+#[derive(Deserialize)]
+pub(super) struct NewWebhook {
+    #[serde(deserialize_with = "id")]
+    pub(super) id: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) webhook_secret: Option<String>,
+}
+
 /// A refusal.
 #[derive(Debug, Deserialize)]
 pub(super) struct RefusalBody {
