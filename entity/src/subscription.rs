@@ -6,13 +6,13 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "subscription")]
 pub struct Model {
-    /// Who pushes: `gmail`.
+    /// Who pushes: `gmail`, `nylas/NAME`.
     #[sea_orm(primary_key, auto_increment = false)]
     pub source: String,
     /// Of which account (its id in the config); empty where one is for all of a source.
     #[sea_orm(primary_key, auto_increment = false)]
     pub account: String,
-    /// Where it pushes to, in the provider's words: a topic.
+    /// Where it pushes to, in the provider's words: a topic, a webhook's id.
     pub remote_id: String,
     /// When it was asked for last; none: it never could be had.
     pub renewed_at: Option<i64>,
@@ -24,6 +24,8 @@ pub struct Model {
     pub state: String,
     /// Why.
     pub reason: String,
+    /// What its webhook signs with, where it was asked for: sealed with the key of `[credentials]`, in base64.
+    pub secret: Option<String>,
 }
 
 /// Nothing is joined.

@@ -193,6 +193,11 @@ pub const LATER: &[Later] = &[
              PRIMARY KEY (source, event)); CREATE INDEX inbound_at ON inbound (at)",
         down: "UPDATE account SET feed = (feed::jsonb #- '{state,places_told_at}')::text WHERE feed IS NOT NULL; DROP TABLE inbound",
     },
+    Later {
+        name: "m0030_webhook",
+        up: "ALTER TABLE subscription ADD COLUMN secret text;",
+        down: "ALTER TABLE subscription DROP COLUMN secret;",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

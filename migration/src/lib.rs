@@ -39,6 +39,7 @@ mod m0026_deliver;
 mod m0027_subscription;
 mod m0028_synthetic;
 mod m0029_inbound;
+mod m0030_webhook;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -79,6 +80,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0027_subscription::Migration),
             Box::new(m0028_synthetic::Migration),
             Box::new(m0029_inbound::Migration),
+            Box::new(m0030_webhook::Migration),
         ]
     }
 }

@@ -170,8 +170,8 @@ CREATE TABLE delivery (subscriber TEXT NOT NULL, number BIGINT NOT NULL, first B
     PRIMARY KEY (subscriber, number)) WITHOUT ROWID;
 
 CREATE TABLE subscription (source TEXT NOT NULL, account TEXT NOT NULL, remote_id TEXT NOT NULL, renewed_at BIGINT,
-    expires_at BIGINT, proof_at BIGINT, state TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (source, account))
-    WITHOUT ROWID;
+    expires_at BIGINT, proof_at BIGINT, state TEXT NOT NULL, reason TEXT NOT NULL, secret TEXT,
+    PRIMARY KEY (source, account)) WITHOUT ROWID;
 
 CREATE TABLE inbound (source TEXT NOT NULL, event TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (source, event))
     WITHOUT ROWID;

@@ -41,6 +41,7 @@ fn whole(row: StoredSubscription) -> Result<(SubscriptionKey, Subscription), Tro
         proof_at: row.proof_at,
         state,
         reason: row.reason,
+        secret: row.secret,
     };
     Ok(((row.source, row.account), subscription))
 }

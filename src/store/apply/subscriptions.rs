@@ -30,6 +30,7 @@ pub(super) async fn work(db: &Transaction, work: &SubscriptionWork) -> Result<()
                 row.proof_at.map(|at| at.0),
                 row.state.as_str(),
                 row.reason,
+                row.secret,
             ])
         })
         .collect();

@@ -13,6 +13,7 @@ rows! {
         pub(in crate::store) proof_at: Option<Micros>,
         pub(in crate::store) state: String,
         pub(in crate::store) reason: String,
+        pub(in crate::store) secret: Option<String>,
     }
 }
 

@@ -5,14 +5,14 @@ use crate::store::sql::subscriptions::SubscriptionText;
 pub(in crate::store::sql) const fn words(text: SubscriptionText) -> &'static str {
     match text {
         SubscriptionText::StoredSubscriptions => {
-            "SELECT source, account, remote_id, renewed_at, expires_at, proof_at, state, reason FROM subscription"
+            "SELECT source, account, remote_id, renewed_at, expires_at, proof_at, state, reason, secret FROM subscription"
         }
         SubscriptionText::PutSubscriptions => {
-            "INSERT INTO subscription (source, account, remote_id, renewed_at, expires_at, proof_at, state, reason) SELECT \
+            "INSERT INTO subscription (source, account, remote_id, renewed_at, expires_at, proof_at, state, reason, secret) SELECT \
              j.value->>0, j.value->>1, j.value->>2, (j.value->>3)::bigint, (j.value->>4)::bigint, (j.value->>5)::bigint, \
-             j.value->>6, j.value->>7 FROM jsonb_array_elements($1::jsonb) j (value) WHERE TRUE ON CONFLICT (source, account) DO \
+             j.value->>6, j.value->>7, j.value->>8 FROM jsonb_array_elements($1::jsonb) j (value) WHERE TRUE ON CONFLICT (source, account) DO \
              UPDATE SET remote_id = excluded.remote_id, renewed_at = excluded.renewed_at, expires_at = excluded.expires_at, \
-             proof_at = excluded.proof_at, state = excluded.state, reason = excluded.reason"
+             proof_at = excluded.proof_at, state = excluded.state, reason = excluded.reason, secret = excluded.secret"
         }
         SubscriptionText::DropSubscription => {
             "DELETE FROM subscription WHERE source = $1 AND account = $2"
