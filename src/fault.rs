@@ -23,6 +23,7 @@ pub const POINTS: &[&str] = &[
     "job.claimed",
     "deliver.answered",
     "watch.renewed",
+    "subscription.made",
     "inbound.stored",
     "panic.store",
     "panic.endpoint",

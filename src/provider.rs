@@ -30,8 +30,8 @@ pub use memory::{HeldBody, Memory};
 pub use opened::{OpenSession, open};
 pub use purse::{Denied, Payee, Payment, Purse, Units};
 pub use push::{
-    PushAbout, PushChallenge, PushEntry, PushJudge, PushPort, PushQueue, PushRefusal, PushSource,
-    Pushed, Queued, ToldPush,
+    AskedWebhook, PushAbout, PushChallenge, PushEntry, PushJudge, PushPort, PushQueue, PushRefusal,
+    PushSigner, PushSource, Pushed, Queued, ToldPush,
 };
 pub use redact::{REPEATED, Redactor};
 pub use session::{Ask, Asks, Endpoint, Leash, Opening, Session, Watching};
@@ -40,7 +40,9 @@ pub use waits::{Wait, Waits};
 
 use crate::clock::Clock;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
-use postrider_core::provider::server::{PulledPush, PushPlace, PushWay, Server, SharedPush};
+use postrider_core::provider::server::{
+    AskedPush, PulledPush, PushPlace, PushWay, Server, SharedPush,
+};
 use std::sync::Arc;
 
 /// Why the secret that pushes are signed with cannot be had.
@@ -86,18 +88,25 @@ pub fn push_source(
     match (place.provider, place.way.clone()) {
         (gmail::KIND, PushWay::Signed(place)) => {
             let entry = PushEntry::Sent(Arc::new(gmail::SignedPushes::of(place, clock)?));
-            Ok(PushPort { source: Arc::new(gmail::GmailPushes), entry })
+            Ok(PushPort { source: Arc::new(gmail::GmailPushes), entry, webhook: None })
         }
         (gmail::KIND, PushWay::Pulled(place)) => {
             let credential = with(&place)?;
             let queue = gmail::PubsubQueue::of(place, credential, clock)?;
             let entry = PushEntry::Pulled(Arc::new(queue));
-            Ok(PushPort { source: Arc::new(gmail::GmailPushes), entry })
+            Ok(PushPort { source: Arc::new(gmail::GmailPushes), entry, webhook: None })
         }
         (nylas::KIND, PushWay::Shared(shared)) => {
             let source = Arc::new(nylas::NylasPushes::of(&shared.application));
             let entry = PushEntry::Sent(Arc::new(nylas::SharedPushes::of(shared, clock)));
-            Ok(PushPort { source, entry })
+            Ok(PushPort { source, entry, webhook: None })
+        }
+        (nylas::KIND, PushWay::Asked(AskedPush { application, url })) => {
+            let source = Arc::new(nylas::NylasPushes::of(&application));
+            let signed = Arc::new(nylas::SharedPushes::told_later());
+            let entry = PushEntry::Sent(Arc::<nylas::SharedPushes>::clone(&signed));
+            let webhook = Some(AskedWebhook { application, url, signer: signed });
+            Ok(PushPort { source, entry, webhook })
         }
         (other, _) => {
             let text = format!("there is no provider \"{other}\" that pushes");

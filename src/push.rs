@@ -10,10 +10,12 @@ mod pull;
 mod receive;
 mod room;
 mod subscriptions;
+mod webhooks;
 mod whose;
 
 pub(crate) use actor::{PushActor, PushArgs, PushDoor};
 pub(crate) use desk::{PushDesk, Received, SourceSeen};
 pub(crate) use hands::PushHands;
 pub(crate) use subscriptions::Subscriptions;
+pub(crate) use webhooks::Webhooks;
 pub(crate) use whose::{AskFor, PushAnswer, PushAsk, Whose};

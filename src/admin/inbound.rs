@@ -31,7 +31,7 @@ pub(crate) struct SourceView {
     queue: Option<String>,
     /// Why it cannot be asked for now.
     failing: Option<String>,
-    /// What it was asked to push, of each account.
+    /// What it was asked to push: of each account, or, by a webhook, of all of an application.
     subscriptions: Vec<SubscriptionView>,
     /// Requests since the start, by what came of them.
     counts: BTreeMap<&'static str, u64>,
@@ -39,15 +39,19 @@ pub(crate) struct SourceView {
     latest: Vec<ReceivedView>,
 }
 
-/// What a provider was asked to push, of an account.
+/// What a provider was asked to push.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SubscriptionView {
-    account: String,
-    /// `active`; `doubted`: something was found of which it had not told; `failed`: it does not push.
+    /// Of which account; none: of all.
+    account: Option<String>,
+    /// What the provider calls it, where it is a webhook that is made.
+    id: Option<String>,
+    /// `active`; `doubted`: something was found of which it had not told, or its provider is not answered; `failed`: it does
+    /// not push.
     state: &'static str,
     /// Why.
     reason: Option<String>,
-    /// Where it pushes to, in the provider's words.
+    /// Where it pushes to, in the provider's words: a topic, a URL.
     to: String,
     /// When it was asked for last, and until when it pushes unless it is asked for again.
     renewed_at: Option<String>,
@@ -70,14 +74,14 @@ pub(crate) struct ReceivedView {
 }
 
 impl SourceView {
-    fn of(seen: SourceSeen, subscriptions: BTreeMap<String, Subscription>) -> Self {
+    fn of(seen: SourceSeen, subscriptions: Vec<SubscriptionView>) -> Self {
         let SourceSeen { name: source, path, queue, failing, counts, latest } = seen;
         Self {
             source,
             path,
             queue,
             failing,
-            subscriptions: subscriptions.into_iter().map(SubscriptionView::of).collect(),
+            subscriptions,
             counts: counts.into_iter().map(|(outcome, n)| (outcome.as_str(), n)).collect(),
             latest: latest.into_iter().map(ReceivedView::of).collect(),
         }
@@ -85,9 +89,16 @@ impl SourceView {
 }
 
 impl SubscriptionView {
+    /// The webhook that is sent to this URL.
+    fn of_webhook((to, row): (String, Subscription)) -> Self {
+        let id = Some(row.remote_id.clone()).filter(|id| !id.is_empty());
+        Self { account: None, id, to, ..Self::of((String::new(), row)) }
+    }
+
     fn of((account, row): (String, Subscription)) -> Self {
         Self {
-            account,
+            account: Some(account),
+            id: None,
             state: row.state.as_str(),
             reason: Some(row.reason).filter(|reason| !reason.is_empty()),
             to: row.remote_id,
@@ -117,7 +128,10 @@ pub(super) async fn inbound(State(shared): State<Shared>) -> Json<InboundView> {
     let push = &shared.desks.push;
     let (at, sources) = push.seen();
     let view = |seen: SourceSeen| {
-        let subscriptions = push.subscriptions.seen(&seen.name);
+        let mut subscriptions: Vec<SubscriptionView> =
+            push.subscriptions.seen(&seen.name).into_iter().map(SubscriptionView::of).collect();
+        let webhook = push.webhooks.seen(&seen.name);
+        subscriptions.extend(webhook.map(SubscriptionView::of_webhook));
         SourceView::of(seen, subscriptions)
     };
     let sources = sources.into_iter().map(view).collect();

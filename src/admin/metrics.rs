@@ -87,6 +87,10 @@ async fn measure(shared: &Shared) -> String {
         let kind = format!("kind=\"{source}\",");
         summaries += &quantiles(names::PUSH_PROOF_AGE, &kind, subscriptions.unproved(source));
     }
+    for (source, age) in push.webhooks.unproved() {
+        let kind = format!("kind=\"{source}\",");
+        summaries += &quantiles(names::PUSH_PROOF_AGE, &kind, vec![age]);
+    }
     if shared.per_account {
         for (id, line) in &accounts {
             gauge!(names::ACCOUNT_LAG, "account" => id.clone()).set(line.lag(mono).as_secs_f64());

@@ -102,6 +102,10 @@ fn lacks(config: &Config, args: &CheckArgs) -> Exit {
         PushWay::Shared(place) => {
             Some(("webhook", place.application.as_str(), provider::shared_push_lacks(place)?))
         }
+        PushWay::Asked(place) => {
+            let why = vault(config).err()?;
+            Some(("webhook", place.application.as_str(), why.to_string()))
+        }
         PushWay::Signed(_) => None,
     });
     let mut worst = Exit::Success;

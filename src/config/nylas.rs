@@ -6,7 +6,7 @@ use crate::config::oauth::url;
 use crate::config::raw::{Flaw, Origin, Raw};
 use crate::config::secret::is_open;
 use crate::config::taker::Taker;
-use postrider_core::provider::server::{Grant, QuotaPlan, SharedPush};
+use postrider_core::provider::server::{AskedPush, Grant, PushWay, QuotaPlan, SharedPush};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -100,31 +100,57 @@ fn application(
     Some(NylasApplication { place: place?, key_file, key_at, hook })
 }
 
-/// Whether one of them is to push.
-pub(super) fn may_push(raw: &Raw) -> bool {
-    raw.applications.values().any(|(_, items)| items.contains_key(SECRET_FILE))
+/// Who of them pushes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MayPush {
+    /// Some are asked to, where it is told where to.
+    pub(super) asked: bool,
+    /// Some are set up so by a human.
+    pub(super) set_up: bool,
 }
 
-/// Those that push, where somebody listens.
+/// Whether some of them push.
+pub(super) fn may_push(raw: &Raw) -> MayPush {
+    let is = |set_up| {
+        raw.applications.values().any(|(_, items)| items.contains_key(SECRET_FILE) == set_up)
+    };
+    MayPush { asked: is(false), set_up: is(true) }
+}
+
+/// Those that push, where somebody listens. What is asked for has its secret sealed.
 pub(super) fn pushes(
     all: &BTreeMap<String, Option<NylasApplication>>,
-    listens: bool,
+    (listens, public, seals): (bool, Option<&str>, bool),
     problems: &mut Vec<Flaw>,
-) -> Vec<SharedPush> {
-    let mut places = Vec::new();
-    for (application, found) in all {
-        let Some((secret_file, at)) = found.as_ref().and_then(|found| found.hook.clone()) else {
-            continue;
-        };
-        if !listens {
-            let (place, key) = (at, SECRET_FILE.to_owned());
-            let text = "it is of no use without an address that webhooks are sent to; write listen = \"127.0.0.1:8026\" into [webhooks]".to_owned();
-            problems.push(Flaw { place, key, text });
-            continue;
+    warnings: &mut Vec<String>,
+) -> Vec<PushWay> {
+    let mut ways = Vec::new();
+    for (name, found) in all {
+        let Some(found) = found else { continue };
+        let application = name.clone();
+        match (&found.hook, listens, public) {
+            (Some((_, at)), false, _) => {
+                let (place, key) = (at.clone(), SECRET_FILE.to_owned());
+                let text = "it is of no use without an address that webhooks are sent to; write listen = \"127.0.0.1:8026\" into [webhooks]".to_owned();
+                problems.push(Flaw { place, key, text });
+            }
+            (Some((file, _)), true, _) => {
+                let secret_file = file.clone();
+                ways.push(PushWay::Shared(SharedPush { application, secret_file }));
+            }
+            (None, true, Some(public)) if seals => {
+                let url = format!("{}/nylas/{name}", public.trim_end_matches('/'));
+                ways.push(PushWay::Asked(AskedPush { application, url }));
+            }
+            (None, true, Some(_)) => warnings.push(format!(
+                "{}: [nylas.{name}] is asked for no webhook: what it signs with is sealed with a key; write key_file into \
+                 [credentials]",
+                found.key_at
+            )),
+            (None, _, _) => {}
         }
-        places.push(SharedPush { application: application.clone(), secret_file });
     }
-    places
+    ways
 }
 
 /// A mailbox that was granted to one of them: where it is, and what is shown there.

@@ -20,7 +20,7 @@ use crate::telemetry::log::Format;
 use postrider_core::account::schedule::Mode;
 use postrider_core::derive::Reads;
 use postrider_core::pool::Limits;
-use postrider_core::provider::server::{PushPlace, PushWay, Timeouts};
+use postrider_core::provider::server::{PushPlace, Timeouts};
 use postrider_core::recovery::decide::Policy;
 use postrider_core::retention::Retention;
 use postrider_core::run::settings::Settings;
@@ -256,15 +256,16 @@ pub fn load(
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
-/// Those who push with a secret, and how long it is not believed that a grant is gone.
+/// Those who push with a secret that both know.
 fn shared_pushes(
     config: &mut Config,
     applications: &BTreeMap<String, Option<NylasApplication>>,
     problems: &mut Vec<Flaw>,
 ) {
-    let listens = config.webhooks.at.is_some();
-    let place = |shared| PushPlace { provider: NYLAS, topic: None, way: PushWay::Shared(shared) };
-    let pushes = nylas::pushes(applications, listens, problems);
+    let place = |way| PushPlace { provider: NYLAS, topic: None, way };
+    let Webhooks { at, public, .. } = &config.webhooks;
+    let at = (at.is_some(), public.as_deref(), config.key.is_some());
+    let pushes = nylas::pushes(applications, at, problems, &mut config.warnings);
     config.webhooks.sources.extend(pushes.into_iter().map(place));
 }
 

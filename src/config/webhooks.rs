@@ -2,6 +2,7 @@
 
 use crate::config::account::GMAIL;
 use crate::config::listening::{Listening, listening};
+use crate::config::nylas::MayPush;
 use crate::config::oauth::url;
 use crate::config::raw::Origin;
 use crate::config::taker::Taker;
@@ -46,6 +47,9 @@ const PULLED: [&str; 3] = [
     "webhooks.gmail.pubsub_url",
 ];
 
+/// What the key is written as that secrets are sealed with.
+const SEALS: &str = "credentials.key_";
+
 /// Where Google shows the keys that it signs with (OpenID Connect discovery, `jwks_uri`).
 const CERTS: &str = "https://www.googleapis.com/oauth2/v3/certs";
 /// Where Pub/Sub's API is.
@@ -56,6 +60,8 @@ const PUBSUB: &str = "https://pubsub.googleapis.com";
 pub struct Webhooks {
     /// Where it listens; nowhere: nothing is taken.
     pub at: Option<Listening>,
+    /// What providers are told that this is.
+    pub public: Option<String>,
     /// Who pushes there.
     pub sources: Vec<PushPlace>,
 }
@@ -75,11 +81,13 @@ fn bare_url(t: &mut Taker<'_>, key: &str) -> Option<String> {
 pub(super) fn webhooks(
     t: &mut Taker<'_>,
     base: &Path,
-    (admin, others): (SocketAddr, bool),
+    (admin, others): (SocketAddr, MayPush),
 ) -> Webhooks {
     let at = listening(t, base, "webhooks", None);
     let public = bare_url(t, "webhooks.public_url");
-    let gmail = gmail(t, base, public.as_deref());
+    let gmail = gmail(t, base, (public.as_deref(), others.asked));
+    let seals = t.items.keys().any(|key| key.starts_with(SEALS));
+    let others = others.set_up || (others.asked && public.is_some() && seals);
     let listens = t.item("webhooks.listen").map(|item| item.place);
     let sent = first_of(t, &SENT);
     // Of what has no use, the first that is written.
@@ -90,7 +98,7 @@ pub(super) fn webhooks(
                 && !others
                 && (gmail.is_some() || first_of(t, &GMAIL_KEYS).is_none()) =>
         {
-            let text = "nobody may push there yet; write [webhooks.gmail] with service_account, or webhook_secret_file into a [nylas.NAME], or leave it out";
+            let text = "nobody may push there yet; write [webhooks.gmail] with service_account, or, for a [nylas.NAME], webhook_secret_file into it, or public_url here and key_file into [credentials] (it is then asked for), or leave it out";
             t.wrong(place, "webhooks.listen", text);
         }
         (Some(place), _)
@@ -106,7 +114,7 @@ pub(super) fn webhooks(
         }
         _ => {}
     }
-    Webhooks { at, sources: gmail.into_iter().collect() }
+    Webhooks { at, public, sources: gmail.into_iter().collect() }
 }
 
 /// The first of these keys that is written.
@@ -135,7 +143,7 @@ fn resource(t: &mut Taker<'_>, key: &str, kind: &str) -> Option<String> {
 }
 
 /// Gmail pushes through Google's Pub/Sub.
-fn gmail(t: &mut Taker<'_>, base: &Path, public: Option<&str>) -> Option<PushPlace> {
+fn gmail(t: &mut Taker<'_>, base: &Path, public: (Option<&str>, bool)) -> Option<PushPlace> {
     let said = first_of(t, &GMAIL_KEYS)?;
     let place = t.item(said)?.place;
     let topic = resource(t, "webhooks.gmail.topic", "topics");
@@ -157,12 +165,16 @@ fn gmail(t: &mut Taker<'_>, base: &Path, public: Option<&str>) -> Option<PushPla
     Some(PushPlace { provider: GMAIL, topic, way })
 }
 
-/// It is sent here, and signed.
-fn signed(t: &mut Taker<'_>, place: Origin, public: Option<&str>) -> Option<SignedPush> {
+/// It is sent here, and signed; others may be told the public address, too.
+fn signed(
+    t: &mut Taker<'_>,
+    place: Origin,
+    (public, others): (Option<&str>, bool),
+) -> Option<SignedPush> {
     let certs = bare_url(t, "webhooks.gmail.certs_url").unwrap_or_else(|| CERTS.into());
     let account = t.text("webhooks.gmail.service_account");
     let audience = t.text("webhooks.gmail.audience");
-    if let (Some(item), Some(_)) = (t.item("webhooks.public_url"), &audience) {
+    if let (Some(item), Some(_), false) = (t.item("webhooks.public_url"), &audience, others) {
         let text = "it is used for the audience alone, and that is written; keep one";
         t.wrong(item.place, "webhooks.public_url", text);
     }

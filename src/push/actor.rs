@@ -93,8 +93,8 @@ impl Actor for PushActor {
             tasks.push(Box::pin(async move { desk.write(to.as_ref()).await }));
         }
         if let Some(hands) = desk.hands.clone() {
-            let (all, whose) = (Arc::clone(&desk.subscriptions), desk.whose.clone());
-            tasks.push(Box::pin(keep(all, whose, hands)));
+            let all = (Arc::clone(&desk.subscriptions), Arc::clone(&desk.webhooks));
+            tasks.push(Box::pin(keep(all, desk.whose.clone(), hands)));
         }
         tasks.push(Box::pin(async move { desk.paced().await }));
         let mut state = PushState(Vec::new());

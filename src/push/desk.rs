@@ -6,6 +6,7 @@ use crate::provider::{PushAbout, PushEntry, PushPort, PushSource, Pushed, ToldPu
 use crate::push::gather::Gather;
 use crate::push::hands::PushHands;
 use crate::push::subscriptions::Subscriptions;
+use crate::push::webhooks::Webhooks;
 use crate::push::whose::Whose;
 use crate::store::Inbound;
 use crate::telemetry::names;
@@ -88,6 +89,8 @@ pub(crate) struct PushDesk {
     pub(super) whose: watch::Receiver<Arc<Whose>>,
     /// What providers are asked to push.
     pub(crate) subscriptions: Arc<Subscriptions>,
+    /// The webhooks of applications.
+    pub(crate) webhooks: Arc<Webhooks>,
     clock: Clock,
     pace: Mutex<PushPace>,
     /// The same of what tells whether a mailbox may be seen.
@@ -114,14 +117,19 @@ impl PushDesk {
         let none = Subscriptions::to(BTreeMap::new(), Policy::default(), registry.clone());
         let (subscriptions, clock) = (Arc::new(none), registry.clock());
         let whose = watch::Sender::new(Arc::default()).subscribe();
-        Self::new((None, Vec::new()), None, (whose, subscriptions), clock)
+        let webhooks = Webhooks::of([], None, Policy::default(), registry.clone());
+        Self::new((None, Vec::new()), None, (whose, subscriptions, Arc::new(webhooks)), clock)
     }
 
     /// Takes what these push, at this address.
     pub(crate) fn new(
         (at, sources): (Option<SocketAddr>, Vec<PushPort>),
         hands: Option<Arc<dyn PushHands>>,
-        (whose, subscriptions): (watch::Receiver<Arc<Whose>>, Arc<Subscriptions>),
+        (whose, subscriptions, webhooks): (
+            watch::Receiver<Arc<Whose>>,
+            Arc<Subscriptions>,
+            Arc<Webhooks>,
+        ),
         clock: Clock,
     ) -> Self {
         let sources = sources.into_iter().map(SourceDesk::of).collect();
@@ -131,6 +139,7 @@ impl PushDesk {
             hands,
             whose,
             subscriptions,
+            webhooks,
             clock,
             pace: Mutex::new(PushPace::of(NEWS)),
             grants: Mutex::new(PushPace::of(GRANT)),
@@ -254,7 +263,7 @@ impl PushDesk {
 }
 
 impl SourceDesk {
-    fn of(PushPort { source, entry }: PushPort) -> Self {
+    fn of(PushPort { source, entry, .. }: PushPort) -> Self {
         let path = format!("/{}", source.name());
         Self { source, entry, path, seen: Mutex::default() }
     }
@@ -367,6 +376,7 @@ mod tests {
         SourceDesk::of(PushPort {
             source: Arc::new(Anybody),
             entry: PushEntry::Sent(Arc::new(Anybody)),
+            webhook: None,
         })
     }
 

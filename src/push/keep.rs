@@ -6,13 +6,14 @@
 
 use crate::push::hands::PushHands;
 use crate::push::subscriptions::{PushQuestion, Subscriptions};
+use crate::push::webhooks::{WebhookAsk, Webhooks};
 use crate::push::whose::{PushAnswer, Whose};
 use crate::reply::Soon;
 use crate::store::SubscriptionWork;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use postrider_core::failure::Failure;
-use postrider_core::provider::push::PushRequest;
+use postrider_core::provider::push::{PushRequest, WebhookQuestion};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,17 +26,34 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Questions at a time.
 const AT_A_TIME: usize = 8;
 
-type Answered = (String, PushRequest, PushAnswer);
-type Written = (SubscriptionWork, Result<(), Failure>);
+/// What was answered: of an account, of a source's webhook.
+enum Answered {
+    Account(String, PushRequest, PushAnswer),
+    Webhook(String, WebhookQuestion, PushAnswer),
+}
+
+/// What was written: of accounts, of webhooks.
+type Written = ([SubscriptionWork; 2], Result<(), Failure>);
 
 fn asked(question: PushQuestion) -> Soon<Answered> {
     let PushQuestion { account, request, ask } = question;
     let answer = ask.ask(request.clone());
-    Box::pin(async move { (account, request, answer.await) })
+    Box::pin(async move { Answered::Account(account, request, answer.await) })
 }
 
-fn written(hands: &dyn PushHands, work: SubscriptionWork) -> Soon<Written> {
-    let done = hands.write(work.clone());
+fn asked_webhook(due: WebhookAsk) -> Soon<Answered> {
+    let WebhookAsk { source, question, url, ask } = due;
+    let answer = ask.ask(PushRequest::Webhook(question.clone(), url));
+    Box::pin(async move { Answered::Webhook(source, question, answer.await) })
+}
+
+fn written(hands: &dyn PushHands, work: [SubscriptionWork; 2]) -> Soon<Written> {
+    let mut all = SubscriptionWork::default();
+    for SubscriptionWork { rows, gone } in work.clone() {
+        all.rows.extend(rows);
+        all.gone.extend(gone);
+    }
+    let done = hands.write(all);
     Box::pin(async move { (work, done.await) })
 }
 
@@ -44,15 +62,19 @@ fn written(hands: &dyn PushHands, work: SubscriptionWork) -> Soon<Written> {
 /// # Cancel safety
 /// What was asked is asked again; what was not written is written then.
 pub(super) async fn keep(
-    all: Arc<Subscriptions>,
+    (all, webhooks): (Arc<Subscriptions>, Arc<Webhooks>),
     whose: watch::Receiver<Arc<Whose>>,
     hands: Arc<dyn PushHands>,
 ) {
+    webhooks.begins();
     if !all.begins() {
         let mut said = false;
         loop {
             match hands.subscriptions().await {
-                Ok(stored) => break all.read(stored),
+                Ok(mut stored) => {
+                    webhooks.read(&mut stored);
+                    break all.read(stored);
+                }
                 Err(failure) if !std::mem::replace(&mut said, true) => tracing::warn!(
                     "nobody is asked to push before what is stored of that can be read: {failure}"
                 ),
@@ -68,18 +90,29 @@ pub(super) async fn keep(
         tokio::select! {
             _ = look.tick() => {}
             Some(answered) = asking.next() => {
-                let (account, request, answer): Answered = answered;
-                all.answered(&account, &request, answer);
-                continue;
+                match answered {
+                    Answered::Account(account, request, answer) => {
+                        all.answered(&account, &request, answer);
+                        continue;
+                    }
+                    // What one signs with is written down at once.
+                    Answered::Webhook(source, question, answer) => {
+                        webhooks.answered(&source, &question, answer);
+                    }
+                }
             }
             Some(written) = writing.next() => {
-                let (work, done): Written = written;
+                let ([work, own], done): Written = written;
                 match done {
-                    Ok(()) => unwritten = false,
+                    Ok(()) => {
+                        unwritten = false;
+                        webhooks.stored(&own);
+                    }
                     Err(failure) => {
                         if !std::mem::replace(&mut unwritten, true) {
                             tracing::warn!("how pushes stand is not written, and tried again: {failure}");
                         }
+                        webhooks.not_stored(&own);
                         all.not_stored(work);
                     }
                 }
@@ -87,10 +120,12 @@ pub(super) async fn keep(
             }
         }
         let known = Arc::clone(&whose.borrow());
-        asking.extend(all.due(&known, AT_A_TIME - asking.len()).into_iter().map(asked));
+        let room = AT_A_TIME.saturating_sub(asking.len());
+        asking.extend(all.due(&known, room).into_iter().map(asked));
+        asking.extend(webhooks.due(&known).into_iter().map(asked_webhook));
         if writing.is_empty() {
-            let work = all.unstored();
-            if work != SubscriptionWork::default() {
+            let work = [all.unstored(), webhooks.unstored()];
+            if work.iter().any(|work| *work != SubscriptionWork::default()) {
                 writing.push(written(hands.as_ref(), work));
             }
         }

@@ -9,7 +9,7 @@ use crate::store::{SubscriptionKey, SubscriptionWork};
 use crate::telemetry::registry::{AccountLine, Registry};
 use postrider_core::failure::Failure;
 use postrider_core::mail::feed::MailVersion;
-use postrider_core::provider::push::PushRequest;
+use postrider_core::provider::push::{PushReply, PushRequest};
 use postrider_core::provider::subscription::{Subscribed, Subscription, SubscriptionState};
 use postrider_core::recovery::decide::Policy;
 use postrider_core::run::summary::{Counts, Summary};
@@ -116,8 +116,16 @@ impl Subscriptions {
                         Kept { source, it, ask: None, well: false, leaves: false, untold: 0 },
                     );
                 }
-                // Nobody goes on with it: it ends by itself.
-                None => book.gone.push((source, account)),
+                // Nobody goes on with it: it ends by itself, or is given up where nobody takes it.
+                None => {
+                    if account.is_empty() {
+                        tracing::warn!(
+                            "the webhook {} of {source} is not asked for any more: remove it at the provider",
+                            row.remote_id
+                        );
+                    }
+                    book.gone.push((source, account));
+                }
             }
         }
         book.is_read = true;
@@ -233,12 +241,12 @@ impl Subscriptions {
         }
         match answer {
             None => kept.it.put_off(LATER, "no session is to spare for it now", now),
-            Some(Ok(Some(pushing))) => {
+            Some(Ok(PushReply::Pushes(pushing))) => {
                 fault::pass("watch.renewed");
                 kept.it.subscribed(pushing, now);
                 tracing::debug!(account.id = %account, "its provider pushes");
             }
-            Some(Ok(None)) => {
+            Some(Ok(PushReply::Ended | PushReply::Webhook(_))) => {
                 let failure =
                     Failure::bug("a provider was asked to push, and says that it does not");
                 kept.it.failed(&failure, &self.policy, now);

@@ -9,7 +9,7 @@ use crate::provider::{Ask, Credential, Endpoint};
 use crate::push::{PushAnswer, PushAsk, Subscriptions};
 use crate::reply::{ReplyTo, Soon};
 use crate::telemetry::registry::Registry;
-use postrider_core::failure::{Class, Failure, Provenance};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::push::PushRequest;
 use postrider_core::provider::server::PushPlace;
 use postrider_core::provider::{Answer, Request};
@@ -91,8 +91,15 @@ impl PushAsk for AccountAsk {
                 }
             };
             lease.ask(Ask { request: Request::Push(request), answer: Box::new(answer) });
-            match timeout(ANSWER, answered).await.ok()?.ok()? {
-                Ok(Answer::Push(pushing)) => Some(Ok(pushing)),
+            // What was asked may have been done, whoever died meanwhile.
+            let Ok(Ok(answered)) = timeout(ANSWER, answered).await else {
+                let text = "a question about pushes was not answered";
+                let failure =
+                    Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text);
+                return Some(Err(failure));
+            };
+            match answered {
+                Ok(Answer::Push(reply)) => Some(Ok(reply)),
                 Ok(_) => Some(Err(Failure::bug("a question about pushes was answered otherwise"))),
                 Err(failure) => Some(Err(failure)),
             }

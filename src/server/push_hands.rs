@@ -1,13 +1,13 @@
 //! What providers push to in this process.
 
-use crate::boot::grants::puller;
+use crate::boot::grants::{puller, vault};
 use crate::boot::start_error::StartError;
 use crate::boot::switchboard::Switchboard;
 use crate::boot::wiring::Engine;
 use crate::config::{Config, Listening};
 use crate::http::listen::{bind, tls};
 use crate::provider::push_source;
-use crate::push::{PushActor, PushArgs, PushDesk, PushDoor, PushHands};
+use crate::push::{PushActor, PushArgs, PushDesk, PushDoor, PushHands, Webhooks};
 use crate::reply::Soon;
 use crate::server::follow::Followed;
 use crate::server::serve_error::ServeError;
@@ -101,11 +101,20 @@ pub(super) fn start(
     let source = |place| push_source(place, |queue| puller(queue, clock), clock);
     let sources: Result<Vec<_>, _> = config.webhooks.sources.iter().map(source).collect();
     let sources = sources.map_err(StartError::Failure)?;
+    let asked = sources
+        .iter()
+        .filter_map(|port| Some((port.source.name().to_owned(), port.webhook.clone()?)));
+    let asked: Vec<_> = asked.collect();
+    // A key that cannot be had ends the start, as it does for tokens.
+    let vault = (!asked.is_empty()).then(|| vault(config)).transpose();
+    let vault = vault.map_err(StartError::Failure)?.map(Arc::new);
+    let registry = engine.registry().clone();
+    let webhooks = Arc::new(Webhooks::of(asked, vault, config.recovery, registry));
     let (switchboard, reader) = (engine.switchboard(), engine.reader().apart());
     let hands: Arc<dyn PushHands> = Arc::new(Hands { switchboard, reader });
     let address = |door: &OpenPush| door.listener.local_addr().unwrap_or(door.at.listen);
     let at = opened.as_ref().map(address);
-    let whose = (followed.whose.subscribe(), subscriptions);
+    let whose = (followed.whose.subscribe(), subscriptions, webhooks);
     let desk = Arc::new(PushDesk::new((at, sources), Some(hands), whose, clock));
     let door = opened.map(|OpenPush { at, listener, tls }| PushDoor {
         listener: Arc::new(listener),

@@ -50,6 +50,7 @@ mod notify;
 mod nylas;
 mod nylas_faults;
 mod nylas_hooks;
+mod nylas_webhooks;
 mod oauth;
 mod pieces;
 mod poison;

@@ -192,8 +192,9 @@ const OTHER_IDEAS: &[(&str, &str)] = &[
     // Counts: a column, a field of `run.finished`.
     ("src/cli/sync.rs", "failed"),
     ("src/store/apply/own.rs", "failed"),
-    // How a subscription stands.
+    // How a subscription stands, and a webhook of Nylas's.
     ("core/src/provider/subscription.rs", "failed"),
+    ("src/provider/nylas/webhooks.rs", "failed"),
 ];
 
 /// The words of states, outcomes, phases and events are written in one file.

@@ -173,7 +173,7 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 34] = [
+const ON_BOTH: [&str; 35] = [
     "damaged",
     "deliver",
     "events",
@@ -181,6 +181,7 @@ const ON_BOTH: [&str; 34] = [
     "verified",
     "watched",
     "nylas_hooks",
+    "nylas_webhooks",
     "rights",
     "failures",
     "contacts",

@@ -74,7 +74,7 @@ impl Town {
     fn subscribed(&self, account: &str) {
         let until = self.registry.clock().now().wall.plus(Duration::from_secs(7 * 86_400));
         let pushing = Pushing { until, from: None };
-        self.all.answered(account, &subscribe(), Some(Ok(Some(pushing))));
+        self.all.answered(account, &subscribe(), Some(Ok(PushReply::Pushes(pushing))));
         assert_eq!(self.all.seen("gmail")[account].state, SubscriptionState::Active);
     }
 }
@@ -162,7 +162,7 @@ fn who_leaves_is_told_unless_another_one_is_there() {
     let back = town.whose(&[u]);
     assert_eq!(town.due(&back), [("u".into(), subscribe())]);
     town.subscribed("u");
-    town.all.answered("twin", &PushRequest::Unsubscribe, Some(Ok(None)));
+    town.all.answered("twin", &PushRequest::Unsubscribe, Some(Ok(PushReply::Ended)));
     assert_eq!(town.due(&back), [("u".into(), subscribe())]);
     assert_eq!(town.all.unstored().gone, [("gmail".to_owned(), "twin".to_owned())]);
     // It may come back itself.

@@ -54,7 +54,7 @@ pub(crate) fn account(id: &str, port: u16, password: &str) -> String {
 }
 
 /// What the names of fault points begin with at which no page is on its way to be durable.
-pub(crate) const OTHER_FAULTS: [&str; 11] = [
+pub(crate) const OTHER_FAULTS: [&str; 12] = [
     "panic.",
     "hang.",
     "hold.",
@@ -65,6 +65,7 @@ pub(crate) const OTHER_FAULTS: [&str; 11] = [
     "job.",
     "deliver.",
     "watch.",
+    "subscription.",
     "inbound.",
 ];
 
