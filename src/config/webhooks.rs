@@ -98,7 +98,7 @@ pub(super) fn webhooks(
                 && !others
                 && (gmail.is_some() || first_of(t, &GMAIL_KEYS).is_none()) =>
         {
-            let text = "nobody may push there yet; write [webhooks.gmail] with service_account, or, for a [nylas.NAME], webhook_secret_file into it, or public_url here and key_file into [credentials] (it is then asked for), or leave it out";
+            let text = "nobody may push there yet; write [webhooks.gmail] with service_account, or a [nylas.NAME], with webhook_secret_file in it, or with public_url here and key_file in [credentials] (its webhook is then asked for), or leave it out";
             t.wrong(place, "webhooks.listen", text);
         }
         (Some(place), _)

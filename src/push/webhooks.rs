@@ -268,7 +268,10 @@ impl Webhooks {
                         "{source}: the webhook {id} was sent to {}, signed with what nobody here knows: it is removed",
                         kept.asked.url
                     ),
-                    _ => {}
+                    WebhookQuestion::Remove(id) => {
+                        tracing::info!("{source}: its webhook {id} is removed at its provider");
+                    }
+                    WebhookQuestion::List | WebhookQuestion::Make => {}
                 }
                 kept.refused = 0;
                 kept.it.answered(question, answer, now);

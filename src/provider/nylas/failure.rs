@@ -84,15 +84,16 @@ impl NylasRefusal {
     /// The same of a question about webhooks, which no grant is asked for: what is no limit and no trouble of the moment is
     /// a human's to mend, and no account's.
     pub(super) fn of_webhooks(&self, failure: Failure) -> Failure {
-        let is_theirs = self.is_told && matches!(self.status, 400..=499) && !self.is_of_key();
-        if !is_theirs || matches!(self.status, 408 | 429) {
+        let is_theirs = matches!(self.status, 400..=499) && !self.is_of_key();
+        if !is_theirs || matches!(self.status, 401 | 408 | 429) {
             return failure;
         }
         let said: String = self.message.chars().take(TEXT).collect();
-        let (status, kind) = (self.status, &self.kind);
+        let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let text = format!(
-            "the server said {status} ({kind}): {said}; see whether api_key_file's key may have webhooks, and whether Nylas \
-             reaches public_url"
+            "asked about webhooks, the server said {}{said}; see whether the key in api_key_file may have webhooks, and whether \
+             Nylas reaches public_url",
+            self.status
         );
         Failure::new(Class::Config, Reach::Account, Provenance::Server, text)
             .when(When::AfterChange)
@@ -169,6 +170,24 @@ impl NylasRefusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A refusal of a webhook is neither the grant's nor the moment's, in whatever words.
+    #[test]
+    fn what_is_refused_about_webhooks_is_the_applications() {
+        let told = |status, body: &[u8]| {
+            let refusal = NylasRefusal::read(status, body, None);
+            refusal.of_webhooks(refusal.failure(None))
+        };
+        let body = br#"{"request_id": "r", "error": {"type": "forbidden", "message": "no"}}"#;
+        for (status, body) in [(403, &body[..]), (403, b"<html>"), (400, body), (404, b"")] {
+            let failure = told(status, body);
+            assert_eq!((failure.class, failure.when), (Class::Config, When::AfterChange));
+            assert!(failure.text.contains("about webhooks"), "{}", failure.text);
+        }
+        for status in [401, 408, 429, 500, 503] {
+            assert_ne!(told(status, body).class, Class::Config, "{status}");
+        }
+    }
 
     #[test]
     fn what_is_refused_has_a_class_and_a_reach() {
