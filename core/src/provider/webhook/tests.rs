@@ -182,6 +182,17 @@ fn one_that_nobody_knows_the_secret_of_goes() {
     assert_eq!(hook.secret(), Some("sealed a"));
 }
 
+/// Whoever ran before may have asked for another, and died.
+#[test]
+fn a_process_looks_once_more() {
+    let mut hook = Webhook::stored(made().row, true);
+    lists(&mut hook, true, &[shown("a")], 0);
+    assert_eq!(hook.next(true, at(119)), None);
+    lists(&mut hook, true, &[shown("a"), shown("lost")], 120);
+    removes(&mut hook, true, "lost", 120);
+    assert_eq!((hook.next(true, at(HOUR)), hook.secret()), (None, Some("sealed a")));
+}
+
 /// Nobody wants one any more, and one may come all the same.
 #[test]
 fn one_that_may_still_come_is_looked_for() {
