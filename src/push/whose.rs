@@ -114,3 +114,23 @@ impl std::fmt::Debug for Whose {
         f.debug_struct("Whose").field("accounts", &self.ids.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+pub(super) mod scripted {
+    use crate::push::whose::{PushAnswer, PushAsk};
+    use crate::reply::Soon;
+    use postrider_core::provider::push::PushRequest;
+
+    /// Who is asked, by this name, and never answers: tests say what was answered.
+    #[derive(Debug)]
+    pub(crate) struct Somebody(pub(crate) String);
+
+    impl PushAsk for Somebody {
+        fn username(&self) -> &str {
+            &self.0
+        }
+        fn ask(&self, _: PushRequest) -> Soon<PushAnswer> {
+            Box::pin(std::future::pending())
+        }
+    }
+}

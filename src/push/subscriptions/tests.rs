@@ -3,22 +3,10 @@
 use super::*;
 use crate::config::{Account, load};
 use crate::push::whose::AskFor;
-use crate::reply::Soon;
+use crate::push::whose::scripted::Somebody;
 use postrider_core::failure::{Class, Provenance, Reach, When};
 use postrider_core::provider::push::Pushing;
 use std::collections::BTreeSet;
-
-#[derive(Debug)]
-struct Somebody(String);
-
-impl PushAsk for Somebody {
-    fn username(&self) -> &str {
-        &self.0
-    }
-    fn ask(&self, _: PushRequest) -> Soon<PushAnswer> {
-        Box::pin(std::future::pending())
-    }
-}
 
 /// Accounts: id and user name.
 fn accounts(all: &[(&str, &str)]) -> Vec<Account> {

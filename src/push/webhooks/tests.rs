@@ -4,26 +4,14 @@ use super::*;
 use crate::config::load;
 use crate::provider::PushSigner;
 use crate::push::whose::AskFor;
-use crate::reply::Soon;
+use crate::push::whose::scripted::Somebody;
 use postrider_core::failure::{Class, Provenance, Reach, When};
-use postrider_core::provider::push::{PushRequest, ShownWebhook, WebhookStanding};
+use postrider_core::provider::push::{ShownWebhook, WebhookStanding};
 use postrider_core::provider::subscription::SubscriptionState;
 use postrider_core::standing::Standing;
 use std::collections::BTreeSet;
 
 const SOURCE: &str = "nylas/main";
-
-#[derive(Debug)]
-struct Somebody(String);
-
-impl PushAsk for Somebody {
-    fn username(&self) -> &str {
-        &self.0
-    }
-    fn ask(&self, _: PushRequest) -> Soon<PushAnswer> {
-        Box::pin(std::future::pending())
-    }
-}
 
 fn shown(id: &str) -> ShownWebhook {
     let (is_here, is_whole) = (Some(true), Some(true));
