@@ -158,7 +158,7 @@ async fn long_messages_need_no_memory() {
         let ran = postrider.sync().exits(0);
         mirrors(&postrider, &mailbox, |_| true);
         println!("peak {} KiB", ran.peak_kib);
-        assert!(ran.peak_kib > 0 && ran.peak_kib < 80 << 10, "{} KiB", ran.peak_kib);
+        assert!(ran.peak_kib > 0 && ran.peak_kib < 56 << 10, "{} KiB", ran.peak_kib);
     })
     .await;
 }

@@ -161,14 +161,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// What it has taken at most, without the pages of its own file: those of a build for tests are many.
     fn look(&mut self) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
             .unwrap_or_default();
-        let peak = status
-            .lines()
-            .find_map(|l| l.strip_prefix("VmHWM:"))
-            .and_then(|l| l.split_whitespace().next()?.parse().ok());
-        self.peak_kib = self.peak_kib.max(peak.unwrap_or(0));
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        // The peak that nobody has seen, and what is seen: the first may hold pages that came behind it.
+        let unseen = kib("VmHWM:").saturating_sub(kib("RssFile:"));
+        self.peak_kib = self.peak_kib.max(unseen).max(kib("RssAnon:"));
     }
 
     /// What it has written to stderr so far.
