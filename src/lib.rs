@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod admin;
+mod apart;
 pub mod bodies;
 pub mod boot;
 pub mod cli;

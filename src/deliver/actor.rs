@@ -4,6 +4,7 @@
     reason = "who delivers goes on beside the actor, which hears of its end"
 )]
 
+use crate::apart::Apart;
 use crate::clock::Clock;
 use crate::deliver::book::SubscriberBook;
 use crate::deliver::desk::DeliverDesk;
@@ -16,6 +17,7 @@ use postrider_core::failure::Failure;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 /// The actor.
@@ -37,6 +39,8 @@ pub(crate) struct DeliverArgs {
     pub(crate) first_wait: Duration,
     /// Who the config has.
     pub(crate) book: Arc<SubscriberBook>,
+    /// Whoever mirrors comes first.
+    pub(crate) apart: Arc<Apart>,
 }
 
 /// What it is told.
@@ -66,10 +70,11 @@ impl Actor for DeliverActor {
         me: ActorRef<DeliverMsg>,
         args: DeliverArgs,
     ) -> Result<DeliverState, ActorProcessingErr> {
-        let DeliverArgs { hub, reader, clock, desk, first_wait, book } = args;
-        let (reader, clients, stops) = (reader.apart(), Clients::default(), hub.stops());
-        let around = Around { hub, reader, clock, desk, first_wait, clients, book };
-        let keeps = tokio::spawn(Keeper::new(around).run());
+        let DeliverArgs { hub, reader, clock, desk, first_wait, book, apart } = args;
+        let (reader, clients, stops) = (reader.apart().at_home(), Clients::default(), hub.stops());
+        let home = Handle::current();
+        let around = Around { hub, reader, clock, desk, first_wait, clients, home, book };
+        let keeps = apart.spawn(Keeper::new(around).run());
         let state = DeliverState(keeps.abort_handle());
         tokio::spawn(async move {
             // Why it ended is in the log already.

@@ -17,6 +17,7 @@ use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 
 /// Longest time that it may take.
 const PROGRAM: Duration = Duration::from_secs(10);
@@ -27,7 +28,17 @@ const SAID: usize = 2000;
 
 /// A program, and what it is started with.
 #[derive(Clone, Debug)]
-pub(super) struct Program(pub(super) Vec<String>);
+pub(super) struct Program {
+    words: Vec<String>,
+    home: Handle,
+}
+
+impl Program {
+    /// One of these words, as quick as those that are started there, whoever waits for it.
+    pub(super) fn of(words: &[String], home: &Handle) -> Self {
+        Self { words: words.to_vec(), home: home.clone() }
+    }
+}
 
 /// A program that runs. Whatever it has started ends with it.
 struct Running {
@@ -150,10 +161,12 @@ impl Drop for Wanted {
     }
 }
 
-async fn given(words: Vec<String>, parcel: Arc<Parcel>) -> SinkAnswer {
+async fn given(Program { words, home }: Program, parcel: Arc<Parcel>) -> SinkAnswer {
     let wanted = Wanted(Arc::new(AtomicBool::new(true)));
     let is_wanted = Arc::clone(&wanted.0);
-    let ran = tokio::task::spawn_blocking(move || run(&words, &parcel.body, &is_wanted)).await;
+    let run = move || run(&words, &parcel.body, &is_wanted);
+    // A thread is as nice as who has it started.
+    let ran = home.spawn(async { tokio::task::spawn_blocking(run).await }).await.flatten();
     let (status, said) = match ran {
         Ok(Ok(ran)) => ran,
         Ok(Err(e)) => {
@@ -184,7 +197,7 @@ async fn given(words: Vec<String>, parcel: Arc<Parcel>) -> SinkAnswer {
 
 impl Sink for Program {
     fn send(&self, parcel: Arc<Parcel>, _: Micros) -> Soon<SinkAnswer> {
-        Box::pin(given(self.0.clone(), parcel))
+        Box::pin(given(self.clone(), parcel))
     }
 
     fn is_there(&self) -> Soon<bool> {

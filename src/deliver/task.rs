@@ -24,6 +24,7 @@ use postrider_core::time::Micros;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 /// How often it is looked whether a try is due: clocks are set.
@@ -51,6 +52,8 @@ pub(super) struct Around {
     /// The first of the waits.
     pub(super) first_wait: Duration,
     pub(super) clients: Clients,
+    /// Where programs are started.
+    pub(super) home: Handle,
     /// Edits of the config that are under way.
     pub(super) book: Arc<SubscriberBook>,
 }
@@ -92,15 +95,15 @@ pub(super) struct DeliveryTask {
     stops: watch::Receiver<bool>,
 }
 
-fn sink_of(subscriber: &Subscriber, clients: &Clients) -> Box<dyn Sink> {
+fn sink_of(subscriber: &Subscriber, around: &Around) -> Box<dyn Sink> {
     match &subscriber.target {
         Target::Webhook { url, secret_file, allow_private } => Box::new(Webhook {
-            clients: clients.clone(),
+            clients: around.clients.clone(),
             url: url.clone(),
             secret_file: secret_file.clone(),
             allow_private: *allow_private,
         }),
-        Target::Command(words) => Box::new(Program(words.clone())),
+        Target::Command(words) => Box::new(Program::of(words, &around.home)),
     }
 }
 
@@ -143,7 +146,7 @@ impl DeliveryTask {
             id: subscriber.id.clone(),
             config,
             orders,
-            sink: sink_of(&subscriber, &around.clients),
+            sink: sink_of(&subscriber, around),
             subscriber,
             delivered,
             reading,
@@ -222,7 +225,7 @@ impl DeliveryTask {
         let before = std::mem::replace(&mut self.subscriber, subscriber);
         let now = &self.subscriber;
         if before.target != now.target {
-            self.sink = sink_of(now, &self.around.clients);
+            self.sink = sink_of(now, &self.around);
         }
         let of = |one: &Subscriber| (filter_of(one), one.batch, one.heads);
         if of(&before) != of(now) {

@@ -4,6 +4,7 @@
     reason = "who listens goes on beside the actor, which hears of its end"
 )]
 
+use crate::apart::Apart;
 use crate::http::listen::{Room, serve};
 use crate::provider::{Coming, PushEntry};
 use crate::push::desk::PushDesk;
@@ -14,7 +15,7 @@ use postrider_core::failure::Failure;
 use postrider_core::recovery::decide::Policy;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
 /// Connections at a time, and octets of the head of a request.
@@ -33,6 +34,8 @@ pub(crate) struct PushDoor {
     pub(crate) tls: Option<TlsAcceptor>,
     /// A proxy stands before it.
     pub(crate) behind_proxy: bool,
+    /// What strangers send costs nobody else much there.
+    pub(crate) apart: Arc<Apart>,
 }
 
 /// What it is made with.
@@ -74,15 +77,28 @@ impl Actor for PushActor {
         args: PushArgs,
     ) -> Result<PushState, ActorProcessingErr> {
         let PushArgs { door, desk, policy } = args;
-        let mut tasks: Vec<Coming<'static, ()>> = Vec::new();
-        if let Some(PushDoor { listener, tls, behind_proxy }) = door {
+        let mut state = PushState(Vec::new());
+        let mut owns = |task: JoinHandle<()>| {
+            state.0.push(task.abort_handle());
+            let me = me.clone();
+            tokio::spawn(async move {
+                // None ends, unless it meets a bug, which is in the log already.
+                drop(task.await);
+                drop(me.cast(PushMsg::Ended));
+            });
+        };
+        if let Some(PushDoor { listener, tls, behind_proxy, apart }) = door {
             let failed =
                 |e: std::io::Error| Failure::storage("who takes pushes cannot listen").caused_by(e);
             let listener = listener.try_clone().map_err(failed)?;
-            let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+            let listener = {
+                let _inside = apart.enter();
+                tokio::net::TcpListener::from_std(listener).map_err(failed)?
+            };
             let service = service(Arc::clone(&desk), behind_proxy);
-            tasks.push(Box::pin(serve(listener, tls, ROOM, service)));
+            owns(apart.spawn(serve(listener, tls, ROOM, service)));
         }
+        let mut tasks: Vec<Coming<'static, ()>> = Vec::new();
         for (n, source) in desk.sources.iter().enumerate() {
             if let PushEntry::Pulled(queue) = &source.entry {
                 tasks.push(Box::pin(pull(Arc::clone(&desk), n, Arc::clone(queue), policy)));
@@ -97,17 +113,7 @@ impl Actor for PushActor {
             tasks.push(Box::pin(keep(all, desk.whose.clone(), hands)));
         }
         tasks.push(Box::pin(async move { desk.paced().await }));
-        let mut state = PushState(Vec::new());
-        for task in tasks {
-            let task = tokio::spawn(task);
-            state.0.push(task.abort_handle());
-            let me = me.clone();
-            tokio::spawn(async move {
-                // None ends, unless it meets a bug, which is in the log already.
-                drop(task.await);
-                drop(me.cast(PushMsg::Ended));
-            });
-        }
+        tasks.into_iter().for_each(|task| owns(tokio::spawn(task)));
         Ok(state)
     }
 

@@ -1,5 +1,6 @@
 //! How events are handed on in this process.
 
+use crate::apart::Apart;
 use crate::boot::start_error::StartError;
 use crate::boot::switchboard::Switchboard;
 use crate::boot::wiring::Engine;
@@ -55,6 +56,7 @@ pub(super) async fn start(
         desk: Arc::clone(&desk),
         first_wait: config.recovery.first_wait,
         book: Arc::clone(&followed.subscribers),
+        apart: Arc::new(Apart::start("deliver").map_err(StartError::Failure)?),
     };
     let spawn = Arc::new(move |parent: ractor::ActorCell| -> crate::supervision::root::Spawning {
         let args = args.clone();

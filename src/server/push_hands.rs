@@ -1,5 +1,6 @@
 //! What providers push to in this process.
 
+use crate::apart::Apart;
 use crate::boot::grants::{puller, vault};
 use crate::boot::start_error::StartError;
 use crate::boot::switchboard::Switchboard;
@@ -110,17 +111,18 @@ pub(super) fn start(
     let vault = vault.map_err(StartError::Failure)?.map(Arc::new);
     let registry = engine.registry().clone();
     let webhooks = Arc::new(Webhooks::of(asked, vault, config.recovery, registry));
-    let (switchboard, reader) = (engine.switchboard(), engine.reader().apart());
+    let (switchboard, reader) = (engine.switchboard(), engine.reader().apart().at_home());
     let hands: Arc<dyn PushHands> = Arc::new(Hands { switchboard, reader });
     let address = |door: &OpenPush| door.listener.local_addr().unwrap_or(door.at.listen);
     let at = opened.as_ref().map(address);
     let whose = (followed.whose.subscribe(), subscriptions, webhooks);
     let desk = Arc::new(PushDesk::new((at, sources), Some(hands), whose, clock));
-    let door = opened.map(|OpenPush { at, listener, tls }| PushDoor {
-        listener: Arc::new(listener),
-        tls,
-        behind_proxy: at.behind_proxy,
-    });
+    let door = |OpenPush { at, listener, tls }| {
+        let (listener, behind_proxy) = (Arc::new(listener), at.behind_proxy);
+        let apart = Arc::new(Apart::start("push")?);
+        Ok(PushDoor { listener, tls, behind_proxy, apart })
+    };
+    let door = opened.map(door).transpose().map_err(StartError::Failure)?;
     let args = PushArgs { door, desk: Arc::clone(&desk), policy: config.recovery.staying() };
     let spawn = Arc::new(move |parent: ractor::ActorCell| -> crate::supervision::root::Spawning {
         let args = args.clone();

@@ -26,6 +26,9 @@ use postrider_core::mail::key::{HeldKey, MatchKey};
 use postrider_core::oauth::CredentialRow;
 use postrider_core::provider::folders::Sampled;
 use postrider_core::run::reads::{FolderRows, HeldSample, Query, Rows};
+use sea_orm::{DbErr, RuntimeErr};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// Rows of a sample.
 const SAMPLE: i64 = 20;
@@ -37,6 +40,8 @@ const PIECE_ROWS: i64 = 5000;
 pub struct Reader {
     db: Readers,
     place: Place,
+    /// Where its questions are asked, unless it is where they are waited for.
+    home: Option<Handle>,
 }
 
 /// A location with its body: a line of the manifest.
@@ -67,6 +72,15 @@ pub enum Chosen {
     Deleted,
 }
 
+/// A question that is asked elsewhere; given up with whoever waits for it.
+struct Asked<T>(JoinHandle<T>);
+
+impl<T> Drop for Asked<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 pub(super) fn failed(e: Trouble) -> Failure {
     Failure::storage("cannot read the database").caused_by(e)
 }
@@ -75,7 +89,7 @@ impl Reader {
     /// A reader of `db`.
     #[must_use]
     pub fn new(db: &Database) -> Self {
-        Self { db: db.readers.clone(), place: db.place() }
+        Self { db: db.readers.clone(), place: db.place(), home: None }
     }
 
     /// What its database speaks.
@@ -87,17 +101,30 @@ impl Reader {
     }
 
     pub(super) async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
-        self.db.ask(query).await
+        let Some(home) = &self.home else { return self.db.ask(query).await };
+        let db = self.db.clone();
+        let mut asked = Asked(home.spawn(async move { db.ask(query).await }));
+        (&mut asked.0).await.unwrap_or_else(|e| match e.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(DbErr::Conn(RuntimeErr::Internal("all stops".to_owned())).into()),
+        })
     }
 
     pub(super) async fn ask_one<Q: Asks>(&self, query: Q) -> Result<Option<Q::Row>, Trouble> {
-        self.db.ask_one(query).await
+        Ok(self.ask(query).await?.into_iter().next())
     }
 
     /// A reader that waits for nobody else's questions to a server.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self { db: self.db.apart(), place: self.place.clone() }
+        Self { db: self.db.apart(), ..self.clone() }
+    }
+
+    /// A reader whose questions are asked here, whoever waits for the answer: connections and their threads are those of
+    /// this runtime, and as quick.
+    #[must_use]
+    pub(crate) fn at_home(self) -> Self {
+        Self { home: Handle::try_current().ok(), ..self }
     }
 
     /// Where the database is.

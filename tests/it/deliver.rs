@@ -96,6 +96,14 @@ async fn each_event_is_given_once_signed_and_as_the_feed_has_it() {
         let served = postrider.serve(&[]);
         served.wait_for_state("a", "idle");
         waits_until_taken(&served, &hook, "*");
+        // Whoever mirrors, reads or writes comes before who hands on.
+        let own = served.threads();
+        let usual = own.iter().find(|(name, _)| name == "postrider").unwrap().1;
+        for (name, nice) in &own {
+            let wanted = if name == "deliver" { (usual + 10).min(19) } else { usual };
+            assert_eq!(*nice, wanted, "{name}: {own:?}");
+        }
+        assert!(own.iter().any(|(name, _)| name == "deliver"), "{own:?}");
         let items = served.get("/v1/events?limit=1000")["items"].as_array().unwrap().clone();
         for (given, item) in hook.given().iter().zip(&items) {
             let body: Value = serde_json::from_str(&given.body).unwrap();
@@ -653,7 +661,7 @@ async fn a_program_takes_events() {
     let config = [
         program(
             "takes",
-            "cat >> FOLDER/taken; echo >> FOLDER/taken; env >> FOLDER/env; echo \"$0\" >> FOLDER/words",
+            "cat >> FOLDER/taken; echo >> FOLDER/taken; env >> FOLDER/env; nice >> FOLDER/nice; echo \"$0\" >> FOLDER/words",
         ),
         program("refuses", "echo \"no room\" >&2; exit 3"),
         program("hangs", "sleep 600 & echo $! > FOLDER/child; wait"),
@@ -679,6 +687,9 @@ async fn a_program_takes_events() {
             read("env")
         );
         assert!(read("words").starts_with("$HOME; x"), "no shell of ours reads them");
+        let own = served.threads();
+        let usual = own.iter().find(|(name, _)| name == "postrider").unwrap().1.to_string();
+        assert!(read("nice").lines().all(|nice| nice == usual), "it is as quick as others");
         waits_for_state(&served, "refuses", "failing");
         let reason = stands(&served, "refuses")["reason"].as_str().unwrap().to_owned();
         assert!(reason.contains('3') && reason.contains("no room"), "{reason}");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Rows of modules, the lowest first; an arrow may skip rows, and never turn. Modules of a row do
 /// not import each other.
 const ROWS: &[&[&str]] = &[
-    &["fault", "handle", "http", "instant", "reply"],
+    &["apart", "fault", "handle", "http", "instant", "reply"],
     &["clock"],
     &["telemetry"],
     &["provider", "bodies", "config"],

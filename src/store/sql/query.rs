@@ -61,9 +61,9 @@ pub(in crate::store) trait Query: Send {
 }
 
 /// A query that has an answer.
-pub(in crate::store) trait Asks: Query {
+pub(in crate::store) trait Asks: Query + 'static {
     /// A row of it.
-    type Row: Row + Send;
+    type Row: Row + Send + 'static;
 }
 
 /// What is given to a text.

@@ -203,6 +203,21 @@ impl Served {
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
+    /// Its threads, by name, and how nice each is.
+    pub(crate) fn threads(&self) -> Vec<(String, i64)> {
+        let tasks = format!("/proc/{}/task", self.running.child.id());
+        let entries = std::fs::read_dir(tasks).unwrap();
+        // One may end meanwhile.
+        let stats = entries
+            .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).ok());
+        let read = |stat: String| {
+            let (name, rest) = stat.split_once('(').unwrap().1.rsplit_once(") ").unwrap();
+            // proc_pid_stat(5): the 19th, of which two stand before this.
+            Some((name.to_owned(), rest.split(' ').nth(16)?.parse().ok()?))
+        };
+        stats.filter_map(read).collect()
+    }
+
     /// The most memory that it has had, KiB.
     pub(crate) fn peak(&self) -> u64 {
         self.status("VmHWM:")
