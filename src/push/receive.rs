@@ -139,11 +139,7 @@ fn packed(head: &HeaderMap) -> Result<bool, NotTaken> {
 async fn read(door: &Door, head: &HeaderMap, body: Body) -> Result<PushBody, NotTaken> {
     let said: Option<u64> =
         head.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let read = match said {
-        Some(length) if length > BODY as u64 => Err(NoBody::Large),
-        _ => door.room.read(body).await,
-    };
-    read.map_err(|why| no_body(why, BODY))
+    door.room.read(said, body).await.map_err(|why| no_body(why, BODY))
 }
 
 fn no_body(why: NoBody, most: usize) -> NotTaken {

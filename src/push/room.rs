@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 pub(super) const BODY: usize = 2 * 1024 * 1024;
 /// Octets of all that are on their way. Their beginnings have a part of it for themselves: what is pushed is small, and a
 /// few long bodies are not to take its room.
-const BODIES: usize = 12 * 1024 * 1024;
+const BODIES: usize = 7 * 1024 * 1024;
 const BEGINNINGS: usize = 4 * 1024 * 1024;
 /// Octets of a beginning.
 const BEGINNING: usize = 64 * 1024;
@@ -29,8 +29,9 @@ const UNPACKING: usize = 2;
 const GRAIN: usize = 1024;
 /// A body is there within this.
 const READ: Duration = Duration::from_secs(10);
-/// It waits no longer for room, all its waits together.
+/// It waits no longer for room, all its waits together; and no longer for more of it.
 const WAIT: Duration = Duration::from_secs(5);
+const GROWS: Duration = Duration::from_millis(250);
 
 /// Why a body is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,13 +89,17 @@ impl Default for BodyRoom {
 }
 
 impl BodyRoom {
-    /// Reads a body: each octet has its room before it is kept.
+    /// Reads a body, whose length its head may have said: each octet has its room before it is kept.
     ///
     /// # Errors
     /// [`NoBody`], by variant; what was kept is given back.
-    pub(super) async fn read(&self, body: Body) -> Result<PushBody, NoBody> {
+    pub(super) async fn read(&self, said: Option<u64>, body: Body) -> Result<PushBody, NoBody> {
+        let said = said.map(|said| usize::try_from(said).unwrap_or(usize::MAX));
+        if said.is_some_and(|said| said > BODY) {
+            return Err(NoBody::Large);
+        }
         let until = Instant::now() + self.read;
-        let read = self.all(body.into_data_stream());
+        let read = self.all(said.unwrap_or(BODY), body.into_data_stream());
         timeout_at(until, read).await.unwrap_or(Err(NoBody::Slow))
     }
 
@@ -127,7 +132,7 @@ impl BodyRoom {
         })
     }
 
-    async fn all(&self, mut pieces: BodyDataStream) -> Result<PushBody, NoBody> {
+    async fn all(&self, said: usize, mut pieces: BodyDataStream) -> Result<PushBody, NoBody> {
         let mut body = PushBody { octets: Vec::new(), held: [None, None] };
         let mut left = self.wait;
         while let Some(piece) = pieces.next().await {
@@ -139,7 +144,7 @@ impl BodyRoom {
             let has = body.octets.capacity();
             if length > has {
                 // What it takes, not what is in it.
-                let takes = length.max((has * 2).min(BODY));
+                let takes = length.max((has * 2).min(said));
                 left = self.grow(&mut body, takes, left).await?;
                 body.octets.reserve_exact(takes - body.octets.len());
             }
@@ -166,6 +171,12 @@ impl BodyRoom {
                 continue;
             }
             let more = u32::try_from(more).unwrap_or(u32::MAX);
+            // Some that each have a part of the room and wait for more would keep it from each other until their time is
+            // over: who has one gives it back soon.
+            let until = match held {
+                Some(_) => until.min(Instant::now() + GROWS),
+                None => until,
+            };
             let wanted = Arc::clone(of).acquire_many_owned(more);
             let got = timeout_at(until, wanted).await.ok().and_then(Result::ok);
             let permit = got.ok_or(NoBody::Full)?;
@@ -206,11 +217,12 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_bounded_in_length_and_time() {
         let room = short();
-        assert_eq!(room.read(of(BODY)).await.unwrap().octets.len(), BODY);
-        assert_eq!(room.read(of(BODY + 1)).await.err(), Some(NoBody::Large));
-        assert_eq!(room.read(stuck(1)).await.err(), Some(NoBody::Slow));
+        assert_eq!(room.read(None, of(BODY)).await.unwrap().octets.len(), BODY);
+        assert_eq!(room.read(None, of(BODY + 1)).await.err(), Some(NoBody::Large));
+        assert_eq!(room.read(Some(BODY as u64 + 1), of(1)).await.err(), Some(NoBody::Large));
+        assert_eq!(room.read(None, stuck(1)).await.err(), Some(NoBody::Slow));
         let gone = stream::once(async { Err::<Vec<u8>, _>(std::io::Error::other("gone")) });
-        assert_eq!(room.read(Body::from_stream(gone)).await.err(), Some(NoBody::Slow));
+        assert_eq!(room.read(None, Body::from_stream(gone)).await.err(), Some(NoBody::Slow));
         assert_eq!(free(&room), (BODIES + BEGINNINGS) / GRAIN, "all of it is given back");
     }
 
@@ -219,17 +231,17 @@ mod tests {
         let room = short();
         let mut held = Vec::new();
         for _ in 0..BODIES / (BODY - BEGINNING) {
-            held.push(room.read(of(BODY)).await.unwrap());
+            held.push(room.read(None, of(BODY)).await.unwrap());
         }
-        assert_eq!(room.read(of(BODY)).await.err(), Some(NoBody::Full));
-        let small = room.read(of(1000)).await.map(|body| body.octets.len());
+        assert_eq!(room.read(None, of(BODY)).await.err(), Some(NoBody::Full));
+        let small = room.read(None, of(1000)).await.map(|body| body.octets.len());
         assert_eq!(small.ok(), Some(1000), "long ones take no room of short ones");
         held.pop();
-        assert!(room.read(of(BODY)).await.is_ok());
+        assert!(room.read(None, of(BODY)).await.is_ok());
         for _ in 0..BEGINNINGS / BEGINNING {
-            held.extend(room.read(of(BEGINNING)).await);
+            held.extend(room.read(None, of(BEGINNING)).await);
         }
-        assert_eq!(room.read(of(1)).await.err(), Some(NoBody::Full));
+        assert_eq!(room.read(None, of(1)).await.err(), Some(NoBody::Full));
     }
 
     /// What is packed may be anything: no more than a limit comes out of it, and what reads it keeps none.
@@ -258,12 +270,45 @@ mod tests {
         assert_eq!(room.unpack(packed(1), count).await, Ok(Some(1)));
     }
 
+    /// More long ones at a time than there is room for: some are read, the others give theirs back soon.
+    #[tokio::test]
+    async fn long_ones_do_not_keep_room_from_each_other() {
+        let room = BodyRoom { wait: Duration::from_secs(60), ..BodyRoom::default() };
+        let begun = tokio::sync::Barrier::new(8);
+        let long = || {
+            let (pieces, begun) = (BODY / BEGINNING, &begun);
+            let (sends, body) = tokio::sync::mpsc::channel::<Vec<u8>>(1);
+            let body = stream::unfold(body, |mut body| async move {
+                Some((Ok::<_, Infallible>(body.recv().await?), body))
+            });
+            let (body, room) = (Body::from_stream(body), room.clone());
+            async move {
+                let sends = async move {
+                    for n in 0..pieces {
+                        sends.send(vec![b'x'; BEGINNING]).await.ok();
+                        // All have come half of their way before one goes on.
+                        if n == pieces / 2 {
+                            let _ = tokio::time::timeout(Duration::from_millis(300), begun.wait())
+                                .await;
+                        }
+                    }
+                };
+                futures_util::join!(sends, async { room.read(None, body).await.map(drop) }).1
+            }
+        };
+        let all = futures_util::future::join_all((0..8).map(|_| long()));
+        let all = tokio::time::timeout(Duration::from_secs(8), all).await.unwrap();
+        let read = all.iter().filter(|it| it.is_ok()).count();
+        assert!(read >= 3, "{all:?}");
+        assert!(all.iter().all(|it| matches!(it, Ok(()) | Err(NoBody::Full))), "{all:?}");
+    }
+
     /// What it takes is counted, not what is in it: a body of many small pieces takes no more than is counted.
     #[tokio::test]
     async fn what_a_body_takes_is_counted() {
         let room = short();
         let pieces = stream::iter((0..3000).map(|_| Ok::<_, Infallible>(vec![b'x'; 100])));
-        let body = room.read(Body::from_stream(pieces)).await.unwrap();
+        let body = room.read(None, Body::from_stream(pieces)).await.unwrap();
         let counted = (BODIES + BEGINNINGS) / GRAIN - free(&room);
         assert!(body.octets.capacity() <= counted * GRAIN, "{}", body.octets.capacity());
         assert_eq!(body.octets.len(), 300_000);
