@@ -234,9 +234,7 @@ impl StoreState {
                 self.quiet.ran(account, self.clock.now().wall, passes);
             }
             StoreRequest::Settle(reply) => {
-                for _ in 0..self.controls.len() {
-                    self.work_control().await;
-                }
+                self.work_controls().await;
                 drop(self.write_quiet().await);
                 reply.send(());
             }
@@ -254,11 +252,7 @@ impl StoreState {
 
     async fn work(&mut self) {
         self.timers.hurried = false;
-        // Each once: a long purge goes on behind the pages, and nothing that was said before an
-        // account is handed out is done after it.
-        for _ in 0..self.controls.len() {
-            self.work_control().await;
-        }
+        self.work_controls().await;
         match self.waiting.front() {
             Some(Waiting::Open(..)) => self.work_open().await,
             Some(Waiting::Commit(..)) => self.work_commits().await,

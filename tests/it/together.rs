@@ -371,3 +371,71 @@ async fn an_arrival_is_one_transaction() {
     })
     .await;
 }
+
+/// Transactions that a write-ahead log holds: a frame that ends one names the size of the database behind it (SQLite,
+/// "WAL File Format").
+fn logged(log: &[u8]) -> usize {
+    let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
+    let (page, salts) = (number(8) as usize, &log[16..24]);
+    let frames = log[32..].chunks_exact(24 + page);
+    // What was there before the log began anew has other salts.
+    let living = frames.take_while(|frame| &frame[8..16] == salts);
+    living.filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+/// What operators do at once waits for the disk a few times, not once for each.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_controlled_at_once_shares_transactions() {
+    let mailboxes: Vec<Mailbox> = (0..20).map(|_| Mailbox::new()).collect();
+    let names: Vec<String> = (0..20).map(|n| format!("u{n}")).collect();
+    let users: Vec<(&str, &Mailbox)> = names.iter().map(String::as_str).zip(&mailboxes).collect();
+    let server = serve(&users, |_, _| None).await;
+    let accounts: String = names.iter().map(|id| account(id, server.port(), "pw")).collect();
+    let postrider = Postrider::new(&format!("{}{accounts}", head()));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        names.iter().for_each(|id| served.wait_for_state(id, "idle"));
+        let database = postrider.database();
+        let log = || std::fs::read(postrider.path("data/postrider.db-wal")).unwrap();
+        let ask_all = |what: &str, refused: &str| {
+            std::thread::scope(|threads| {
+                crate::support::database::locked(&database, || {
+                    let before = log();
+                    for id in &names {
+                        let (served, path) = (&served, format!("/v1/accounts/{id}/{what}"));
+                        let wanted = if id == refused { 503 } else { 202 };
+                        threads.spawn(move || {
+                            let (status, said) = served.ask("POST", &path);
+                            assert_eq!(status, wanted, "{path}: {said}");
+                        });
+                    }
+                    // All have been asked for by then, and none can be written.
+                    std::thread::sleep(std::time::Duration::from_secs(1));
+                    before
+                })
+            })
+        };
+        let paused = "SELECT count(*) AS x FROM account WHERE state = 'paused'";
+        let before = ask_all("pause", "");
+        until(&database, paused, "20");
+        let (after, many) = (log(), names.len());
+        // It may have begun anew.
+        let is_same = before[16..24] == after[16..24];
+        let written = logged(&after) - if is_same { logged(&before) } else { 0 };
+        assert!(written < many / 2, "{written} transactions for {many} accounts");
+
+        // What is refused to one costs no other.
+        ask_all("resume", "");
+        names.iter().for_each(|id| served.wait_for_state(id, "idle"));
+        change(
+            &database,
+            "CREATE TRIGGER poison BEFORE UPDATE ON account WHEN NEW.name = 'u3' AND NEW.state = 'paused' \
+             BEGIN SELECT RAISE(ABORT, 'constraint: poison'); END",
+        );
+        ask_all("pause", "u3");
+        until(&database, paused, "19");
+        change(&database, "DROP TRIGGER poison");
+        served.stop();
+    })
+    .await;
+}

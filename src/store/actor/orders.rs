@@ -3,6 +3,7 @@
 
 use super::{DEADLINE, StoreState, Waiting, within, written};
 use crate::fault;
+use crate::reply::ReplyTo;
 use crate::store::apply::{
     Done, Guards, HandOut, Numbers, Opened, Pass, Portion, Quiet, bring_back, control,
     correction_of, open_account, write_quiet,
@@ -12,6 +13,7 @@ use crate::store::orders::{Control, OpenAccount, OpenHow};
 use crate::store::pass::{PassUnderWay, RowPass};
 use crate::store::transaction::Sql;
 use crate::store::waiting::Order;
+use postrider_core::batch::{MANY, TRANSACTION};
 use postrider_core::failure::Failure;
 use postrider_core::run::event::AccountSnapshot;
 use postrider_core::time::Micros;
@@ -107,13 +109,85 @@ impl StoreState {
         Ok(Some(opened.map(|opened| opened.rows)))
     }
 
-    /// One control write, or a piece of a long one, between the transactions of pages.
-    pub(super) async fn work_control(&mut self) {
-        let Some((order, reply)) = self.controls.pop_front() else { return };
+    /// What is to be done between the transactions of pages, each once: a long purge goes on behind the pages, and nothing
+    /// that was said before an account is handed out is done after it.
+    pub(super) async fn work_controls(&mut self) {
+        let mut left = self.controls.len();
+        while left > 0 {
+            let is_write = |waits: &&(Order, _)| matches!(waits.0, Order::Control(_));
+            let together = self.controls.iter().take(left.min(MANY)).take_while(is_write).count();
+            left -= match together {
+                0 | 1 => self.work_control().await,
+                together => self.work_together(together).await,
+            };
+        }
+    }
+
+    /// Control writes that wait together share a transaction; returns how many have had their turn.
+    async fn work_together(&mut self, together: usize) -> usize {
+        let (mut changes, mut replies) = (Vec::new(), Vec::new());
+        for (order, reply) in self.controls.drain(..together) {
+            if let Order::Control(change) = order {
+                changes.push(change);
+                replies.push(reply);
+            }
+        }
+        let worked = within(DEADLINE, Box::pin(self.control(&changes))).await;
+        let count = match &worked {
+            Ok(portions) => portions.len(),
+            // Whose fault it is shows when each has its own.
+            Err(e) if e.is_of_one_commit() || e.is_said() => 0,
+            Err(_) => together,
+        };
+        // Whoever has not had a turn keeps its place.
+        for change in changes.drain(count..).rev() {
+            if let Some(reply) = replies.pop() {
+                self.controls.push_front((Order::Control(change), reply));
+            }
+        }
+        match worked {
+            Ok(portions) => {
+                for (portion, reply) in portions.into_iter().zip(replies) {
+                    self.answer(portion, reply);
+                }
+                count
+            }
+            Err(e) => {
+                self.failed(&e);
+                for reply in replies {
+                    reply.send(Err(e.of_write()));
+                }
+                match count {
+                    0 => {
+                        for _ in 0..together {
+                            self.work_control().await;
+                        }
+                        together
+                    }
+                    count => count,
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, portion: Portion, reply: ReplyTo<Result<Done, Failure>>) {
+        match portion {
+            Portion::Over(done) => reply.send(Ok(done)),
+            Portion::Goes(pass) => self.controls.push_back((Order::Pass(pass), reply)),
+        }
+    }
+
+    /// One control write, or a piece of a long one.
+    async fn work_control(&mut self) -> usize {
+        let Some((order, reply)) = self.controls.pop_front() else { return 1 };
         // What is told of one account is not to keep what is told of others from being written.
         let is_of_some = matches!(&order, Order::Control(Control::Inbound(_)));
         let worked = match order {
-            Order::Control(change) => within(DEADLINE, Box::pin(self.control(&change))).await,
+            Order::Control(change) => {
+                let changes = std::slice::from_ref(&change);
+                let worked = within(DEADLINE, Box::pin(self.control(changes))).await;
+                worked.map(|portions| portions.into_iter().next())
+            }
             Order::Pass(mut pass) => {
                 let worked = match &mut pass {
                     Pass::Purge(pass) => {
@@ -125,22 +199,21 @@ impl StoreState {
                     }
                     Pass::Forget(pass) => within(DEADLINE, Box::pin(self.piece(pass))).await,
                 };
-                match worked {
-                    Ok(true) => return self.controls.push_back((Order::Pass(pass), reply)),
-                    Ok(false) => Ok(Portion::Over(Done::Changed)),
-                    Err(e) => Err(e),
-                }
+                worked.map(|goes| match goes {
+                    true => Some(Portion::Goes(pass)),
+                    false => Some(Portion::Over(Done::Changed)),
+                })
             }
         };
         match worked {
-            Ok(Portion::Over(done)) => reply.send(Ok(done)),
-            Ok(Portion::Goes(pass)) => self.controls.push_back((Order::Pass(pass), reply)),
+            Ok(portion) => self.answer(portion.unwrap_or(Portion::Over(Done::Same)), reply),
             Err(e) => {
                 self.failed(&e);
                 let is_amiss = is_of_some && e.is_of_one_commit();
                 reply.send(Err(if is_amiss { e.of_account() } else { e.of_write() }));
             }
         }
+        1
     }
 
     /// A piece of work over rows; whether another one follows.
@@ -157,27 +230,38 @@ impl StoreState {
         Ok(pass.kept(next, took))
     }
 
-    async fn control(&mut self, change: &Control) -> Result<Portion, Trouble> {
+    /// Control writes in one transaction, one at least, until it is time for others.
+    async fn control(&mut self, changes: &[Control]) -> Result<Vec<Portion>, Trouble> {
         let at = self.clock.now().wall;
         (self.numbers, self.guards) = (None, Guards::default());
         loop {
             let tx = self.begin().await?;
+            let began = self.clock.now().mono;
             let mut numbers = Numbers::load(&tx, at).await?;
-            let progress = control(&tx, &mut numbers, change, at).await?;
-            if matches!(progress, Portion::Over(Done::Same)) {
+            let (mut portions, mut names) = (Vec::new(), false);
+            for change in changes {
+                let portion = control(&tx, &mut numbers, change, at).await?;
+                names |= change.names() && !matches!(portion, Portion::Over(Done::Same));
+                portions.push(portion);
+                if self.clock.now().mono.saturating_sub(began) >= TRANSACTION {
+                    break;
+                }
+            }
+            let is_same = |portion: &Portion| matches!(portion, Portion::Over(Done::Same));
+            if portions.iter().all(is_same) {
                 // Nothing is to be made durable.
                 tx.rollback().await?;
-                return Ok(progress);
+                return Ok(portions);
             }
             if self.process.is_counted() {
                 numbers.save(&tx).await?;
                 tx.commit().await?;
                 self.told_of(None);
                 self.tell(numbers.last_event());
-                if change.names() {
+                if names {
                     self.named_anew();
                 }
-                return Ok(progress);
+                return Ok(portions);
             }
             tx.rollback().await?;
             self.process.count_start(&self.db).await?;
