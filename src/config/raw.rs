@@ -77,6 +77,8 @@ pub(super) type Items = BTreeMap<String, RawItem>;
 pub(super) struct Raw {
     pub(super) settings: Items,
     pub(super) accounts: Vec<(Origin, Items)>,
+    /// It says that it follows none: `account = []`.
+    pub(super) follows_none: bool,
     pub(super) schedules: Vec<(Origin, Items)>,
     pub(super) subscribers: Vec<(Origin, Items)>,
     /// Tables of `[nylas]`, by name.
@@ -113,6 +115,7 @@ impl Raw {
             let name = key.get_ref().to_string();
             match (name.as_str(), value.get_ref()) {
                 (which @ ("account" | "schedule" | "subscriber"), DeValue::Array(tables)) => {
+                    raw.follows_none |= which == "account" && tables.is_empty();
                     let all = match which {
                         "account" => &mut raw.accounts,
                         "schedule" => &mut raw.schedules,

@@ -209,10 +209,10 @@ pub fn load(
     config.warnings.extend(
         unknown.into_iter().map(|name| format!("environment {name} is no setting and is ignored")),
     );
-    if raw.accounts.is_empty() {
-        let text =
-            "there is no account; write [[account]] with id, host, username and password_file"
-                .into();
+    if raw.accounts.is_empty() && !raw.follows_none {
+        let text = "there is no account; write [[account]] with id, host, username and password_file, or account = [] \
+                    as the first line, if none is to be followed any more"
+            .into();
         problems.push(Flaw {
             place: Origin::Missing(file.to_owned(), 1),
             key: "account".into(),

@@ -14,6 +14,40 @@ fn write(postrider: &Postrider, accounts: &str) {
     fs::rename(postrider.path("config.new"), postrider.path("config.toml")).unwrap();
 }
 
+/// The last account may go, too, where the file says that nobody is left; one that was cut off says no such thing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_account_goes_when_the_file_says_so() {
+    let mailbox = seed::mailbox(66, 5);
+    let server = serve_well("u", &mailbox).await;
+    let u = account("u", server.port(), "pw");
+    let postrider = Postrider::new(&format!("{}{u}", head()));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        write(&postrider, "");
+        wait_until("the refusal", || served.running.stderr().contains("there is no account;"));
+        assert_eq!(served.state("u"), "idle");
+
+        fs::write(postrider.path("config.new"), format!("account = []\n{}", head())).unwrap();
+        fs::rename(postrider.path("config.new"), postrider.path("config.toml")).unwrap();
+        served.wait_for_state("u", "removed");
+        postrider.run(&["account", "purge", "u", "--yes"]).exits(0);
+        assert_eq!(served.ask("GET", "/v1/accounts/u").0, 404);
+        assert_eq!(ask(&postrider.database(), "SELECT count(*) AS x FROM message"), "0");
+        served.stop();
+        postrider.run(&["check", "--offline"]).exits(0);
+        postrider.sync().exits(0);
+
+        // It may begin without, and follows who comes.
+        let served = postrider.serve(&[]);
+        assert_eq!(served.get("/v1/accounts")["items"], serde_json::json!([]));
+        write(&postrider, &u);
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_come_go_and_change_while_it_runs() {
     let (one, two) = (seed::mailbox(61, 40), seed::mailbox(62, 30));
