@@ -52,7 +52,10 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     }
     warn_of_places(&config);
     let (place, count) = (args.config.display(), config.accounts.len());
-    let well = format!("{count} account(s), no errors");
+    // Who asks about one account does not ask about these.
+    let lacking = if args.account.is_none() { lacks(&config) } else { Vec::new() };
+    let whole = if lacking.is_empty() { "" } else { "the file itself has " };
+    let well = format!("{count} account(s), {whole}no errors");
     match args.json {
         true => {
             let config = place.to_string();
@@ -60,8 +63,15 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
         }
         false => say_line(&format!("{place}: {well}")),
     }
-    // Who asks about one account does not ask about these.
-    let mut worst = if args.account.is_none() { lacks(&config, &args) } else { Exit::Success };
+    let mut worst = Exit::Success;
+    for (what, name, why) in lacking {
+        worst = Exit::Usage;
+        let class = Class::Config.as_str();
+        match args.json {
+            true => say_json(&json!({ what: name, "ok": false, "class": class, "text": why })),
+            false => eprintln!("{place}: {what} {name}: {why}"),
+        }
+    }
     if args.offline {
         return worst;
     }
@@ -87,41 +97,28 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     worst
 }
 
-/// Says what subscribers lack before they can be given anything (a server that starts tries again), and what a queue lacks
+/// What subscribers lack before they can be given anything (a server that starts tries again), and what a queue lacks
 /// before it can be asked (a server does not start).
-fn lacks(config: &Config, args: &CheckArgs) -> Exit {
+fn lacks(config: &Config) -> Vec<(&'static str, String, String)> {
     let subscribers = config
         .subscribers
         .iter()
-        .filter_map(|it| Some(("subscriber", it.id.as_str(), lack(&it.target)?)));
+        .filter_map(|it| Some(("subscriber", it.id.clone(), lack(&it.target)?)));
     let queues = config.webhooks.sources.iter().filter_map(|source| match &source.way {
         PushWay::Pulled(place) => {
             let why = puller(place, Clock::start()).err()?;
-            Some(("queue", place.subscription.as_str(), why.to_string()))
+            Some(("queue", place.subscription.clone(), why.to_string()))
         }
         PushWay::Shared(place) => {
-            Some(("webhook", place.application.as_str(), provider::shared_push_lacks(place)?))
+            Some(("webhook", place.application.clone(), provider::shared_push_lacks(place)?))
         }
         PushWay::Asked(place) => {
             let why = vault(config).err()?;
-            Some(("webhook", place.application.as_str(), why.to_string()))
+            Some(("webhook", place.application.clone(), why.to_string()))
         }
         PushWay::Signed(_) => None,
     });
-    let mut worst = Exit::Success;
-    for (what, name, why) in subscribers.chain(queues) {
-        worst = Exit::Usage;
-        let class = Class::Config.as_str();
-        match args.json {
-            true => {
-                say_line(
-                    &json!({ what: name, "ok": false, "class": class, "text": why }).to_string(),
-                );
-            }
-            false => eprintln!("{}: {what} {name}: {why}", args.config.display()),
-        }
-    }
-    worst
+    subscribers.chain(queues).collect()
 }
 
 /// Says whether a server's database would do, and how soon it answers; SQLite's file needs nobody.
