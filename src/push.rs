@@ -17,5 +17,5 @@ pub(crate) use actor::{PushActor, PushArgs, PushDoor};
 pub(crate) use desk::{PushDesk, Received, SourceSeen};
 pub(crate) use hands::PushHands;
 pub(crate) use subscriptions::Subscriptions;
-pub(crate) use webhooks::Webhooks;
+pub(crate) use webhooks::{Webhooks, resealed};
 pub(crate) use whose::{AskFor, PushAnswer, PushAsk, Whose};

@@ -18,6 +18,7 @@ use crate::config::{Account, Config, SecretFrom};
 use crate::credentials::Vault;
 use crate::credentials::issuer::{Begun, Issued, Issuer};
 use crate::credentials::tokens::{TokenPair, row_of};
+use crate::push::resealed;
 use crate::store::orders::Control;
 use crate::store::{Done, OpenError, Reader};
 use crate::telemetry::wire::WireLog;
@@ -250,15 +251,19 @@ async fn rotate(args: &RotateArgs) -> Result<(), Exit> {
     })?;
     let sealed = reseal(&engine, &old, &new).await;
     engine.stop().await;
-    let count = sealed.map_err(|e| told(&e))?;
+    let (grants, webhooks) = sealed.map_err(|e| told(&e))?;
+    let of_webhooks = match webhooks {
+        0 => String::new(),
+        count => format!(" and {count} secret(s) of webhooks"),
+    };
     say_line(&format!(
-        "{count} grant(s) are sealed with the new key ({}): name it in [credentials] before the next start, and give the old one up",
+        "{grants} grant(s){of_webhooks} are sealed with the new key ({}): name it in [credentials] before the next start, and give the old one up",
         new.print()
     ));
     Ok(())
 }
 
-async fn reseal(engine: &Engine, old: &Vault, new: &Vault) -> Result<usize, Failure> {
+async fn reseal(engine: &Engine, old: &Vault, new: &Vault) -> Result<(usize, usize), Failure> {
     let stored = engine.reader().credentials(None).await?;
     // A second time it has nothing to do.
     let left = stored.into_iter().filter(|row| row.key_print != new.print());
@@ -267,8 +272,9 @@ async fn reseal(engine: &Engine, old: &Vault, new: &Vault) -> Result<usize, Fail
         tokens.seal(CredentialRow { version: row.version + 1, ..row }, new)
     });
     let rows = sealed.collect::<Result<Vec<_>, Failure>>()?;
-    let count = rows.len();
-    engine.switchboard().control(Control::Reseal { rows }, DURABLE).await?;
+    let webhooks = resealed(engine.reader().subscriptions().await?, old, new)?;
+    let count = (rows.len(), webhooks.len());
+    engine.switchboard().control(Control::Reseal { rows, webhooks }, DURABLE).await?;
     Ok(count)
 }
 

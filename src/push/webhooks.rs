@@ -151,15 +151,13 @@ impl Webhooks {
     }
 
     fn opened(&self, source: &str, sealed: &str) -> Option<String> {
-        let sealed = STANDARD.decode(sealed).ok()?;
-        let clear = self.vault.as_ref()?.open(&about(source), &sealed).ok()?;
-        String::from_utf8(clear).ok()
+        String::from_utf8(open(self.vault.as_ref()?, source, sealed)?).ok()
     }
 
     fn sealed(&self, source: &str, secret: &FreshSecret) -> Result<String, Failure> {
         let vault = self.vault.as_ref();
         let vault = vault.ok_or_else(|| Failure::bug("a webhook is asked for without a key"))?;
-        Ok(STANDARD.encode(vault.seal(&about(source), secret.0.as_bytes())?))
+        seal(vault, source, secret.0.as_bytes())
     }
 
     /// What is believed from now on.
@@ -379,6 +377,34 @@ fn is_own(failure: &Failure) -> bool {
 /// What a secret is sealed under: of no account.
 fn about(source: &str) -> String {
     format!("webhook {source}")
+}
+
+fn open(vault: &Vault, source: &str, sealed: &str) -> Option<Vec<u8>> {
+    vault.open(&about(source), &STANDARD.decode(sealed).ok()?).ok()
+}
+
+fn seal(vault: &Vault, source: &str, secret: &[u8]) -> Result<String, Failure> {
+    Ok(STANDARD.encode(vault.seal(&about(source), secret)?))
+}
+
+/// The same secrets under another key; what the old key does not open is left as it is.
+///
+/// # Errors
+/// As the vault says.
+pub(crate) fn resealed(
+    stored: BTreeMap<SubscriptionKey, Subscription>,
+    old: &Vault,
+    new: &Vault,
+) -> Result<Vec<(SubscriptionKey, Subscription)>, Failure> {
+    let mut resealed = Vec::new();
+    for (key, row) in stored {
+        let clear = row.secret.as_deref().and_then(|sealed| open(old, &key.0, sealed));
+        if let Some(clear) = clear {
+            let secret = Some(seal(new, &key.0, &clear)?);
+            resealed.push((key, Subscription { secret, ..row }));
+        }
+    }
+    Ok(resealed)
 }
 
 #[cfg(test)]

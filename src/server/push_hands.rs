@@ -84,11 +84,29 @@ pub(super) fn open(config: &Config) -> Result<Option<OpenPush>, ServeError> {
     Ok(Some(OpenPush { at, listener, tls }))
 }
 
+/// Who was asked to push, and is asked no more by this config, does not know that.
+async fn says_what_stays(engine: &Engine) {
+    let stored = match engine.reader().subscriptions().await {
+        Ok(stored) => stored,
+        Err(why) => return tracing::warn!("who was asked to push is not known: {}", why.chain()),
+    };
+    // What is asked for of one account ends by itself.
+    for ((source, _), row) in stored.into_iter().filter(|((_, account), _)| account.is_empty()) {
+        if !row.remote_id.is_empty() {
+            let id = row.remote_id;
+            tracing::warn!(
+                "{source} goes on pushing as it was asked to, and nobody listens: write [webhooks] again, or remove its \
+                 webhook {id} there, if it is not yet (docs/webhooks-in.md)"
+            );
+        }
+    }
+}
+
 /// Takes what is pushed there, and what lies in queues.
 ///
 /// # Errors
 /// When the tree has ended, or a source cannot be asked.
-pub(super) fn start(
+pub(super) async fn start(
     engine: &Engine,
     config: &Config,
     followed: &Followed,
@@ -97,6 +115,7 @@ pub(super) fn start(
     let clock = engine.registry().clock();
     let subscriptions = Arc::clone(&followed.subscriptions);
     if config.webhooks.sources.is_empty() {
+        says_what_stays(engine).await;
         return Ok(Arc::new(PushDesk::nobody(engine.registry())));
     }
     let source = |place| push_source(place, |queue| puller(queue, clock), clock);

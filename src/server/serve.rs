@@ -100,7 +100,7 @@ impl RunningServer {
                 Ok(_) => {
                     let jobs = job_hands::start(&engine, &followed).await?;
                     let desk = deliver_hands::start(&engine, &config, &followed, &hub).await?;
-                    let push = push_hands::start(&engine, &config, &followed, push)?;
+                    let push = push_hands::start(&engine, &config, &followed, push).await?;
                     let desks = Desks { deliver: Arc::clone(&desk), push };
                     let parts = (jobs, Arc::clone(&hub), desks);
                     let url = face(&engine, &config, &followed, metrics, door, parts)?;

@@ -7,10 +7,11 @@ use crate::store::deliver::DeliverWork;
 use crate::store::failures::FailureWork;
 use crate::store::inbound::InboundWork;
 use crate::store::jobs::JobWork;
-use crate::store::subscriptions::SubscriptionWork;
+use crate::store::subscriptions::{SubscriptionKey, SubscriptionWork};
 use postrider_core::budget::Spending;
 use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
+use postrider_core::provider::subscription::Subscription;
 use postrider_core::recovery::asked::{Beside, ProcessEnd};
 use postrider_core::standing::{EventKind, Standing};
 use std::collections::BTreeSet;
@@ -130,10 +131,12 @@ pub enum Control {
         /// As it is from now on.
         row: Box<CredentialRow>,
     },
-    /// Generations of all credentials, sealed with another key: all of them, or none.
+    /// Generations of all credentials, and what webhooks sign with, sealed with another key: all of it, or nothing.
     Reseal {
         /// As they are from now on.
         rows: Vec<CredentialRow>,
+        /// The same of webhooks.
+        webhooks: Vec<(SubscriptionKey, Subscription)>,
     },
     /// Why that generation could not be renewed.
     NotRenewed {

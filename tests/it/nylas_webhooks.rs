@@ -123,13 +123,38 @@ async fn it_is_made_with_the_first_account_and_kept() {
         assert!(!said.contains("the-secret-of"), "{said}");
         assert!(!said.contains("webhooks may not come"), "{said}");
 
-        // With another key it is made anew.
-        let served =
-            asked.postrider.serve(&[("KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]);
-        served.is_told(&asked, "hook-1");
+        // Where the key is rotated, it goes along.
+        let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        fs::write(asked.postrider.path("new"), format!("{other}\n")).unwrap();
+        let rotate = ["auth", "rotate-key", "--new-key-file", "new"];
+        for told in ["0 grant(s) and 1 secret(s) of webhooks are", "0 grant(s) are"] {
+            let ran = asked.postrider.run_with(&rotate, &ENV).exits(0);
+            assert!(ran.stdout.starts_with(told), "{}", ran.stdout);
+        }
+        let _ = asked.server.asked();
+        let served = asked.postrider.serve(&[("KEY", other)]);
         wait_until("it believes", || asked.hook(&about("e3", "message.updated", &new)) == 200);
+        rests(&served);
+        served.is_told(&asked, "hook-0");
+        assert_eq!(asked.made(), 0);
+        served.stop();
+
+        // With another key it is made anew.
+        let served = asked.postrider.serve(&ENV);
+        served.is_told(&asked, "hook-1");
+        wait_until("it believes", || asked.hook(&about("e4", "message.updated", &new)) == 200);
         let said = served.stop();
         assert!(said.contains("does not open with the key of [credentials]"), "{said}");
+
+        // Whoever takes the table out is told what stays.
+        let path = asked.postrider.path("config.toml");
+        let config = fs::read_to_string(&path).unwrap();
+        let (before, behind) = config.split_once("[webhooks]").unwrap();
+        let (_, behind) = behind.split_once("[credentials]").unwrap();
+        fs::write(&path, format!("{before}[credentials]{behind}")).unwrap();
+        let served = asked.postrider.serve(&ENV);
+        let said = served.stop();
+        assert!(said.contains("nylas/main goes on pushing as it was asked to"), "{said}");
     })
     .await;
 }
@@ -272,6 +297,9 @@ async fn it_goes_with_the_last_account() {
         reloads(&[]);
         wait_until("it is removed", || urls() == [url("other")]);
         wait_until("nothing is kept of it", || asked.stored("count(*)") == "0");
+        // The same where it is the last of all.
+        fs::write(&file, format!("account = []\n{top}{other}")).unwrap();
+        wait_until("all are removed", || urls().is_empty());
         served.stop();
     })
     .await;

@@ -21,6 +21,7 @@ use crate::store::sql::credential::{
 use crate::store::sql::jobs::RenameJobs;
 use crate::store::sql::query::Document;
 use crate::store::sql::setting::PutSetting;
+use crate::store::subscriptions::SubscriptionWork;
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::budget::Spending;
 use postrider_core::oauth::CredentialRow;
@@ -69,7 +70,11 @@ pub(in crate::store) async fn control(
     let over = Portion::Over;
     let name = match control {
         Control::Renew { from, row } => return renew(db, *from, row).await.map(over),
-        Control::Reseal { rows } => return reseal(db, rows).await.map(over),
+        Control::Reseal { rows, webhooks } => {
+            let work = SubscriptionWork { rows: webhooks.clone(), gone: Vec::new() };
+            super::subscriptions::work(db, &work).await?;
+            return reseal(db, rows).await.map(over);
+        }
         Control::NotRenewed { account, version, error } => {
             let (account, version, error) = (account.clone(), *version, error.clone());
             let written = db.put_now(NotRenewed { account, version, error, at }).await?;
