@@ -162,9 +162,10 @@ impl BodyRoom {
     ) -> Result<Duration, NoBody> {
         let until = Instant::now() + left;
         let parts = [takes.min(BEGINNING), takes.saturating_sub(BEGINNING)];
-        for ((held, takes), of) in
-            body.held.iter_mut().zip(parts).zip([&self.beginnings, &self.bodies])
-        {
+        // Nobody waits for the rest of a beginning with room of others.
+        let more = [self.wait, GROWS];
+        let rooms = [&self.beginnings, &self.bodies].into_iter().zip(more);
+        for ((held, takes), (of, grows)) in body.held.iter_mut().zip(parts).zip(rooms) {
             let has = held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
             let more = takes.div_ceil(GRAIN).saturating_sub(has);
             if more == 0 {
@@ -174,7 +175,7 @@ impl BodyRoom {
             // Some that each have a part of the room and wait for more would keep it from each other until their time is
             // over: who has one gives it back soon.
             let until = match held {
-                Some(_) => until.min(Instant::now() + GROWS),
+                Some(_) => until.min(Instant::now() + grows),
                 None => until,
             };
             let wanted = Arc::clone(of).acquire_many_owned(more);

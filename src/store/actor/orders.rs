@@ -135,8 +135,8 @@ impl StoreState {
         let worked = within(DEADLINE, Box::pin(self.control(&changes))).await;
         let count = match &worked {
             Ok(portions) => portions.len(),
-            // Whose fault it is shows when each has its own.
-            Err(e) if e.is_of_one_commit() || e.is_said() => 0,
+            // Whose fault it is shows when each has its own; and what one connection has lost another may take.
+            Err(e) if e.is_of_one_commit() || e.is_said() || e.is_lost() => 0,
             Err(_) => together,
         };
         // Whoever has not had a turn keeps its place.

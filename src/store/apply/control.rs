@@ -1,5 +1,5 @@
-//! What operators and the config change: states, names, removal, purging. Each is one short
-//! transaction; purging is many.
+//! What operators and the config change: states, names, removal, purging. Those that
+//! wait together share a short transaction; purging is many.
 
 use super::ended::ended;
 use super::failures::work;
