@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
+#[path = "support/heard.rs"]
+mod heard;
 #[path = "../tests/it/support"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod support {
@@ -18,13 +20,13 @@ mod support {
     pub(crate) mod served;
 }
 
+use heard::{Heard, listens};
 use postrider_feedd::nylas::seed;
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::binary::account;
 use support::mail::{Mailbox, note};
@@ -186,27 +188,7 @@ impl Drop for Flooder {
 }
 
 /// When each new mail was told of, by its subject.
-type Told = Arc<Mutex<BTreeMap<String, Instant>>>;
-
-fn listens(served: &Served) -> Told {
-    let told = Told::default();
-    let (address, token) = (&served.address, &served.token);
-    let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!(
-        "GET /v1/events/stream?kind=message.created&fields=head HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let seen = Arc::clone(&told);
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            let Some(data) = line.strip_prefix("data: ") else { continue };
-            let event: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
-            let subject = event["mail"]["subject"].as_str().unwrap_or_default().to_owned();
-            seen.lock().unwrap().entry(subject).or_insert_with(Instant::now);
-        }
-    });
-    told
-}
+type Told = Heard<String>;
 
 fn quantile(sorted: &[f64], q: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * q) as usize]
@@ -274,7 +256,10 @@ fn main() {
         for name in names.iter().map(String::as_str).chain(["u"]) {
             served.wait_for_state(name, "idle");
         }
-        let (at, told) = (served.inbound(), listens(&served));
+        let (at, told) = (
+            served.inbound(),
+            listens(&served, |event| Some(event["mail"]["subject"].as_str()?.to_owned())),
+        );
         drop(measured(&format!("warm {kind}"), &served, &boxes, &told));
         let told = |name: &str| measured(name, &served, &boxes, &told);
         let (mut rest, mut flood) = (Vec::new(), Vec::new());

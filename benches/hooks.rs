@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
+#[path = "support/heard.rs"]
+mod heard;
 #[path = "../tests/it/support"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod support {
@@ -17,12 +19,11 @@ mod support {
     pub(crate) mod served;
 }
 
+use heard::listens;
 use postrider_core::recovery::backoff::mix;
 use postrider_feedd::nylas::seed;
 use postrider_feedd::{NylasApplication, NylasBox, NylasServer};
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use support::database::ask;
@@ -95,30 +96,6 @@ async fn send(at: &str, kept: &mut Option<tokio::net::TcpStream>, it: &Sent) -> 
     text.split(' ').nth(1)?.parse().ok()
 }
 
-/// When each message was told of by the feed.
-type Told = Arc<Mutex<BTreeMap<i64, Instant>>>;
-
-fn listens(served: &Served) -> Told {
-    let told = Told::default();
-    let (address, token) = (&served.address, &served.token);
-    let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!(
-        "GET /v1/events/stream?kind=message.created HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let seen = Arc::clone(&told);
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            let Some(data) = line.strip_prefix("data: ") else { continue };
-            let event: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
-            if let Some(message) = event["message"].as_i64() {
-                seen.lock().unwrap().entry(message).or_insert_with(Instant::now);
-            }
-        }
-    });
-    told
-}
-
 fn quantile(of: &[f64], q: f64) -> f64 {
     let mut sorted = of.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -132,7 +109,7 @@ fn measured(
     (mailbox, from): (&NylasBox, u64),
     numbers: impl Fn() -> BTreeMap<u64, i64>,
 ) {
-    let told = listens(served);
+    let told = listens(served, |event| event["message"].as_i64());
     let at = served.inbound();
     let jobs = Arc::new(Mutex::new(VecDeque::<(Instant, Sent)>::new()));
     let answers = Arc::new(Mutex::new(Vec::<(u64, Instant, f64, u16)>::new()));
