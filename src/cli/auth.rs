@@ -272,7 +272,13 @@ async fn reseal(engine: &Engine, old: &Vault, new: &Vault) -> Result<(usize, usi
         tokens.seal(CredentialRow { version: row.version + 1, ..row }, new)
     });
     let rows = sealed.collect::<Result<Vec<_>, Failure>>()?;
-    let webhooks = resealed(engine.reader().subscriptions().await?, old, new)?;
+    let (webhooks, closed) = resealed(engine.reader().subscriptions().await?, old, new)?;
+    for source in closed {
+        eprintln!(
+            "what the webhook of {source} signs with opens neither with the key of [credentials] nor with the new one, and is left as it \
+             is: keep the key that it was sealed with, or another webhook will be made"
+        );
+    }
     let count = (rows.len(), webhooks.len());
     engine.switchboard().control(Control::Reseal { rows, webhooks }, DURABLE).await?;
     Ok(count)

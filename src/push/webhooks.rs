@@ -387,7 +387,10 @@ fn seal(vault: &Vault, source: &str, secret: &[u8]) -> Result<String, Failure> {
     Ok(STANDARD.encode(vault.seal(&about(source), secret)?))
 }
 
-/// The same secrets under another key; what the old key does not open is left as it is.
+/// Rows whose secrets are sealed with another key.
+type Resealed = Vec<(SubscriptionKey, Subscription)>;
+
+/// The same secrets under another key; and whose opens with neither, which is left as it is.
 ///
 /// # Errors
 /// As the vault says.
@@ -395,16 +398,23 @@ pub(crate) fn resealed(
     stored: BTreeMap<SubscriptionKey, Subscription>,
     old: &Vault,
     new: &Vault,
-) -> Result<Vec<(SubscriptionKey, Subscription)>, Failure> {
-    let mut resealed = Vec::new();
+) -> Result<(Resealed, Vec<String>), Failure> {
+    let (mut resealed, mut closed) = (Vec::new(), Vec::new());
     for (key, row) in stored {
-        let clear = row.secret.as_deref().and_then(|sealed| open(old, &key.0, sealed));
-        if let Some(clear) = clear {
-            let secret = Some(seal(new, &key.0, &clear)?);
-            resealed.push((key, Subscription { secret, ..row }));
+        let Some(sealed) = &row.secret else { continue };
+        // A second time there is nothing to do.
+        if open(new, &key.0, sealed).is_some() {
+            continue;
+        }
+        match open(old, &key.0, sealed) {
+            Some(clear) => {
+                let secret = Some(seal(new, &key.0, &clear)?);
+                resealed.push((key, Subscription { secret, ..row }));
+            }
+            None => closed.push(key.0),
         }
     }
-    Ok(resealed)
+    Ok((resealed, closed))
 }
 
 #[cfg(test)]

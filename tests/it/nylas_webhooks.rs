@@ -127,6 +127,9 @@ async fn it_is_made_with_the_first_account_and_kept() {
         let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
         fs::write(asked.postrider.path("new"), format!("{other}\n")).unwrap();
         let rotate = ["auth", "rotate-key", "--new-key-file", "new"];
+        let wrong = [("KEY", "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=")];
+        let ran = asked.postrider.run_with(&rotate, &wrong).exits(0);
+        assert!(ran.stderr.contains("nylas/main signs with opens neither"), "{}", ran.stderr);
         for told in ["0 grant(s) and 1 secret(s) of webhooks are", "0 grant(s) are"] {
             let ran = asked.postrider.run_with(&rotate, &ENV).exits(0);
             assert!(ran.stdout.starts_with(told), "{}", ran.stdout);
