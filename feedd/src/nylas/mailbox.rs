@@ -57,7 +57,9 @@ pub struct NylasContents {
     /// Folders by id.
     pub folders: BTreeMap<String, NylasFolder>,
     /// Messages by id.
-    pub messages: BTreeMap<String, NylasMail>,
+    pub(super) messages: BTreeMap<String, NylasMail>,
+    /// When each came, and its id: the order that lists have.
+    pub(super) order: BTreeSet<(i64, String)>,
     next: u64,
 }
 
@@ -94,6 +96,7 @@ impl NylasBox {
             kept_since: None,
             folders: SYSTEM.into_iter().filter(is_there).map(folder).collect(),
             messages: BTreeMap::new(),
+            order: BTreeSet::new(),
             next: 0,
         })))
     }
@@ -113,14 +116,19 @@ impl NylasBox {
         let (raw, unread) = (Arc::new(raw.into()), true);
         let mail = NylasMail { raw, folders, unread, starred: false, date };
         contents.messages.insert(id.clone(), mail);
+        contents.order.insert((date, id.clone()));
         id
     }
 
     /// A message changes.
     pub fn change(&self, id: &str, change: impl FnOnce(&mut NylasMail)) {
-        if let Some(mail) = self.lock().messages.get_mut(id) {
-            change(mail);
-        }
+        let mut contents = self.lock();
+        let Some(mail) = contents.messages.get_mut(id) else { return };
+        let before = mail.date;
+        change(mail);
+        let now = mail.date;
+        contents.order.remove(&(before, id.to_owned()));
+        contents.order.insert((now, id.to_owned()));
     }
 
     /// A message goes into these folders, and out of all others.
@@ -130,7 +138,10 @@ impl NylasBox {
 
     /// A message is gone for good.
     pub fn delete(&self, id: &str) {
-        self.lock().messages.remove(id);
+        let mut contents = self.lock();
+        if let Some(mail) = contents.messages.remove(id) {
+            contents.order.remove(&(mail.date, id.to_owned()));
+        }
     }
 
     /// A folder of the user's. Returns its id.

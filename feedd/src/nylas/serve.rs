@@ -94,7 +94,9 @@ impl NylasApplication {
             _ if !contents.is_valid => {
                 return Err((401, "unauthorized", "Grant is no longer valid"));
             }
-            (Some("folders"), None) => return page(&folders(&contents), question, Value::clone),
+            (Some("folders"), None) => {
+                return page(folders(&contents).into_iter(), question, |it| it);
+            }
             (Some("messages"), None) => return list(&contents, question),
             (Some("messages"), Some(id)) => one(&contents, id, question)?,
             _ => return Err((404, "not_found_error", "Not found")),
@@ -131,7 +133,11 @@ fn folders(contents: &NylasContents) -> Vec<Value> {
     contents.folders.iter().map(shown).collect()
 }
 
-fn page<T>(all: &[T], question: &Question, shown: impl Fn(&T) -> Value) -> Result<Value, Refused> {
+fn page<T>(
+    all: impl Iterator<Item = T>,
+    question: &Question,
+    shown: impl Fn(T) -> Value,
+) -> Result<Value, Refused> {
     let from = match question.query.get("page_token") {
         None => 0,
         Some(token) => token
@@ -140,9 +146,10 @@ fn page<T>(all: &[T], question: &Question, shown: impl Fn(&T) -> Value) -> Resul
     };
     let most = question.query.get("limit").and_then(|n| n.parse().ok());
     let most = most.unwrap_or(USUAL).clamp(1, MOST);
-    let page: Vec<Value> = all.iter().skip(from).take(most).map(shown).collect();
+    let mut rest = all.skip(from);
+    let page: Vec<Value> = rest.by_ref().take(most).map(shown).collect();
     let mut found = json!({"request_id": "r", "data": page});
-    if from + most < all.len() {
+    if rest.next().is_some() {
         put(&mut found, "next_cursor", Value::from((from + most).to_string()));
     }
     Ok(found)
@@ -165,14 +172,14 @@ fn list(contents: &NylasContents, question: &Question) -> Result<Value, Refused>
         return Err((404, "not_found_error", "Folder not found"));
     }
     let is_wanted = |mail: &NylasMail| {
-        after.is_none_or(|after| mail.date > after)
-            && before.is_none_or(|before| mail.date < before)
-            && within.is_none_or(|id| mail.folders.contains(id))
-            && is_told(contents, mail, question)
+        within.is_none_or(|id| mail.folders.contains(id)) && is_told(contents, mail, question)
     };
-    let mut all: Vec<_> = contents.messages.iter().filter(|(_, mail)| is_wanted(mail)).collect();
-    all.sort_by(|a, b| (b.1.date, b.0).cmp(&(a.1.date, a.0)));
-    page(&all, question, |(id, mail)| selected(contents, (id.as_str(), *mail), question))
+    let from = after.map_or(i64::MIN, |after| after.saturating_add(1));
+    let to = before.unwrap_or(i64::MAX).max(from);
+    let window = contents.order.range((from, String::new())..(to, String::new())).rev();
+    let found = window.filter_map(|(_, id)| contents.messages.get_key_value(id));
+    let wanted = found.filter(|(_, mail)| is_wanted(mail));
+    page(wanted, question, |(id, mail)| selected(contents, (id.as_str(), mail), question))
 }
 
 fn one(contents: &NylasContents, id: &str, question: &Question) -> Result<Value, Refused> {
