@@ -39,7 +39,9 @@ pub use sink::{Sink, Sinks};
 pub use waits::{Wait, Waits};
 
 use crate::clock::Clock;
+use crate::telemetry::wire::WireLog;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::provider::push::{FreshSecret, WebhookAnswer, WebhookQuestion};
 use postrider_core::provider::server::{
     AskedPush, PulledPush, PushPlace, PushWay, Server, SharedPush,
 };
@@ -76,6 +78,30 @@ pub fn mailbox_of(kind: &str, username: &str) -> String {
     }
 }
 
+/// Asks about the webhook of an application of this kind, with the application's key.
+///
+/// # Errors
+/// Whatever the server's words mean, and what keeps the key from being shown; network and timeout: nobody knows whether one
+/// was made.
+///
+/// # Cancel safety
+/// As network.
+pub async fn ask_webhook(
+    kind: &str,
+    place: &AskedPush,
+    (key, clock): (Arc<dyn Credential>, Clock),
+    wire: WireLog,
+    question: &WebhookQuestion,
+) -> Result<WebhookAnswer<FreshSecret>, Failure> {
+    match kind {
+        nylas::KIND => {
+            let key = GuardedCredential::of(key);
+            nylas::ask_webhook(place, (key, clock), wire, question).await
+        }
+        other => Err(Failure::bug(format!("\"{other}\" has no webhook that is asked for"))),
+    }
+}
+
 /// Who pushes for accounts of this kind, and how it comes; what is asked for is asked for with this.
 ///
 /// # Errors
@@ -101,11 +127,11 @@ pub fn push_source(
             let entry = PushEntry::Sent(Arc::new(nylas::SharedPushes::of(shared, clock)));
             Ok(PushPort { source, entry, webhook: None })
         }
-        (nylas::KIND, PushWay::Asked(AskedPush { application, url })) => {
-            let source = Arc::new(nylas::NylasPushes::of(&application));
+        (nylas::KIND, PushWay::Asked(place)) => {
+            let source = Arc::new(nylas::NylasPushes::of(&place.application));
             let signed = Arc::new(nylas::SharedPushes::told_later());
             let entry = PushEntry::Sent(Arc::<nylas::SharedPushes>::clone(&signed));
-            let webhook = Some(AskedWebhook { application, url, signer: signed });
+            let webhook = Some(AskedWebhook { place, signer: signed });
             Ok(PushPort { source, entry, webhook })
         }
         (other, _) => {

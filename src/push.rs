@@ -15,7 +15,7 @@ mod whose;
 
 pub(crate) use actor::{PushActor, PushArgs, PushDoor};
 pub(crate) use desk::{PushDesk, Received, SourceSeen};
-pub(crate) use hands::PushHands;
+pub(crate) use hands::{PushHands, WebhookTold};
 pub(crate) use subscriptions::Subscriptions;
 pub(crate) use webhooks::{Webhooks, resealed};
 pub(crate) use whose::{AskFor, PushAnswer, PushAsk, Whose};

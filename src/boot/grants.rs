@@ -11,7 +11,7 @@ use crate::provider::Credential;
 use crate::store::{OpenError, Reader, open_for_reading};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::oauth::CredentialRow;
-use postrider_core::provider::server::PulledPush;
+use postrider_core::provider::server::{AskedPush, PulledPush};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -144,6 +144,18 @@ pub fn puller(place: &PulledPush, clock: Clock) -> Result<Arc<dyn Credential>, F
         scopes: vec![PUBSUB.to_owned()],
     };
     Ok(Arc::new(Delegated::own(Arc::new(key), Arc::new(Issuer::at(place, None)?), clock)))
+}
+
+/// What an application is asked with about what is its own: its key, as its file has it now.
+///
+/// # Errors
+/// Class config: it cannot be had.
+pub async fn application_key(place: &AskedPush) -> Result<Arc<dyn Credential>, Failure> {
+    let source = SecretFrom::File(place.key_file.clone());
+    let from = source.clone();
+    let got = tokio::task::spawn_blocking(move || from.get_as("api_key")).await;
+    let key = got.map_err(|_| Failure::bug("reading a key panicked"))??;
+    Ok(Arc::new(Held::new(place.application.clone(), source, key, String::new())))
 }
 
 /// The vault whose key the config names.

@@ -1,12 +1,14 @@
 //! `[nylas.NAME]`: an application at Nylas, whose key opens the mailboxes that were granted to it.
 
 use crate::config::api;
-use crate::config::mailbox::{Login, MailboxPlace, SecretFrom};
+use crate::config::mailbox::{Account, Login, MailboxPlace, SecretFrom};
 use crate::config::oauth::url;
 use crate::config::raw::{Flaw, Origin, Raw};
 use crate::config::secret::is_open;
 use crate::config::taker::Taker;
-use postrider_core::provider::server::{AskedPush, Grant, PushWay, QuotaPlan, SharedPush};
+use postrider_core::provider::server::{
+    AskedPush, Grant, PushWay, QuotaPlan, Server, SharedPush, Timeouts,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -121,6 +123,7 @@ pub(super) fn may_push(raw: &Raw) -> MayPush {
 pub(super) fn pushes(
     all: &BTreeMap<String, Option<NylasApplication>>,
     (listens, public, seals): (bool, Option<&str>, bool),
+    (accounts, timeouts): (&[Account], Timeouts),
     problems: &mut Vec<Flaw>,
     warnings: &mut Vec<String>,
 ) -> Vec<PushWay> {
@@ -140,7 +143,12 @@ pub(super) fn pushes(
             }
             (None, true, Some(public)) if seals => {
                 let url = format!("{}/nylas/{name}", public.trim_end_matches('/'));
-                ways.push(PushWay::Asked(AskedPush { application, url }));
+                let (server, key_file) = (
+                    server(&found.place, (name, accounts), timeouts),
+                    found.key_file.clone(),
+                );
+                let asked = AskedPush { application, url, server, key_file };
+                ways.push(PushWay::Asked(Box::new(asked)));
             }
             (None, true, Some(_)) => warnings.push(format!(
                 "{}: [nylas.{name}] is asked for no webhook: what it signs with is sealed with a key; write key_file into \
@@ -151,6 +159,30 @@ pub(super) fn pushes(
         }
     }
     ways
+}
+
+/// Where an application is asked about what is of no grant. Whose certificates are believed is written at its accounts.
+fn server(
+    place: &MailboxPlace,
+    (name, accounts): (&str, &[Account]),
+    timeouts: Timeouts,
+) -> Server {
+    let is_its = |account: &&Account| {
+        let grant = account.api.as_ref().and_then(|api| api.grant.as_ref());
+        grant.is_some_and(|grant| grant.application == name)
+    };
+    let MailboxPlace { host, port, security, api } = place.clone();
+    Server {
+        host,
+        port,
+        security,
+        ca_file: accounts.iter().filter(is_its).find_map(|account| account.ca_file.clone()),
+        proxy: None,
+        compress: true,
+        download_per_day: None,
+        api,
+        timeouts,
+    }
 }
 
 /// A mailbox that was granted to one of them: where it is, and what is shown there.

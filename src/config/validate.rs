@@ -222,7 +222,6 @@ pub fn load(
     let mut ids = BTreeSet::new();
     let clients = config.oauth.clone();
     let applications = nylas::applications(&raw, base, &mut problems, &mut config.warnings);
-    shared_pushes(&mut config, &applications, &mut problems);
     let logins =
         Logins { clients: &clients, applications: &applications, gone_after: config.confirm_after };
     for (place, items) in &raw.accounts {
@@ -239,6 +238,7 @@ pub fn load(
             config.accounts.push(account);
         }
     }
+    shared_pushes(&mut config, &applications, &mut problems);
     let all = Nameable { accounts: &config.accounts, written: &raw.accounts };
     config.schedules = schedules(&raw, all, &mut problems);
     subscribers(&raw, base, &mut config, &mut problems);
@@ -265,7 +265,8 @@ fn shared_pushes(
     let place = |way| PushPlace { provider: NYLAS, topic: None, way };
     let Webhooks { at, public, .. } = &config.webhooks;
     let at = (at.is_some(), public.as_deref(), config.key.is_some());
-    let pushes = nylas::pushes(applications, at, problems, &mut config.warnings);
+    let of = (config.accounts.as_slice(), config.timeouts);
+    let pushes = nylas::pushes(applications, at, of, problems, &mut config.warnings);
     config.webhooks.sources.extend(pushes.into_iter().map(place));
 }
 

@@ -5,6 +5,8 @@
 //! grant is.
 
 mod api;
+mod behind;
+mod calls;
 mod client;
 mod endpoint;
 mod failure;
@@ -19,3 +21,4 @@ mod wire;
 pub(super) use endpoint::{KIND, NylasEndpoint};
 pub(super) use push::NylasPushes;
 pub(super) use signed::{SharedPushes, secrets};
+pub(super) use webhooks::ask_webhook;

@@ -6,6 +6,7 @@ use postrider_core::commit::change::feed::Hinted;
 use postrider_core::failure::Failure;
 use postrider_core::plain::PlainText;
 use postrider_core::provider::push::PushHint;
+use postrider_core::provider::server::AskedPush;
 use reqwest::header::HeaderMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -121,10 +122,8 @@ pub trait PushSigner: std::fmt::Debug + Send + Sync {
 /// The webhook of an application, which is asked for.
 #[derive(Clone, Debug)]
 pub struct AskedWebhook {
-    /// Whose accounts it is for: those of the application that the config calls so.
-    pub application: String,
-    /// Where it is sent to.
-    pub url: String,
+    /// Whose accounts it is for, where it is sent to, and where it is asked for.
+    pub place: Box<AskedPush>,
     /// Who is told what it signs with.
     pub signer: Arc<dyn PushSigner>,
 }

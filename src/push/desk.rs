@@ -117,7 +117,7 @@ impl PushDesk {
         let none = Subscriptions::to(BTreeMap::new(), Policy::default(), registry.clone());
         let (subscriptions, clock) = (Arc::new(none), registry.clock());
         let whose = watch::Sender::new(Arc::default()).subscribe();
-        let webhooks = Webhooks::of([], None, Policy::default(), registry.clone());
+        let webhooks = Webhooks::of([], None, Policy::default(), registry.clock());
         Self::new((None, Vec::new()), None, (whose, subscriptions, Arc::new(webhooks)), clock)
     }
 

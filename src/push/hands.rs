@@ -3,9 +3,12 @@
 use crate::reply::Soon;
 use crate::store::{InboundWork, SubscriptionKey, SubscriptionWork};
 use postrider_core::failure::Failure;
-use postrider_core::provider::push::PushHint;
+use postrider_core::provider::push::{FreshSecret, PushHint, WebhookAnswer, WebhookQuestion};
 use postrider_core::provider::subscription::Subscription;
 use std::collections::BTreeMap;
+
+/// What was answered about a webhook.
+pub(crate) type WebhookTold = Result<WebhookAnswer<FreshSecret>, Failure>;
 
 /// What is done with a push.
 pub(crate) trait PushHands: Send + Sync {
@@ -17,13 +20,15 @@ pub(crate) trait PushHands: Send + Sync {
     fn subscriptions(&self) -> Soon<Result<BTreeMap<SubscriptionKey, Subscription>, Failure>>;
     /// Writes how that stands; done when it is durable.
     fn write(&self, work: SubscriptionWork) -> Soon<Result<(), Failure>>;
+    /// Asks about the webhook of a source, which its provider makes; within three minutes.
+    fn webhook(&self, source: &str, question: WebhookQuestion) -> Soon<WebhookTold>;
     /// Writes what was pushed, or forgets it; whether that changed anything, and done when it is durable.
     fn inbound(&self, work: InboundWork) -> Soon<Result<bool, Failure>>;
 }
 
 #[cfg(test)]
 pub(super) mod scripted {
-    use crate::push::hands::{PushHands, PushHint};
+    use crate::push::hands::{PushHands, PushHint, WebhookQuestion, WebhookTold};
     use crate::reply::Soon;
     use crate::store::{InboundWork, SubscriptionKey, SubscriptionWork};
     use postrider_core::failure::Failure;
@@ -75,6 +80,10 @@ pub(super) mod scripted {
 
         fn write(&self, _: SubscriptionWork) -> Soon<Result<(), Failure>> {
             Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn webhook(&self, _: &str, _: WebhookQuestion) -> Soon<WebhookTold> {
+            Box::pin(std::future::pending())
         }
 
         #[expect(clippy::disallowed_methods, reason = "a test says how long it takes")]

@@ -4,9 +4,9 @@
     reason = "it looks once a second; each question has a deadline"
 )]
 
-use crate::push::hands::PushHands;
+use crate::push::hands::{PushHands, WebhookTold};
 use crate::push::subscriptions::{PushQuestion, Subscriptions};
-use crate::push::webhooks::{WebhookAsk, Webhooks};
+use crate::push::webhooks::Webhooks;
 use crate::push::whose::{PushAnswer, Whose};
 use crate::reply::Soon;
 use crate::store::SubscriptionWork;
@@ -29,7 +29,7 @@ const AT_A_TIME: usize = 8;
 /// What was answered: of an account, of a source's webhook.
 enum Answered {
     Account(String, PushRequest, PushAnswer),
-    Webhook(String, WebhookQuestion, PushAnswer),
+    Webhook(String, WebhookQuestion, WebhookTold),
 }
 
 /// What was written: of accounts, of webhooks.
@@ -41,9 +41,11 @@ fn asked(question: PushQuestion) -> Soon<Answered> {
     Box::pin(async move { Answered::Account(account, request, answer.await) })
 }
 
-fn asked_webhook(due: WebhookAsk) -> Soon<Answered> {
-    let WebhookAsk { source, question, url, ask } = due;
-    let answer = ask.ask(PushRequest::Webhook(question.clone(), url));
+fn asked_webhook(
+    hands: &dyn PushHands,
+    (source, question): (String, WebhookQuestion),
+) -> Soon<Answered> {
+    let answer = hands.webhook(&source, question.clone());
     Box::pin(async move { Answered::Webhook(source, question, answer.await) })
 }
 
@@ -122,7 +124,8 @@ pub(super) async fn keep(
         let known = Arc::clone(&whose.borrow());
         let room = AT_A_TIME.saturating_sub(asking.len());
         asking.extend(all.due(&known, room).into_iter().map(asked));
-        asking.extend(webhooks.due(&known).into_iter().map(asked_webhook));
+        asking
+            .extend(webhooks.due(&known).into_iter().map(|due| asked_webhook(hands.as_ref(), due)));
         if writing.is_empty() {
             let work = [all.unstored(), webhooks.unstored()];
             if work.iter().any(|work| *work != SubscriptionWork::default()) {

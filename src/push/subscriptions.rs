@@ -246,7 +246,7 @@ impl Subscriptions {
                 kept.it.subscribed(pushing, now);
                 tracing::debug!(account.id = %account, "its provider pushes");
             }
-            Some(Ok(PushReply::Ended | PushReply::Webhook(_))) => {
+            Some(Ok(PushReply::Ended)) => {
                 let failure =
                     Failure::bug("a provider was asked to push, and says that it does not");
                 kept.it.failed(&failure, &self.policy, now);

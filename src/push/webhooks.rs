@@ -1,16 +1,16 @@
-//! Webhooks of applications: each has one for all its accounts, and is asked about it on a session of any of them.
+//! Webhooks of applications: each has one for all its accounts, and is asked about it with its own key.
 
 use crate::clock::Clock;
 use crate::credentials::Vault;
 use crate::fault;
 use crate::provider::AskedWebhook;
-use crate::push::whose::{PushAnswer, PushAsk, Whose};
+use crate::push::hands::WebhookTold;
+use crate::push::whose::Whose;
 use crate::store::{SubscriptionKey, SubscriptionWork};
-use crate::telemetry::registry::{AccountLine, Registry};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use postrider_core::failure::{Class, Failure, Reach};
-use postrider_core::provider::push::{FreshSecret, PushReply, WebhookAnswer, WebhookQuestion};
+use postrider_core::failure::Failure;
+use postrider_core::provider::push::{FreshSecret, WebhookAnswer, WebhookQuestion};
 use postrider_core::provider::subscription::Subscription;
 use postrider_core::provider::webhook::Webhook;
 use postrider_core::recovery::decide::Policy;
@@ -19,32 +19,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Who could not be asked now, since its session reads mail, is asked again after a while.
-const LATER: Duration = Duration::from_secs(5);
-/// So many accounts that are refused themselves speak for all of an application.
-const ENOUGH: usize = 3;
 /// One that is not wanted any more is so often tried to be removed, and for so long.
 const TRIED: u8 = 20;
 const LEFT: Duration = Duration::from_secs(24 * 3600);
-
-/// What is to be asked now.
-pub(super) struct WebhookAsk {
-    pub(super) source: String,
-    pub(super) question: WebhookQuestion,
-    pub(super) url: String,
-    pub(super) ask: Arc<dyn PushAsk>,
-}
 
 /// One of an application.
 struct Kept {
     asked: AskedWebhook,
     it: Webhook,
-    /// Its accounts that can be asked; where there is none any more, those that were the last.
-    asks: Vec<(String, Arc<dyn PushAsk>)>,
-    /// The one that was asked last; and whether the next one is to be, and how many in a row could not.
-    last: String,
-    moves: bool,
-    refused: usize,
     /// Since when there is to be one.
     wanted_since: Option<Micros>,
     /// Since when there is to be none, and how often it could not be removed.
@@ -67,7 +49,6 @@ pub(crate) struct Webhooks {
     vault: Option<Arc<Vault>>,
     policy: Policy,
     clock: Clock,
-    registry: Registry,
     book: Mutex<Book>,
 }
 
@@ -78,25 +59,13 @@ impl std::fmt::Debug for Webhooks {
 }
 
 impl Kept {
-    /// Whose it is from now on.
+    /// Whose it is from now on. An edit may have mended what was refused.
     fn belongs_to(&mut self, whose: &Whose, now: Now) {
-        let application = self.asked.application.as_str();
-        let is_wanted = whose.has_application(application);
+        let is_wanted = whose.has_application(&self.asked.place.application);
         self.unwanted = (!is_wanted).then(|| self.unwanted.unwrap_or(now.mono));
         self.wanted_since = is_wanted.then(|| self.wanted_since.unwrap_or(now.wall));
-        let own = whose.asks_of(application).map(|(id, ask)| (id.to_owned(), Arc::clone(ask)));
-        let own: Vec<_> = own.collect();
-        if own.is_empty() {
-            return;
-        }
-        let is_same = own.len() == self.asks.len()
-            && own.iter().zip(&self.asks).all(|(one, other)| Arc::ptr_eq(&one.1, &other.1));
-        // An edit may have mended what was refused.
-        if !is_same {
-            self.it.may_be_had();
-            self.tried = 0;
-            self.asks = own;
-        }
+        self.it.may_be_had();
+        self.tried = 0;
     }
 }
 
@@ -106,17 +75,19 @@ impl Webhooks {
         asked: impl IntoIterator<Item = (String, AskedWebhook)>,
         vault: Option<Arc<Vault>>,
         policy: Policy,
-        registry: Registry,
+        clock: Clock,
     ) -> Self {
-        let kept = |asked| {
-            let (it, asks, last) = (Webhook::default(), Vec::new(), String::new());
-            let (wanted_since, unwanted, said) = (None, None, None);
-            let (moves, refused, tried) = (false, 0, 0);
-            Kept { asked, it, asks, last, moves, refused, wanted_since, unwanted, tried, said }
+        let kept = |asked| Kept {
+            asked,
+            it: Webhook::default(),
+            wanted_since: None,
+            unwanted: None,
+            tried: 0,
+            said: None,
         };
         let all = asked.into_iter().map(|(source, asked)| (source, kept(asked))).collect();
         let book = Mutex::new(Book { all, ..Book::default() });
-        Self { vault, policy: policy.staying(), clock: registry.clock(), registry, book }
+        Self { vault, policy: policy.staying(), clock, book }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -167,7 +138,7 @@ impl Webhooks {
     }
 
     /// What is to be asked now, for these accounts.
-    pub(super) fn due(&self, whose: &Arc<Whose>) -> Vec<WebhookAsk> {
+    pub(super) fn due(&self, whose: &Arc<Whose>) -> Vec<(String, WebhookQuestion)> {
         let now = self.clock.now();
         let mut book = self.book();
         let Book { is_read, all, whose: before } = &mut *book;
@@ -178,85 +149,37 @@ impl Webhooks {
             all.values_mut().for_each(|kept| kept.belongs_to(whose, now));
             *before = Some(Arc::clone(whose));
         }
-        let mut due = Vec::new();
-        for (source, kept) in all {
-            let is_wanted = kept.unwanted.is_none();
-            let Some(question) = kept.it.next(is_wanted, now) else {
-                if !is_wanted && kept.it.is_over() {
-                    // Nothing of who has left is kept.
-                    kept.asks = Vec::new();
-                }
-                continue;
-            };
-            let Some(ask) = self.asker(kept, is_wanted) else {
-                kept.it.put_off(LATER, now);
-                self.tries(source, kept, None);
-                continue;
-            };
+        let next = |(source, kept): (&String, &mut Kept)| {
+            let question = kept.it.next(kept.unwanted.is_none(), now)?;
             kept.it.asks(&question);
-            let url = kept.asked.url.clone();
-            due.push(WebhookAsk { source: source.clone(), question, url, ask });
-        }
-        due
-    }
-
-    /// The account that can be asked: where the last one could not, the next of them; where there is none any more, of those
-    /// that were the last.
-    fn asker(&self, kept: &mut Kept, is_wanted: bool) -> Option<Arc<dyn PushAsk>> {
-        let is_well = |id: &str| self.registry.look(id, AccountLine::is_well).unwrap_or(false);
-        let may = |(id, _): &&(String, Arc<dyn PushAsk>)| !is_wanted || is_well(id);
-        let moves = std::mem::take(&mut kept.moves);
-        let is_behind = |id: &String| if moves { *id > kept.last } else { *id >= kept.last };
-        let behind = kept.asks.iter().filter(|(id, _)| is_behind(id)).find(may);
-        let (id, ask) = behind.or_else(|| kept.asks.iter().find(may))?.clone();
-        kept.last = id;
-        Some(ask)
+            Some((source.clone(), question))
+        };
+        all.iter_mut().filter_map(next).collect()
     }
 
     /// One that is not wanted is tried to be removed, and forgotten in the end.
-    fn tries(&self, source: &str, kept: &mut Kept, failure: Option<&Failure>) {
+    fn tries(&self, source: &str, kept: &mut Kept, failure: &Failure) {
         let mono = self.clock.now().mono;
         let Some(since) = kept.unwanted else { return };
-        kept.tried += u8::from(failure.is_some());
-        let is_over = mono.saturating_sub(since) >= LEFT || kept.asks.is_empty();
-        if kept.tried < TRIED && !is_over {
+        kept.tried += 1;
+        if kept.tried < TRIED && mono.saturating_sub(since) < LEFT {
             return;
         }
-        let why = failure.map_or_else(|| "nobody can ask for it".to_owned(), ToString::to_string);
-        let (url, ids) = (&kept.asked.url, kept.it.forget().join(", "));
+        let (url, ids) = (&kept.asked.place.url, kept.it.forget().join(", "));
         tracing::warn!(
             "a webhook of {source} ({ids}), sent to {url}, may stay, and nobody takes it any more: remove it at the provider \
-             ({why})"
+             ({failure})"
         );
-        (kept.tried, kept.asks) = (0, Vec::new());
+        kept.tried = 0;
         self.tell(source, kept);
     }
 
     /// What was answered.
-    pub(super) fn answered(&self, source: &str, question: &WebhookQuestion, answer: PushAnswer) {
+    pub(super) fn answered(&self, source: &str, question: &WebhookQuestion, told: WebhookTold) {
         let now = self.clock.now();
         let mut book = self.book();
         let Some(kept) = book.all.get_mut(source) else { return };
-        let answer = match answer {
-            None => {
-                kept.moves = true;
-                kept.it.put_off(LATER, now);
-                return self.tries(source, kept, None);
-            }
-            // It may be this account's own trouble: another is asked.
-            Some(Err(failure))
-                if is_own(&failure)
-                    && kept.refused + 1 < ENOUGH.min(kept.asks.len())
-                    && *question != WebhookQuestion::Make =>
-            {
-                (kept.moves, kept.refused) = (true, kept.refused + 1);
-                return kept.it.put_off(LATER, now);
-            }
-            Some(Ok(PushReply::Webhook(answer))) => self.kept(source, answer),
-            Some(Ok(_)) => Err(Failure::bug("a question about a webhook was answered otherwise")),
-            Some(Err(failure)) => Err(failure),
-        };
-        match answer {
+        match told.and_then(|answer| self.kept(source, answer)) {
             Ok(answer) => {
                 if let WebhookAnswer::Made(id, _) = &answer {
                     tracing::info!("{source}: its provider sends to the webhook {id} from now on");
@@ -264,22 +187,20 @@ impl Webhooks {
                 match question {
                     WebhookQuestion::Remove(id) if !kept.it.is_own(id) => tracing::warn!(
                         "{source}: the webhook {id} was sent to {}, signed with what nobody here knows: it is removed",
-                        kept.asked.url
+                        kept.asked.place.url
                     ),
                     WebhookQuestion::Remove(id) => {
                         tracing::info!("{source}: its webhook {id} is removed at its provider");
                     }
                     WebhookQuestion::List | WebhookQuestion::Make => {}
                 }
-                kept.refused = 0;
                 kept.it.answered(question, answer, now);
                 self.says(source, kept);
             }
             Err(failure) => {
-                (kept.moves, kept.refused) = (true, 0);
                 kept.it.failed(question, &failure, &self.policy, now);
                 self.says(source, kept);
-                self.tries(source, kept, Some(&failure));
+                self.tries(source, kept, &failure);
             }
         }
         self.tell(source, kept);
@@ -354,7 +275,7 @@ impl Webhooks {
     pub(crate) fn seen(&self, source: &str) -> Option<(String, Subscription)> {
         let book = self.book();
         let kept = book.all.get(source)?;
-        Some((kept.asked.url.clone(), kept.it.seen()?))
+        Some((kept.asked.place.url.clone(), kept.it.seen()?))
     }
 
     /// Each source whose webhook is to be there: for how long nothing has shown that it is.
@@ -367,11 +288,6 @@ impl Webhooks {
         };
         book.all.iter().filter_map(of).collect()
     }
-}
-
-/// Whether a failure may be of the account that was to ask alone: its grant, its password.
-fn is_own(failure: &Failure) -> bool {
-    failure.reach == Reach::Account && matches!(failure.class, Class::Auth | Class::Config)
 }
 
 /// What a secret is sealed under: of no account.

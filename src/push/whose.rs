@@ -6,7 +6,7 @@ use crate::reply::Soon;
 use postrider_core::failure::Failure;
 use postrider_core::provider::push::{PushReply, PushRequest};
 use postrider_core::provider::server::Grant;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a provider answered; nothing where it could not be asked now.
@@ -70,23 +70,8 @@ impl Whose {
 
     /// Whether some mailbox was granted to this application.
     pub(super) fn has_application(&self, application: &str) -> bool {
-        self.of_application(application).next().is_some()
-    }
-
-    fn of_application(&self, application: &str) -> impl Iterator<Item = &Vec<String>> {
         let from = (application.to_owned(), String::new());
-        let of = self.granted.range(from..);
-        of.take_while(move |((of, _), _)| of == application).map(|(_, ids)| ids)
-    }
-
-    /// Those of an application that can be asked, in the order of their ids.
-    pub(super) fn asks_of(
-        &self,
-        application: &str,
-    ) -> impl Iterator<Item = (&str, &Arc<dyn PushAsk>)> {
-        let ids = self.of_application(application).flatten();
-        let ids: BTreeSet<&str> = ids.map(String::as_str).collect();
-        ids.into_iter().filter_map(|id| Some((id, &self.ids.get(id)?.as_ref()?.1)))
+        self.granted.range(from..).next().is_some_and(|((of, _), _)| of == application)
     }
 
     /// What their rows may be called.

@@ -1,36 +1,48 @@
 //! What providers push to in this process.
 
 use crate::apart::Apart;
-use crate::boot::grants::{puller, vault};
+use crate::boot::grants::{application_key, puller, vault};
 use crate::boot::start_error::StartError;
 use crate::boot::switchboard::Switchboard;
 use crate::boot::wiring::Engine;
+use crate::clock::Clock;
 use crate::config::{Config, Listening};
 use crate::http::listen::{bind, tls};
-use crate::provider::push_source;
-use crate::push::{PushActor, PushArgs, PushDesk, PushDoor, PushHands, Webhooks};
+use crate::provider::{AskedWebhook, ask_webhook, push_source};
+use crate::push::{PushActor, PushArgs, PushDesk, PushDoor, PushHands, WebhookTold, Webhooks};
 use crate::reply::Soon;
 use crate::server::follow::Followed;
 use crate::server::serve_error::ServeError;
 use crate::store::orders::Control;
 use crate::store::{Done, InboundWork, Reader, SubscriptionKey, SubscriptionWork};
 use crate::supervision::root::RootMsg;
-use postrider_core::failure::Failure;
-use postrider_core::provider::push::PushHint;
+use crate::telemetry::wire::WireLog;
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::provider::push::{PushHint, WebhookQuestion};
 use postrider_core::provider::subscription::Subscription;
 use ractor::Actor;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 /// Longest time until how subscriptions stand is durable, or refused.
 const WRITE: Duration = Duration::from_secs(60);
+/// A question about a webhook is answered within this.
+const ANSWER: Duration = Duration::from_secs(120);
+
+/// Webhooks that are asked for, by source, with the word of their provider.
+type Asked = BTreeMap<String, (&'static str, AskedWebhook)>;
+
 /// Tells accounts, and knows how far they are.
 struct Hands {
     switchboard: Switchboard,
     reader: Reader,
+    asked: Asked,
+    wire: WireLog,
+    clock: Clock,
 }
 
 impl PushHands for Hands {
@@ -53,6 +65,25 @@ impl PushHands for Hands {
         let switchboard = self.switchboard.clone();
         Box::pin(async move {
             switchboard.control(Control::Subscriptions(work), WRITE).await.map(|_| ())
+        })
+    }
+
+    fn webhook(&self, source: &str, question: WebhookQuestion) -> Soon<WebhookTold> {
+        let asked = self.asked.get(source).cloned();
+        let (wire, clock) = (self.wire.clone(), self.clock);
+        Box::pin(async move {
+            let unknown = || Failure::bug("a webhook is asked for of who has none");
+            let (kind, AskedWebhook { place, .. }) = asked.ok_or_else(unknown)?;
+            let answer = async {
+                let key = application_key(&place).await?;
+                ask_webhook(kind, &place, (key, clock), wire, &question).await
+            };
+            // What was asked may have been done.
+            let late = |_| {
+                let text = "a question about a webhook was not answered";
+                Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
+            };
+            timeout(ANSWER, answer).await.map_err(late)?
         })
     }
 
@@ -85,17 +116,17 @@ pub(super) fn open(config: &Config) -> Result<Option<OpenPush>, ServeError> {
 }
 
 /// Who was asked to push, and is asked no more by this config, does not know that.
-async fn says_what_stays(engine: &Engine) {
+async fn says_what_stays(engine: &Engine, asked: &Asked) {
     let stored = match engine.reader().subscriptions().await {
         Ok(stored) => stored,
         Err(why) => return tracing::warn!("who was asked to push is not known: {}", why.chain()),
     };
     // What is asked for of one account ends by itself.
     for ((source, _), row) in stored.into_iter().filter(|((_, account), _)| account.is_empty()) {
-        if !row.remote_id.is_empty() {
+        if !row.remote_id.is_empty() && !asked.contains_key(&source) {
             let id = row.remote_id;
             tracing::warn!(
-                "{source} goes on pushing as it was asked to, and nobody listens: write [webhooks] again, or remove its \
+                "{source} goes on pushing as it was asked to, and is asked no more: write [webhooks] as it was, or remove the \
                  webhook {id} there, if it is not yet (docs/webhooks-in.md)"
             );
         }
@@ -110,28 +141,28 @@ pub(super) async fn start(
     engine: &Engine,
     config: &Config,
     followed: &Followed,
-    opened: Option<OpenPush>,
+    (opened, wire): (Option<OpenPush>, WireLog),
 ) -> Result<Arc<PushDesk>, ServeError> {
     let clock = engine.registry().clock();
     let subscriptions = Arc::clone(&followed.subscriptions);
     if config.webhooks.sources.is_empty() {
-        says_what_stays(engine).await;
+        says_what_stays(engine, &BTreeMap::new()).await;
         return Ok(Arc::new(PushDesk::nobody(engine.registry())));
     }
     let source = |place| push_source(place, |queue| puller(queue, clock), clock);
     let sources: Result<Vec<_>, _> = config.webhooks.sources.iter().map(source).collect();
     let sources = sources.map_err(StartError::Failure)?;
-    let asked = sources
-        .iter()
-        .filter_map(|port| Some((port.source.name().to_owned(), port.webhook.clone()?)));
-    let asked: Vec<_> = asked.collect();
+    let asks = sources.iter().filter_map(|port| Some((&port.source, port.webhook.as_ref()?)));
+    let asked: BTreeMap<_, _> =
+        asks.map(|(of, it)| (of.name().to_owned(), (of.kind(), it.clone()))).collect();
+    says_what_stays(engine, &asked).await;
     // A key that cannot be had ends the start, as it does for tokens.
     let vault = (!asked.is_empty()).then(|| vault(config)).transpose();
     let vault = vault.map_err(StartError::Failure)?.map(Arc::new);
-    let registry = engine.registry().clone();
-    let webhooks = Arc::new(Webhooks::of(asked, vault, config.recovery, registry));
+    let of = asked.clone().into_iter().map(|(source, (_, it))| (source, it));
+    let webhooks = Arc::new(Webhooks::of(of, vault, config.recovery, clock));
     let (switchboard, reader) = (engine.switchboard(), engine.reader().apart().at_home());
-    let hands: Arc<dyn PushHands> = Arc::new(Hands { switchboard, reader });
+    let hands: Arc<dyn PushHands> = Arc::new(Hands { switchboard, reader, asked, wire, clock });
     let address = |door: &OpenPush| door.listener.local_addr().unwrap_or(door.at.listen);
     let at = opened.as_ref().map(address);
     let whose = (followed.whose.subscribe(), subscriptions, webhooks);

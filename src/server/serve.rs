@@ -81,7 +81,7 @@ impl RunningServer {
         let ServerStart { config, file, purpose, wire, claims } = start;
         let file = file.map(Watched::new);
         let mut signals = Signals::new()?;
-        let engine = Engine::start(&config, purpose, wire, claims).await?;
+        let engine = Engine::start(&config, purpose, wire.clone(), claims).await?;
         let data_dir = config.data_dir.clone();
         let mut followed = Followed::nobody(&config, engine.registry());
         space::look(&config, engine.packs(), engine.registry());
@@ -100,7 +100,7 @@ impl RunningServer {
                 Ok(_) => {
                     let jobs = job_hands::start(&engine, &followed).await?;
                     let desk = deliver_hands::start(&engine, &config, &followed, &hub).await?;
-                    let push = push_hands::start(&engine, &config, &followed, push).await?;
+                    let push = push_hands::start(&engine, &config, &followed, (push, wire)).await?;
                     let desks = Desks { deliver: Arc::clone(&desk), push };
                     let parts = (jobs, Arc::clone(&hub), desks);
                     let url = face(&engine, &config, &followed, metrics, door, parts)?;

@@ -303,6 +303,16 @@ async fn it_goes_with_the_last_account() {
         // The same where it is the last of all.
         fs::write(&file, format!("account = []\n{top}{other}")).unwrap();
         wait_until("all are removed", || urls().is_empty());
+        // And where it left while nobody was there to see it.
+        of(&[]);
+        wait_until("it is made anew", || urls() == [url("other")]);
+        wait_until("it is written down", || {
+            ask(&asked.postrider.database(), "SELECT count(*) AS x FROM subscription") == "1"
+        });
+        served.stop();
+        fs::write(&file, format!("account = []\n{top}{other}")).unwrap();
+        let served = asked.postrider.serve(&ENV);
+        wait_until("it is removed by the next process", || urls().is_empty());
         served.stop();
     })
     .await;

@@ -18,8 +18,6 @@ pub enum PushRequest {
     Subscribe(String),
     /// To push nothing of it any more.
     Unsubscribe,
-    /// About the webhook of the application that the mailbox was granted to, which is sent to this URL.
-    Webhook(WebhookQuestion, String),
 }
 
 /// What is answered.
@@ -29,8 +27,6 @@ pub enum PushReply {
     Pushes(Pushing),
     /// It does not, any more.
     Ended,
-    /// About the webhook.
-    Webhook(WebhookAnswer<FreshSecret>),
 }
 
 /// It pushes.

@@ -162,17 +162,35 @@ pub enum PushWay {
     /// It is sent here, and signed with a secret.
     Shared(SharedPush),
     /// The same, where the webhook is asked for, and its secret with it.
-    Asked(AskedPush),
+    Asked(Box<AskedPush>),
 }
 
-/// A webhook that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A webhook that is asked for. Two are the same where they are asked for in the same place: how that is reached is no matter.
+#[derive(Clone, Debug)]
 pub struct AskedPush {
     /// Whose accounts are meant: those of the application that the config calls so.
     pub application: String,
     /// Where it is sent to.
     pub url: String,
+    /// Where it is asked for.
+    pub server: Server,
+    /// The application's key, a file.
+    pub key_file: PathBuf,
 }
+
+impl PartialEq for AskedPush {
+    fn eq(&self, other: &Self) -> bool {
+        let place = |of: &Self| {
+            let base = of.server.api.as_ref().map(|api| api.base.clone());
+            (of.server.host.clone(), of.server.port, base)
+        };
+        (&self.application, &self.url, &self.key_file)
+            == (&other.application, &other.url, &other.key_file)
+            && place(self) == place(other)
+    }
+}
+
+impl Eq for AskedPush {}
 
 /// How it is known that a push comes from whom it says: by a secret that both know.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -239,11 +239,6 @@ impl Webhook {
         self.is_unsure(question, now);
     }
 
-    /// It was not asked after all: that is not possible now.
-    pub fn put_off(&mut self, wait: Duration, now: Now) {
-        (self.open, self.not_before) = (None, now.mono + wait);
-    }
-
     /// It is nobody's from now on, whether or not it is there. Returns what those that may be are called.
     pub fn forget(&mut self) -> Vec<String> {
         let own = self.row.take().map(|row| row.remote_id);

@@ -83,7 +83,7 @@ async fn stop(client: &GmailClient) -> Result<(), Failure> {
 /// Has what happens published, or nothing of it any more.
 ///
 /// # Errors
-/// Whatever the server's words mean; class bug: it has no webhooks.
+/// Whatever the server's words mean.
 pub(super) async fn pushes(
     client: &GmailClient,
     request: &PushRequest,
@@ -91,7 +91,6 @@ pub(super) async fn pushes(
     match request {
         PushRequest::Subscribe(topic) => watch(client, topic).await.map(PushReply::Pushes),
         PushRequest::Unsubscribe => stop(client).await.map(|()| PushReply::Ended),
-        PushRequest::Webhook(..) => Err(Failure::bug("Gmail pushes to topics alone")),
     }
 }
 

@@ -5,12 +5,10 @@ use crate::provider::api::read::ReadMail;
 use crate::provider::api::sinks::SpareSinks;
 use crate::provider::nylas::client::NylasClient;
 use crate::provider::nylas::read::{look_at, read};
-use crate::provider::nylas::webhooks;
 use crate::provider::{Denied, Leash, Units};
 use postrider_core::budget::Lane;
 use postrider_core::failure::Failure;
 use postrider_core::provider::feeds::{Got, WantedMail};
-use postrider_core::provider::push::{PushReply, PushRequest};
 use postrider_core::provider::{Answer, FeedTraits, Request};
 use std::time::Duration;
 
@@ -32,11 +30,11 @@ impl MailApi for NylasClient {
     }
 
     fn leash(&self) -> &Leash {
-        &self.calls.leash
+        self.calls.leash()
     }
 
     fn unlisted(&self) -> usize {
-        Self::unlisted(self)
+        self.behind.unlisted()
     }
 
     fn behind(&self) -> Option<String> {
@@ -58,11 +56,7 @@ impl MailApi for NylasClient {
     async fn answer(&self, request: &Request) -> Result<Answer, Failure> {
         match request {
             Request::Feed(request) => self.look(request).await.map(Answer::Feed),
-            Request::Push(PushRequest::Webhook(question, url)) => {
-                let answer = webhooks::ask(self, question, url).await?;
-                Ok(Answer::Push(PushReply::Webhook(answer)))
-            }
-            _ => Err(Failure::bug("Nylas is asked about messages and webhooks alone")),
+            _ => Err(Failure::bug("Nylas is asked about messages alone")),
         }
     }
 

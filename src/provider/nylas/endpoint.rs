@@ -1,7 +1,8 @@
 //! Where Nylas is, and what may be asked there.
 
 use crate::provider::api::place::{ApiPlace, speechless};
-use crate::provider::nylas::client::{Behind, NylasClient};
+use crate::provider::nylas::behind::Behind;
+use crate::provider::nylas::client::NylasClient;
 use crate::provider::trust::config;
 use crate::provider::{Coming, Endpoint, GuardedCredential, Opening, Session};
 use postrider_core::budget::{Allowance, Quota, RateLimit};

@@ -6,7 +6,8 @@ use crate::provider::api::http::{encoded, nonsense};
 use crate::provider::api::raw::RawReader;
 use crate::provider::api::read::{Arriving, ReadMail, ToldMail, arrived, bad, settled};
 use crate::provider::api::sinks::SpareSinks;
-use crate::provider::nylas::client::{HttpAnswer, NylasClient};
+use crate::provider::nylas::calls::HttpAnswer;
+use crate::provider::nylas::client::NylasClient;
 use crate::provider::nylas::failure::NylasRefusal;
 use crate::provider::nylas::looks::{REQUEST, SELECT};
 use crate::provider::nylas::places::{id_of, state_of};
@@ -44,12 +45,12 @@ pub(super) async fn read(
         HttpAnswer::Answer(answer) => match take(client, sinks, id, told, answer).await? {
             Ok(read) => {
                 if matches!(read, ReadMail::Gathered(..) | ReadMail::Sealed(..)) {
-                    client.has_bytes();
+                    client.behind.has_bytes();
                 }
                 return Ok(read);
             }
             // It is there, and without its bytes.
-            Err(told) => return untold(client, wanted, told, client.has_no_bytes()).await,
+            Err(told) => return untold(client, wanted, told, client.behind.has_no_bytes()).await,
         },
         HttpAnswer::Refused(refusal) => refusal,
     };
@@ -57,7 +58,7 @@ pub(super) async fn read(
         return refused(client, &refusal).await;
     }
     // What is not found may be found later.
-    let is_never = refusal.status != 404 && client.has_no_bytes();
+    let is_never = refusal.status != 404 && client.behind.has_no_bytes();
     untold(client, wanted, told, is_never).await
 }
 
@@ -81,7 +82,7 @@ async fn untold(
         HttpAnswer::Answer(answer) => answer,
         HttpAnswer::Refused(refusal) => return refused(client, &refusal).await,
     };
-    let json = match client.read_told::<One<Box<RawValue>>>(answer).await {
+    let json = match client.calls.read_told::<One<Box<RawValue>>>(answer).await {
         Ok(One { data }) => Box::<str>::from(data).into_string().into_bytes(),
         Err(failure) if failure.class == Class::Provider && failure.reach == Reach::Account => {
             return Ok(ReadMail::Bad(failure, None));
@@ -111,12 +112,12 @@ pub(super) async fn look_at(client: &NylasClient, mail: &WantedMail) -> Result<G
     match ask_raw(client, id).await? {
         HttpAnswer::Answer(answer) => {
             if begins(client, answer).await? {
-                client.has_bytes();
+                client.behind.has_bytes();
             }
         }
         // What is told of it will stand in their place.
         HttpAnswer::Refused(refusal) if refusal.may_have_no_bytes() && refusal.status != 404 => {
-            client.has_no_bytes();
+            client.behind.has_no_bytes();
         }
         HttpAnswer::Refused(refusal) => return refused(client, &refusal).await.map(settled),
     }
@@ -126,7 +127,7 @@ pub(super) async fn look_at(client: &NylasClient, mail: &WantedMail) -> Result<G
 /// Whether an answer brings bytes.
 async fn begins(client: &NylasClient, mut answer: Incoming) -> Result<bool, Failure> {
     let (mut reader, mut out) = (RawReader::of(b"raw_mime", 2), Vec::new());
-    while let Some(piece) = client.calls.piece(&mut answer).await? {
+    while let Some(piece) = client.calls.http.piece(&mut answer).await? {
         if reader.feed(piece.as_ref(), &mut out).is_err() || !out.is_empty() {
             break;
         }
@@ -203,7 +204,7 @@ async fn refused(client: &NylasClient, refusal: &NylasRefusal) -> Result<ReadMai
 
 async fn told(client: &NylasClient, id: &str) -> Result<Result<ToldMail, ReadMail>, Failure> {
     let answer = match ask(client, &state(id)).await? {
-        HttpAnswer::Answer(answer) => client.read::<One<MessageRow>>(answer).await,
+        HttpAnswer::Answer(answer) => client.calls.read::<One<MessageRow>>(answer).await,
         HttpAnswer::Refused(refusal) => return refused(client, &refusal).await.map(Err),
     };
     let One { data: row } = match answer {
@@ -240,7 +241,7 @@ async fn take(
     let announced = answer.length().unwrap_or_default() / 4 * 3;
     let mut reader = RawReader::of(b"raw_mime", 2);
     let (mut coming, mut out) = (Arriving::default(), Vec::new());
-    while let Some(piece) = client.calls.piece(&mut answer).await? {
+    while let Some(piece) = client.calls.http.piece(&mut answer).await? {
         out.clear();
         if let Err(what) = reader.feed(piece.as_ref(), &mut out) {
             return between(reader.rest()).map_or_else(|| Ok(Ok(bad(what, coming.came()))), Err);

@@ -1,13 +1,18 @@
 //! The webhook of an application ("Webhooks", `/v3/webhooks`): which there are, to make one, to remove one.
 
+use crate::clock::Clock;
+use crate::provider::GuardedCredential;
 use crate::provider::api::http::{encoded, unreadable};
-use crate::provider::nylas::client::{HttpAnswer, NylasClient};
+use crate::provider::api::place::ApiPlace;
+use crate::provider::nylas::calls::{HttpAnswer, NylasCalls};
 use crate::provider::nylas::failure::NylasRefusal;
 use crate::provider::nylas::wire::{Many, NewWebhook, One, WebhookRow};
-use postrider_core::failure::Failure;
+use crate::telemetry::wire::WireLog;
+use postrider_core::failure::{Failure, Reach};
 use postrider_core::provider::push::{
     FreshSecret, ShownWebhook, WebhookAnswer, WebhookQuestion, WebhookStanding,
 };
+use postrider_core::provider::server::AskedPush;
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -36,44 +41,54 @@ fn words(of: &[(&str, &[&str])]) -> Vec<String> {
     of.iter().flat_map(each).collect()
 }
 
-/// Asks.
+/// Asks who has this key.
 ///
 /// # Errors
 /// Whatever the server's words mean; network and timeout: nobody knows whether one was made.
-pub(super) async fn ask(
-    client: &NylasClient,
+pub(in crate::provider) async fn ask_webhook(
+    place: &AskedPush,
+    (credential, clock): (GuardedCredential, Clock),
+    wire: WireLog,
     question: &WebhookQuestion,
-    url: &str,
 ) -> Result<WebhookAnswer<FreshSecret>, Failure> {
-    match question {
-        WebhookQuestion::List => list(client, url).await.map(WebhookAnswer::Listed),
-        WebhookQuestion::Remove(id) => remove(client, id).await.map(|()| WebhookAnswer::Removed),
-        WebhookQuestion::Make => make(client, url).await,
-    }
+    let http = ApiPlace::of(place.server.clone())?.http()?;
+    let calls = NylasCalls::to(&place.server, http, (credential, clock), (name(place), wire));
+    let answer = match question {
+        WebhookQuestion::List => list(&calls, &place.url).await.map(WebhookAnswer::Listed),
+        WebhookQuestion::Remove(id) => remove(&calls, id).await.map(|()| WebhookAnswer::Removed),
+        WebhookQuestion::Make => make(&calls, &place.url).await,
+    };
+    answer.map_err(|failure| calls.hides(failure))
+}
+
+/// What it is written down as.
+fn name(place: &AskedPush) -> String {
+    format!("nylas/{}", place.application)
 }
 
 async fn asked<T: DeserializeOwned>(
-    client: &NylasClient,
+    calls: &NylasCalls,
     (method, path): (Method, &str),
     body: Option<String>,
 ) -> Result<Result<T, NylasRefusal>, Failure> {
-    match client.ask_application(method, path, body).await? {
-        HttpAnswer::Answer(answer) => Ok(Ok(client.read(answer).await?.0)),
+    match calls.ask(method, path, body).await? {
+        HttpAnswer::Answer(answer) => Ok(Ok(calls.read(answer).await?.0)),
         HttpAnswer::Refused(refusal) => Ok(Err(refusal)),
     }
 }
 
-async fn refused(client: &NylasClient, refusal: &NylasRefusal) -> Failure {
-    refusal.of_webhooks(client.failure(refusal).await)
+fn refused(refusal: &NylasRefusal) -> Failure {
+    // Nothing but the key is shown.
+    refusal.of_webhooks(refusal.failure(Some(Reach::Endpoint)))
 }
 
-async fn list(client: &NylasClient, url: &str) -> Result<Vec<ShownWebhook>, Failure> {
+async fn list(calls: &NylasCalls, url: &str) -> Result<Vec<ShownWebhook>, Failure> {
     let (mut all, mut path) = (Vec::new(), PLACE.to_owned());
     for _ in 0..PAGES {
         let Many::<WebhookRow> { data, next_cursor } =
-            match asked(client, (Method::GET, &path), None).await? {
+            match asked(calls, (Method::GET, &path), None).await? {
                 Ok(page) => page,
-                Err(refusal) => return Err(refused(client, &refusal).await),
+                Err(refusal) => return Err(refused(&refusal)),
             };
         all.extend(data.into_iter().map(|row| shown(row, url)));
         let Some(next) = next_cursor else { return Ok(all) };
@@ -102,16 +117,16 @@ fn shown(row: WebhookRow, url: &str) -> ShownWebhook {
     ShownWebhook { id: row.id, is_here, is_whole, standing }
 }
 
-async fn remove(client: &NylasClient, id: &str) -> Result<(), Failure> {
+async fn remove(calls: &NylasCalls, id: &str) -> Result<(), Failure> {
     let path = format!("{PLACE}/{}", encoded(id));
-    match client.ask_application(Method::DELETE, &path, None).await? {
+    match calls.ask(Method::DELETE, &path, None).await? {
         HttpAnswer::Answer(_) => Ok(()),
         HttpAnswer::Refused(refusal) if refusal.is_missing() => Ok(()),
-        HttpAnswer::Refused(refusal) => Err(refused(client, &refusal).await),
+        HttpAnswer::Refused(refusal) => Err(refused(&refusal)),
     }
 }
 
-async fn make(client: &NylasClient, url: &str) -> Result<WebhookAnswer<FreshSecret>, Failure> {
+async fn make(calls: &NylasCalls, url: &str) -> Result<WebhookAnswer<FreshSecret>, Failure> {
     let triggers = [words(&TRIGGERS), words(&SPARE)].concat();
     let all = json!({
         "webhook_url": url,
@@ -122,9 +137,9 @@ async fn make(client: &NylasClient, url: &str) -> Result<WebhookAnswer<FreshSecr
     let fewer = words(&TRIGGERS);
     let plain = json!({ "webhook_url": url, "trigger_types": fewer, "description": DESCRIPTION });
     let place = (Method::POST, PLACE);
-    let mut made = asked::<One<NewWebhook>>(client, place.clone(), Some(all.to_string())).await?;
+    let mut made = asked::<One<NewWebhook>>(calls, place.clone(), Some(all.to_string())).await?;
     if made.as_ref().is_err_and(NylasRefusal::is_of_words) {
-        made = asked(client, place, Some(plain.to_string())).await?;
+        made = asked(calls, place, Some(plain.to_string())).await?;
     }
     match made {
         Ok(One { data }) => {
@@ -133,7 +148,7 @@ async fn make(client: &NylasClient, url: &str) -> Result<WebhookAnswer<FreshSecr
             let told = || unreadable("a webhook was made, and its secret is not told");
             Ok(WebhookAnswer::Made(id, FreshSecret(secret.ok_or_else(told)?)))
         }
-        Err(refusal) => Err(refused(client, &refusal).await),
+        Err(refusal) => Err(refused(&refusal)),
     }
 }
 

@@ -281,15 +281,6 @@ fn one_that_cannot_be_removed_is_forgotten() {
 }
 
 #[test]
-fn what_could_not_be_asked_is_asked_later() {
-    let mut hook = Webhook::stored(None, false);
-    asked(&mut hook, true, 0);
-    hook.put_off(Duration::from_secs(30), at(1));
-    assert_eq!(hook.next(true, at(30)), None);
-    lists(&mut hook, true, &[], 31);
-}
-
-#[test]
 fn what_is_refused_is_asked_again_later() {
     let mut hook = Webhook::stored(None, false);
     let question = asked(&mut hook, true, 0);
