@@ -15,6 +15,7 @@ mod support {
     pub(crate) mod served;
 }
 
+use postrider_feedd::Question;
 use postrider_feedd::nylas::seed;
 use std::time::{Duration, Instant};
 use support::nylas::{a_day_later, follower, granted, mirrors, serves, well};
@@ -39,7 +40,15 @@ fn main() {
         let account = granted("u", "grant-1", "demo@example.com");
         let postrider = follower(head, &server, &account);
         let (first, peak) = sync(&postrider);
-        drop(server.asked());
+        let asked = server.asked();
+        let of = |what: &dyn Fn(&Question) -> bool| asked.iter().filter(|it| what(it)).count();
+        println!(
+            "asked: {} lists, {} of messages, {} of them raw, {} others",
+            of(&Question::lists),
+            of(&|it| it.message().is_some()),
+            of(&|it| it.message().is_some_and(|(_, raw)| raw)),
+            of(&|it| it.message().is_none() && !it.lists()),
+        );
         mirrors(&postrider, &mailbox);
         a_day_later(&postrider);
         let (daily, beside) = sync(&postrider);

@@ -177,9 +177,15 @@ fn list(contents: &NylasContents, question: &Question) -> Result<Value, Refused>
     let from = after.map_or(i64::MIN, |after| after.saturating_add(1));
     let to = before.unwrap_or(i64::MAX).max(from);
     let window = contents.order.range((from, String::new())..(to, String::new())).rev();
-    let found = window.filter_map(|(_, id)| contents.messages.get_key_value(id));
-    let wanted = found.filter(|(_, mail)| is_wanted(mail));
-    page(wanted, question, |(id, mail)| selected(contents, (id.as_str(), mail), question))
+    let mail = |id: &str| contents.messages.get_key_value(id);
+    let shown = |(id, mail): (&String, &NylasMail)| selected(contents, (id, mail), question);
+    // What is passed over is not looked up where all of it is wanted.
+    if within.is_none() && contents.kept_since.is_none() {
+        let shown = |(_, id): &(i64, String)| mail(id).map_or(Value::Null, shown);
+        return page(window, question, shown);
+    }
+    let found = window.filter_map(|(_, id)| mail(id));
+    page(found.filter(|(_, mail)| is_wanted(mail)), question, shown)
 }
 
 fn one(contents: &NylasContents, id: &str, question: &Question) -> Result<Value, Refused> {
