@@ -25,6 +25,7 @@ pub mod mime;
 pub mod oauth;
 pub mod plain;
 pub mod pool;
+pub mod proof;
 pub mod provider;
 pub mod recovery;
 pub mod retention;

@@ -47,6 +47,8 @@ pub struct Model {
     pub grown_at: Option<i64>,
     /// Its living locations.
     pub held: i64,
+    /// What was proved of it when all of it was looked at last, JSON.
+    pub proof: Option<String>,
 }
 
 /// Tables are joined by hand where they are read.

@@ -198,6 +198,11 @@ pub const LATER: &[Later] = &[
         up: "ALTER TABLE subscription ADD COLUMN secret text;",
         down: "ALTER TABLE subscription DROP COLUMN secret;",
     },
+    Later {
+        name: "m0031_proof",
+        up: "ALTER TABLE folder ADD COLUMN proof text;",
+        down: "ALTER TABLE folder DROP COLUMN proof;",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

@@ -40,6 +40,7 @@ mod m0027_subscription;
 mod m0028_synthetic;
 mod m0029_inbound;
 mod m0030_webhook;
+mod m0031_proof;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -81,6 +82,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0028_synthetic::Migration),
             Box::new(m0029_inbound::Migration),
             Box::new(m0030_webhook::Migration),
+            Box::new(m0031_proof::Migration),
         ]
     }
 }

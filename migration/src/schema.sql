@@ -17,7 +17,7 @@ CREATE TABLE folder (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, account inte
     remote_id blob NOT NULL, path text NOT NULL, delimiter text, role text, uidvalidity integer NOT NULL,
     exists_count integer NOT NULL, opened_at integer NOT NULL, passed_at integer, proved_at integer,
     unproved text, look text, excluded boolean NOT NULL, deleted_at integer, misfit TEXT,
-    surplus BIGINT NOT NULL DEFAULT 0, grown_at BIGINT, held BIGINT NOT NULL DEFAULT 0, refused TEXT);
+    surplus BIGINT NOT NULL DEFAULT 0, grown_at BIGINT, held BIGINT NOT NULL DEFAULT 0, refused TEXT, proof TEXT);
 CREATE UNIQUE INDEX folder_remote_id ON folder (account, remote_id) WHERE deleted_at IS NULL;
 
 CREATE TABLE cursor (folder integer NOT NULL, lane text NOT NULL, state text NOT NULL,

@@ -9,8 +9,9 @@ use crate::store::inbound::InboundWork;
 use crate::store::jobs::JobWork;
 use crate::store::subscriptions::{SubscriptionKey, SubscriptionWork};
 use postrider_core::budget::Spending;
-use postrider_core::mail::id::AccountId;
+use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::oauth::CredentialRow;
+use postrider_core::proof::FolderProof;
 use postrider_core::provider::subscription::Subscription;
 use postrider_core::recovery::asked::{Beside, ProcessEnd};
 use postrider_core::standing::{EventKind, Standing};
@@ -97,6 +98,8 @@ pub enum Control {
     Subscriptions(SubscriptionWork),
     /// What they have pushed.
     Inbound(InboundWork),
+    /// What was proved of folders.
+    Proved(Vec<(FolderId, FolderProof)>),
     /// Whose it is, as the config says now: who may see it.
     Own {
         /// Its id, as it is stored.

@@ -7,6 +7,7 @@ use super::forget::ForgetEvents;
 use super::numbers::Numbers;
 use super::own::announce;
 use super::purge::{Purge, purge_name};
+use super::words::lane;
 use crate::store::failure::Trouble;
 use crate::store::held::refused_proof_of;
 use crate::store::orders::Control;
@@ -15,6 +16,7 @@ use crate::store::sql::control::{
     AccountExists, FenceOff, OwnAccount, RemoveAccount, RenameAccount, RenameSpent, SaveHistory,
     StandByHand, Stood, StoodByName,
 };
+use crate::store::sql::counts::PutProofs;
 use crate::store::sql::credential::{
     ForgetSpent, NextCredential, NotRenewed, PutSpent, RenameCredential, Reseal,
 };
@@ -24,7 +26,9 @@ use crate::store::sql::setting::PutSetting;
 use crate::store::subscriptions::SubscriptionWork;
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::budget::Spending;
+use postrider_core::mail::id::FolderId;
 use postrider_core::oauth::CredentialRow;
+use postrider_core::proof::FolderProof;
 use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
 use serde_json::json;
@@ -111,6 +115,13 @@ pub(in crate::store) async fn control(
             let pass = PassUnderWay::new(ForgetEvents { upto: *upto });
             return Ok(Portion::Goes(Pass::Forget(pass)));
         }
+        Control::Proved(folders) => {
+            let text = |(id, proof): &(FolderId, FolderProof)| Ok((id.0, lane(proof)?));
+            let rows: Vec<(i64, String)> =
+                folders.iter().map(text).collect::<Result<_, Trouble>>()?;
+            db.put(PutProofs { folders: Document::of(&rows)? }).await?;
+            return Ok(over(Done::Changed));
+        }
         Control::Own { account, owner } => {
             let own = OwnAccount { account: account.clone(), owner: owner.clone() };
             return Ok(over(changed(db.put_now(own).await?)));
@@ -191,6 +202,7 @@ pub(in crate::store) async fn control(
         | Control::Inbound(_)
         | Control::ForgetEvents { .. }
         | Control::Own { .. }
+        | Control::Proved(_)
         | Control::Spend { .. } => {}
     }
     Ok(over(Done::Changed))

@@ -23,4 +23,6 @@ queries! {
     UncountPurged { account: AccountId, most: i64 };
     UncountLocations { account: AccountId, most: i64 };
     Miscounts { account: AccountId } -> Miscount;
+    /// Folders, each with what was proved of it.
+    PutProofs { folders: Document };
 }

@@ -73,6 +73,8 @@ rows! {
         pub proved_at: Option<Micros>,
         /// Why it is not proved although its pass was complete.
         pub unproved: Option<String>,
+        /// What was proved when all of it was looked at, JSON as stored.
+        pub proof: Option<String>,
         /// The config leaves it out.
         pub excluded: bool,
         /// The lanes, JSON as stored.

@@ -23,6 +23,9 @@ pub(in crate::store::sql) const fn words(text: CountText) -> &'static str {
             chunk!(),
             ") AND ended_at IS NULL GROUP BY folder) AS gone WHERE folder.id = gone.folder"
         ),
+        CountText::PutProofs => {
+            "UPDATE folder SET proof = j.value->>1 FROM jsonb_array_elements($1::jsonb) j (value) WHERE folder.id = (j.value->>0)::bigint"
+        }
         // One statement: what is compared is of one instant.
         CountText::Miscounts => {
             "SELECT folder, kept, counted FROM (SELECT NULL::bigint AS folder, a.held AS kept, (SELECT count(*) FROM \

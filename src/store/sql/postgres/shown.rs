@@ -23,7 +23,7 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
             "SELECT f.id, f.path, f.role, f.uidvalidity, f.exists_count AS \"exists\", f.held AS messages, (SELECT \
              count(*) FROM failure x WHERE x.folder = f.id AND x.closed_at IS NULL AND x.note IS NULL) AS failures, (SELECT \
              count(*) FROM failure x WHERE x.folder = f.id AND x.closed_at IS NULL AND x.note IS NOT NULL) AS left_out, f.passed_at, \
-             f.proved_at, f.unproved, f.excluded, COALESCE((SELECT state FROM cursor WHERE folder = f.id AND lane = \
+             f.proved_at, f.unproved, f.proof, f.excluded, COALESCE((SELECT state FROM cursor WHERE folder = f.id AND lane = \
              'live'), '') AS live, COALESCE((SELECT state FROM cursor WHERE folder = f.id AND lane = 'backfill'), \
              '') AS backfill FROM folder f WHERE f.account = $1 AND f.deleted_at IS NULL ORDER BY f.path"
         }

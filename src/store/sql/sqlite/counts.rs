@@ -22,6 +22,9 @@ pub(in crate::store::sql) const fn words(text: CountText) -> &'static str {
             chunk!(),
             ") AND ended_at IS NULL GROUP BY folder) AS gone WHERE folder.id = gone.folder"
         ),
+        CountText::PutProofs => {
+            "UPDATE folder SET proof = j.value->>1 FROM json_each(?1) j WHERE folder.id = j.value->>0"
+        }
         // One statement: what is compared is of one instant.
         CountText::Miscounts => {
             "SELECT folder, kept, counted FROM (SELECT NULL AS folder, a.held AS kept, (SELECT count(*) FROM message m WHERE \
