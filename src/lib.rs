@@ -27,6 +27,7 @@ pub mod server;
 pub mod store;
 pub mod supervision;
 pub mod telemetry;
+mod verify;
 
 use std::pin::Pin;
 

@@ -17,6 +17,7 @@ mod held;
 mod in_hand;
 mod inbound;
 mod instance;
+mod integrity;
 mod jobs;
 pub mod list;
 pub mod listed;
@@ -50,6 +51,7 @@ pub use instance::{
     StartCount, adopt, agree, belongs, excuse_bodies, mark_bodies, note_place, note_stop,
     own_bodies,
 };
+pub use integrity::{AccountBreaks, IntegrityReader, StoreBreaks};
 pub use jobs::{JobReader, JobWork, WhichJobs};
 pub use open_error::OpenError;
 pub use read::{Chosen, ManifestRow, Reader};
@@ -58,6 +60,7 @@ pub use sql::audit::StoredAudit;
 pub use sql::counts::Miscount;
 pub use sql::deliver::StoredDelivery;
 pub use sql::failures::{FailingAccount, LeftOut, StoredFailure};
+pub use sql::integrity::{NoAccount, NoCursor, NoMessage, NoRow, OldCounter, OtherPlaces};
 pub use sql::reading::{AccountInfo, ManifestFolder};
 pub use sql::shown::{
     EventNumbers, EventTime, MailHead, StoredAccount, StoredEvent, StoredFolder, StoredRun,

@@ -290,7 +290,7 @@ pub enum AuthVerb {
     Login(LoginArgs),
     /// Show how each account logs in: kind, expiry, scopes, what went wrong last.
     Status(ClientArgs),
-    /// Seal every token with another key (while no server runs).
+    /// Seal every token, and what webhooks sign with, with another key (while no server runs).
     RotateKey(RotateArgs),
 }
 
@@ -450,7 +450,11 @@ pub struct ExportArgs {
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The account's id.
-    pub account: String,
+    #[arg(required_unless_present = "all")]
+    pub account: Option<String>,
+    /// Every account, and what is of none: counters, numbers of events, rows of accounts that are not there.
+    #[arg(long, conflicts_with = "account")]
+    pub all: bool,
     /// Without the server: bodies, references, and what is derived.
     #[arg(long)]
     pub offline: bool,

@@ -7,9 +7,9 @@ use crate::cli::names::places;
 use crate::cli::out::clean;
 use crate::cli::patience::opened;
 use crate::config::Config;
-use crate::store::{Chosen, ManifestFolder, ManifestRow, Reader};
+use crate::store::{AccountInfo, Chosen, ManifestFolder, ManifestRow, Reader};
+use crate::verify::{Mirror, manifest_line};
 use postrider_core::failure::Failure;
-use postrider_core::mail::id::{AccountId, FolderId};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -19,23 +19,32 @@ use std::path::{Path, PathBuf};
 /// A mirror that is open for reading.
 pub(super) struct OpenMirror {
     pub(super) config: Config,
-    pub(super) reader: Reader,
-    pub(super) account: AccountId,
+    pub(super) mirror: Mirror,
 }
 
-/// Opens the mirror of an account, or says why not.
-pub(super) async fn open(config: Config, account: &str) -> Result<OpenMirror, Exit> {
-    let db = opened(&config).await.map_err(|e| {
+/// Opens a database, and says whose mirrors are in it.
+async fn accounts_of(config: &Config) -> Result<(Reader, Vec<AccountInfo>), Exit> {
+    let db = opened(config).await.map_err(|e| {
         eprintln!("{e}");
         Exit::Storage
     })?;
     let reader = Reader::new(&db);
-    let accounts = reader.accounts().await.map_err(|e| {
-        eprintln!("{e}");
-        Exit::Storage
-    })?;
+    let accounts = reader.accounts().await.map_err(|e| unreadable(&e))?;
+    Ok((reader, accounts))
+}
+
+/// Opens the mirrors of all accounts, or says why not.
+pub(super) async fn open_all(config: Config) -> Result<(Vec<OpenMirror>, Reader), Exit> {
+    let (reader, accounts) = accounts_of(&config).await?;
+    let of = |found: &AccountInfo| OpenMirror::of(config.clone(), reader.clone(), found);
+    Ok((accounts.iter().map(of).collect(), reader))
+}
+
+/// Opens the mirror of an account, or says why not.
+pub(super) async fn open(config: Config, account: &str) -> Result<OpenMirror, Exit> {
+    let (reader, accounts) = accounts_of(&config).await?;
     match accounts.iter().find(|a| a.name == account) {
-        Some(found) => Ok(OpenMirror { config, reader, account: found.id }),
+        Some(found) => Ok(OpenMirror::of(config, reader, found)),
         None => {
             let names: Vec<&str> = accounts.iter().map(|a| a.name.as_str()).collect();
             eprintln!(
@@ -49,25 +58,17 @@ pub(super) async fn open(config: Config, account: &str) -> Result<OpenMirror, Ex
 }
 
 impl OpenMirror {
-    pub(super) async fn folders(&self, which: Chosen) -> Result<Vec<ManifestFolder>, Exit> {
-        self.reader.manifest_folders(self.account, which).await.map_err(|e| unreadable(&e))
+    fn of(config: Config, reader: Reader, found: &AccountInfo) -> Self {
+        let (bodies, account, name) = (config.bodies.clone(), found.id, found.name.clone());
+        Self { config, mirror: Mirror { reader, bodies, account, name } }
     }
 
-    /// Hands every row of a folder's manifest to `each`.
-    pub(super) async fn each(
-        &self,
-        folder: FolderId,
-        which: Chosen,
-        mut each: impl FnMut(&ManifestRow) -> Result<(), Exit>,
-    ) -> Result<(), Exit> {
-        let mut after = (0, 0);
-        loop {
-            let rows =
-                self.reader.manifest(folder, which, after).await.map_err(|e| unreadable(&e))?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = (last.uidvalidity, last.uid);
-            rows.iter().try_for_each(&mut each)?;
-        }
+    pub(super) async fn folders(&self, which: Chosen) -> Result<Vec<ManifestFolder>, Exit> {
+        self.mirror
+            .reader
+            .manifest_folders(self.mirror.account, which)
+            .await
+            .map_err(|e| unreadable(&e))
     }
 }
 
@@ -100,9 +101,8 @@ async fn manifest(opened: &OpenMirror, which: Chosen) -> Result<(), Exit> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut lines = Vec::new();
     for folder in opened.folders(which).await? {
-        let path = line_safe(&folder.path);
         let each = |row: &ManifestRow| {
-            let Some(body) = &row.body else {
+            let Some(line) = manifest_line(&folder.path, row) else {
                 eprintln!(
                     "{}/{}: its body row is missing; run `postrider verify`",
                     clean(&folder.path),
@@ -110,15 +110,13 @@ async fn manifest(opened: &OpenMirror, which: Chosen) -> Result<(), Exit> {
                 );
                 return Err(Exit::Storage);
             };
-            let flags = column_safe(&row.flags.to_string());
-            let mark = if row.synthetic { "\tsynthetic" } else { "" };
-            lines.push(format!("{path}\t{}\t{flags}{mark}\n", body.hash));
+            lines.push(line);
             if lines.len() > 4096 {
                 pour(&mut out, &mut lines)?;
             }
             Ok(())
         };
-        opened.each(folder.id, which, each).await?;
+        opened.mirror.each(folder.id, which, |e| unreadable(&e), each).await?;
     }
     pour(&mut out, &mut lines)?;
     out.flush().map_err(|e| broken_pipe(&e))
@@ -135,32 +133,6 @@ fn broken_pipe(e: &io::Error) -> Exit {
     }
     eprintln!("stdout: {e}");
     Exit::Storage
-}
-
-/// Flags in one column: their backslashes are theirs, only what would end the column is spelled
-/// out.
-fn column_safe(flags: &str) -> String {
-    flags
-        .chars()
-        .flat_map(|c| if c.is_control() { c.escape_unicode().collect() } else { vec![c] })
-        .collect()
-}
-
-/// A name on one line and in one column: what would end either is spelled out, and so is what
-/// spells it.
-fn line_safe(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            c if c.is_control() => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// A file for each message, a directory of its own for each folder. A folder that cannot be written
@@ -181,7 +153,7 @@ async fn files(opened: &OpenMirror, which: Chosen, out: &Path) -> Result<(), Exi
             }
             Ok(())
         };
-        opened.each(folder.id, which, each).await?;
+        opened.mirror.each(folder.id, which, |e| unreadable(&e), each).await?;
         if let Some(text) = trouble {
             eprintln!("{}: {}", clean(&folder.path), clean(&text));
         }
@@ -319,6 +291,7 @@ mod tests {
 
     #[test]
     fn every_folder_has_a_directory_of_its_own() {
+        use postrider_core::mail::id::FolderId;
         let mut taken = BTreeSet::new();
         let mut dir = |path: &str| {
             let folder =
@@ -327,10 +300,5 @@ mod tests {
         };
         let dirs = ["a", "a", "A", "a//b", "a/_/b", "a/%_/b", "a ~2"].map(&mut dir);
         assert_eq!(dirs, ["a", "a ~2", "A ~3", "a/%_/b", "a/_/b", "a/%25_/b", "a ~2 ~2"]);
-    }
-
-    #[test]
-    fn a_line_stays_a_line() {
-        assert_eq!(line_safe("a\tb\\n\nc\u{1b}"), "a\\tb\\\\n\\nc\\u{1b}");
     }
 }

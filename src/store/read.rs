@@ -10,8 +10,8 @@ use crate::store::sql::counts::{Miscount, Miscounts};
 use crate::store::sql::credential::{Credentials, Spent, SpentInHour};
 use crate::store::sql::query::{Asks, Dialect};
 use crate::store::sql::reading::{
-    AccountInfo, Accounts, AllManifestFolders, DeletedManifest, EstimatesSizes, EventGaps,
-    LimboCount, Manifest, ManifestColumns, ManifestFolder, ManifestFolders, Sample, SampleColumns,
+    AccountInfo, Accounts, AllManifestFolders, DeletedManifest, EstimatesSizes, LimboCount,
+    Manifest, ManifestColumns, ManifestFolder, ManifestFolders, Sample, SampleColumns,
     SampleOfPart,
 };
 use crate::store::sql::rematch::{HeldKeys, KeyColumns};
@@ -310,15 +310,6 @@ impl Reader {
         };
         let rows = rows.map_err(failed)?.into_iter().map(manifest_row);
         rows.collect::<Result<_, Trouble>>().map_err(failed)
-    }
-
-    /// Event numbers that are missing although no leap says so.
-    ///
-    /// # Errors
-    /// Class storage.
-    pub async fn event_gaps(&self) -> Result<i64, Failure> {
-        let gaps = self.ask_one(EventGaps {}).await.map_err(failed)?;
-        Ok(gaps.map_or(0, |gaps| gaps.count))
     }
 
     /// Counts of an account and its folders that are not those of their rows.

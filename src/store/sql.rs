@@ -17,6 +17,7 @@ pub(super) mod feeds;
 pub(super) mod held;
 pub(super) mod inbound;
 pub(super) mod inserts;
+pub(super) mod integrity;
 pub(super) mod jobs;
 pub(super) mod list;
 pub(super) mod mail;

@@ -40,6 +40,7 @@ mod grants_away;
 mod helping;
 mod hostile;
 mod inbound;
+mod integrity;
 mod interface;
 mod jobs;
 mod lists;

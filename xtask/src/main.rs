@@ -173,8 +173,9 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 35] = [
+const ON_BOTH: [&str; 36] = [
     "damaged",
+    "integrity",
     "deliver",
     "events",
     "shuffled",

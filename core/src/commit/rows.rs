@@ -1,7 +1,7 @@
 //! The rows that commits compare with and change, as the core sees them.
 
 use crate::mail::body::BodyHash;
-use crate::mail::cursor::Lanes;
+use crate::mail::cursor::{Lanes, Mark};
 use crate::mail::feed::MailVersion;
 use crate::mail::flags::Flags;
 use crate::mail::folder::{Role, WireName};
@@ -209,6 +209,19 @@ impl FolderRow {
     #[must_use]
     pub fn tried_again(&self) -> UidSet {
         self.failures.minus(&self.left_out)
+    }
+
+    /// How many messages its server showed at the last complete pass, where nothing has happened since: so many are held, or
+    /// failed. None where that cannot be told: something is still to be read, to be looked at, or known not to fit.
+    #[must_use]
+    pub fn shown(&self) -> Option<u64> {
+        let live = &self.lanes.as_ref()?.live;
+        let is_settled = self.proved_at.is_some()
+            && (live.mark != Mark::CLEARED && live.uidnext == live.mark.uidnext && !live.ended)
+            && self.is_read()
+            && (self.look.is_none() && self.misfit.is_none() && self.refused.is_none())
+            && (self.unproved.is_none() && self.surplus == 0 && self.stalled_at.is_none());
+        is_settled.then_some(u64::from(live.mark.exists))
     }
 
     /// Nothing of its history is left to be read.

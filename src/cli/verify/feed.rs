@@ -1,9 +1,9 @@
 //! `verify` where changes are told by message id: every list of the server beside what is held; what
 //! differs is asked about by name before it is a difference.
 
-use crate::cli::verify::report::Reports;
 use crate::provider::OpenSession;
 use crate::store::{FailureReader, FeedStanding, Reader};
+use crate::verify::Reports;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::feed::{FeedCursor, PlaceId};

@@ -73,6 +73,7 @@ mod given;
 pub(super) mod held;
 pub(super) mod inbound;
 pub(super) mod inserts;
+pub(super) mod integrity;
 pub(super) mod jobs;
 pub(super) mod list;
 mod lock;

@@ -88,5 +88,4 @@ queries! {
     /// So many, spread over the folder.
     Sample { folder: FolderId, most: i64 } -> SampleColumns;
     LimboCount { account: AccountId } -> Counted;
-    EventGaps {} -> Counted;
 }

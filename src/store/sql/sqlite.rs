@@ -60,6 +60,7 @@ pub(in crate::store) mod gathered;
 pub(super) mod held;
 pub(super) mod inbound;
 pub(super) mod inserts;
+pub(super) mod integrity;
 pub(super) mod jobs;
 pub(super) mod list;
 pub(super) mod mail;

@@ -124,11 +124,21 @@ async fn steps_are_taken_together() {
 /// where some folders are most of them.
 const ALL_OF_IT: &[(&str, &str)] = &[
     ("AllManifestFolders", "folder"),
-    ("EventGaps", "event"),
+    ("AllOtherPlaces", "message"),
     ("FailingAccounts", "owed"),
     ("LedgerByClass", "owed"),
     ("Miscounts", "folder"),
     ("NamedPacks", "body"),
+    ("NoAccounts", "failure"),
+    ("NoAccounts", "folder"),
+    ("NoAccounts", "message"),
+    ("NoAccounts", "note"),
+    ("NoAccounts", "owed"),
+    ("NoAccounts", "run"),
+    ("NoCursors", "folder"),
+    ("NoFolders", "event"),
+    ("NoFoldersAtAll", "location"),
+    ("NoMessages", "folder"),
     ("PurgeCursors", "folder"),
     ("PurgeFolderLocations", "folder"),
     ("PurgeFolders", "folder"),
@@ -143,7 +153,8 @@ const ALL_OF_IT: &[(&str, &str)] = &[
 ];
 
 /// Texts that compare each row with each of an account's: they are for people.
-const COMPARED: &[&str] = &["FailingAccounts", "RetryAllOwed", "StoredRuns", "StrayMails"];
+const COMPARED: &[&str] =
+    &["FailingAccounts", "NoAccounts", "NoCursors", "RetryAllOwed", "StoredRuns", "StrayMails"];
 
 /// Rows of a database in use: three accounts of ten folders, a thousand mails each.
 const IN_USE: &str = "

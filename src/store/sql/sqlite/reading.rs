@@ -69,10 +69,5 @@ pub(in crate::store::sql) const fn words(text: ReadText) -> &'static str {
         ReadText::LimboCount => {
             "SELECT count(*) AS count FROM message WHERE account = ?1 AND limbo_since IS NOT NULL"
         }
-        ReadText::EventGaps => {
-            // From the lowest that is kept to the last that was told, but for what has leapt.
-            "SELECT s.last - s.first + 1 - (SELECT COUNT(*) FROM event) - COALESCE((SELECT SUM(next - after - 1) FROM leap \
-             WHERE after >= s.first - 1 AND next <= s.last + 1), 0) AS count FROM (SELECT COALESCE((SELECT next FROM counter WHERE name = 'kept'), 1) AS first, COALESCE((SELECT next - 1 FROM counter WHERE name = 'event'), 0) AS last) s"
-        }
     }
 }

@@ -1,0 +1,10 @@
+//! Whether a mirror is whole by itself: bodies are what they are called, rows have what they name, as much is held as was
+//! proved.
+
+mod local;
+mod mirror;
+mod report;
+
+pub(crate) use local::{Derived, Rows, local};
+pub(crate) use mirror::{Mirror, manifest_line};
+pub(crate) use report::{Report, Reports, StoreReport, Verified, missing_events};
