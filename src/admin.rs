@@ -13,6 +13,7 @@ mod document;
 mod events;
 pub(crate) mod failures;
 mod feed_view;
+mod folder_view;
 pub(crate) mod grant;
 mod guard;
 mod health;

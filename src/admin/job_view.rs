@@ -16,7 +16,7 @@ pub(crate) struct JobView {
     uuid: String,
     /// `full` (everything is compared), `incremental` (by the best proof), `selective` (some of the unread history comes first), `webhook_triggered`, `maintenance`.
     kind: &'static str,
-    /// Of maintenance: `reindex`, `purge`.
+    /// Of maintenance: `reindex`, `purge`, `verify`.
     task: Option<&'static str>,
     account: Option<String>,
     /// Of selective ones: paths of folders; of all without it.
@@ -114,7 +114,7 @@ pub(crate) struct CancelledView {
 pub(crate) struct WishedJob {
     /// `full`, `incremental`, `selective`, `webhook_triggered`, `maintenance`.
     pub(crate) kind: String,
-    /// Of maintenance: `reindex` (of accounts), `purge` (rows of finished jobs; of the whole process).
+    /// Of maintenance: `reindex` and `verify` (of accounts), `purge` (rows of finished jobs; of the whole process).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) task: Option<String>,
     /// Of selective: only of these folders, by path.

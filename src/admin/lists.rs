@@ -3,9 +3,10 @@
 use crate::admin::Shared;
 use crate::admin::derived_view::derived;
 use crate::admin::feed_view::FeedView;
+use crate::admin::folder_view::{CursorView, FolderView};
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::sight::Sight;
-use crate::admin::view::{AccountView, ActorView, CursorView, FolderView, Page, RunView};
+use crate::admin::view::{AccountView, ActorView, Page, RunView};
 use crate::store::{OfAccounts, StoredAccount};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;

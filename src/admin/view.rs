@@ -5,13 +5,12 @@ use crate::admin::feed_view::FeedView;
 use crate::admin::progress::{EndedRunView, ProgressView};
 use crate::clock::Clock;
 pub(crate) use crate::instant::instant;
-use crate::store::{Reader, StoredAccount, StoredFolder, StoredRun};
+use crate::store::{Reader, StoredAccount, StoredRun};
 use crate::telemetry::registry::{AccountLine, ActorLine, ShownFailure};
 use postrider_core::account::advice::advice;
 use postrider_core::account::schedule::{Mode, Tier};
 use postrider_core::failure::{Class, Failure};
 use postrider_core::job::slots::Level;
-use postrider_core::mail::cursor::{self, Backfill};
 use postrider_core::run::summary::FolderSummary;
 use postrider_core::standing::{Push, Standing};
 use postrider_core::time::Now;
@@ -286,81 +285,6 @@ impl TierView {
             .as_str(),
             proof: folder.proof.map(|proof| proof.tells.as_str()),
             counted: folder.proof.is_some_and(|proof| proof.counted),
-        }
-    }
-}
-
-/// A folder, as it is stored.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct FolderView {
-    id: i64,
-    path: String,
-    role: Option<String>,
-    uidvalidity: i64,
-    /// What the server said at the last pass.
-    exists: i64,
-    /// What we hold.
-    messages: i64,
-    /// Open failures; not those that are left out.
-    failures: i64,
-    /// Mails that cannot be read and are left out.
-    left_out: i64,
-    /// UIDs of its history that are still to be read, holes included.
-    remaining: u64,
-    /// Begin of the last complete pass that opened the folder or counted it anew.
-    passed_at: Option<String>,
-    /// Begin of the last pass that proved it whole.
-    proved_at: Option<String>,
-    /// Why it is not proved although its pass was complete.
-    unproved: Option<String>,
-    /// The config leaves it out.
-    excluded: bool,
-}
-
-impl From<&StoredFolder> for FolderView {
-    fn from(row: &StoredFolder) -> Self {
-        let remaining =
-            cursor::from_text::<Backfill>(&row.backfill).map_or(0, |lane| lane.remaining.len());
-        Self {
-            id: row.id,
-            path: row.path.clone(),
-            role: row.role.clone(),
-            uidvalidity: row.uidvalidity,
-            exists: row.exists,
-            messages: row.messages,
-            failures: row.failures,
-            left_out: row.left_out,
-            remaining,
-            passed_at: row.passed_at.map(instant),
-            proved_at: row.proved_at.map(instant),
-            unproved: row.unproved.clone(),
-            excluded: row.excluded,
-        }
-    }
-}
-
-/// Both lanes of a folder, as they are stored.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CursorView {
-    folder: i64,
-    path: String,
-    /// `{format, state: {uidvalidity, uidnext, mark}}`.
-    #[schema(value_type = Object)]
-    live: serde_json::Value,
-    /// `{format, state: {uidvalidity, boundary, remaining}}`.
-    #[schema(value_type = Object)]
-    backfill: serde_json::Value,
-}
-
-impl From<&StoredFolder> for CursorView {
-    fn from(row: &StoredFolder) -> Self {
-        let read =
-            |text: &str| serde_json::from_str(text).unwrap_or_else(|_| serde_json::json!({}));
-        Self {
-            folder: row.id,
-            path: row.path.clone(),
-            live: read(&row.live),
-            backfill: read(&row.backfill),
         }
     }
 }

@@ -15,6 +15,8 @@ pub trait JobHands: Send + Sync {
     fn write(&self, work: JobWork) -> Soon<Result<bool, Failure>>;
     /// Has what is derived of an account read anew. Says what came of it.
     fn reindex(&self, account: &str) -> Soon<Result<String, Failure>>;
+    /// Looks at an account's whole mirror. Says what was found.
+    fn verify(&self, account: &str) -> Soon<Result<String, Failure>>;
     /// Whether the config names an account.
     fn names(&self, account: &str) -> bool;
 }

@@ -374,10 +374,10 @@ impl JobsState {
     /// Does maintenance, beside everything else.
     fn maintain(&mut self, me: &ActorRef<JobsMsg>, job: Job) {
         self.maintains = Some(job.id);
-        let (id, me, now) = (job.id, me.clone(), self.now());
+        let (id, me, now, task) = (job.id, me.clone(), self.now(), job.what.task);
         let doing = tokio::spawn(maintained(Arc::clone(&self.args.hands), job.what, now));
         tokio::spawn(async move {
-            let ended = ended_in_time(doing).await;
+            let ended = ended_in_time(doing, task).await;
             drop(me.cast(JobsMsg::Maintained(id, ended)));
         });
     }

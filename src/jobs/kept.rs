@@ -132,6 +132,10 @@ mod tests {
             Box::pin(async { Ok(String::new()) })
         }
 
+        fn verify(&self, _: &str) -> Soon<Result<String, Failure>> {
+            Box::pin(async { Ok(String::new()) })
+        }
+
         fn names(&self, _: &str) -> bool {
             true
         }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// What takes longer has failed.
+/// What takes longer has failed; but for what reads all that is held.
 const TASK: Duration = Duration::from_secs(3600);
+const READS: Duration = Duration::from_secs(24 * 3600);
 
 /// Does it, and says what came of it.
 pub(super) async fn maintained(
@@ -21,6 +22,7 @@ pub(super) async fn maintained(
 ) -> Result<String, Failure> {
     match (what.task, what.account) {
         (Some(JobTask::Reindex), Some(account)) => hands.reindex(&account).await,
+        (Some(JobTask::Verify), Some(account)) => hands.verify(&account).await,
         (Some(JobTask::Purge), _) => purge(hands.as_ref(), now).await,
         _ => Err(Failure::bug("a job of this kind is for an account")),
     }
@@ -33,14 +35,21 @@ async fn purge(hands: &dyn JobHands, now: Micros) -> Result<String, Failure> {
 }
 
 /// How it ended.
-pub(super) async fn ended_in_time(doing: JoinHandle<Result<String, Failure>>) -> TaskEnd {
+pub(super) async fn ended_in_time(
+    doing: JoinHandle<Result<String, Failure>>,
+    what: Option<JobTask>,
+) -> TaskEnd {
+    let limit = if what == Some(JobTask::Verify) { READS } else { TASK };
     let end = doing.abort_handle();
-    let ended = match tokio::time::timeout(TASK, doing).await {
+    let ended = match tokio::time::timeout(limit, doing).await {
         Ok(Ok(ended)) => ended,
         Ok(Err(_)) => Err(Failure::bug("the maintenance panicked")),
         Err(_) => {
             end.abort();
-            Err(Failure::bug("the maintenance has not ended within an hour"))
+            Err(Failure::bug(format!(
+                "the maintenance has not ended within {} h",
+                limit.as_secs() / 3600
+            )))
         }
     };
     ended.map_err(|failure| (failure.class.as_str(), failure.to_string()))

@@ -3,6 +3,7 @@
 use crate::account::message::NotObeyed;
 use crate::boot::switchboard::Switchboard;
 use crate::boot::wiring::Engine;
+use crate::clock::Clock;
 use crate::handle::Handle;
 use crate::jobs::{JobHands, JobsArgs, JobsMsg};
 use crate::reply::Soon;
@@ -12,11 +13,13 @@ use crate::server::serve_error::ServeError;
 use crate::store::orders::Control;
 use crate::store::{Done, JobWork, Reader};
 use crate::supervision::root::RootMsg;
+use crate::verify::{Derived, Mirror, Rows, local};
 use postrider_core::account::follow::{Command, Conflict, Order};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::AccountId;
 use ractor::ActorRef;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -30,6 +33,8 @@ struct Hands {
     root: ActorRef<RootMsg>,
     reader: Reader,
     ids: Arc<Mutex<BTreeSet<String>>>,
+    bodies: PathBuf,
+    clock: Clock,
 }
 
 impl JobHands for Hands {
@@ -60,14 +65,24 @@ impl JobHands for Hands {
     fn reindex(&self, account: &str) -> Soon<Result<String, Failure>> {
         let (reader, root, account) = (self.reader.clone(), self.root.clone(), account.to_owned());
         Box::pin(async move {
-            let stored = reader.stored_accounts(Some(&account)).await?;
-            let missing = || {
-                let text = "nothing of its account is stored yet";
-                Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
-            };
-            let row = stored.first().ok_or_else(missing)?;
-            derive_again(&root, AccountId(row.id)).await?;
+            derive_again(&root, stored(&reader, &account).await?).await?;
             Ok("its mail is to be read anew: `postrider status` tells how far that is".to_owned())
+        })
+    }
+
+    fn verify(&self, account: &str) -> Soon<Result<String, Failure>> {
+        let (reader, bodies, name) = (self.reader.clone(), self.bodies.clone(), account.to_owned());
+        let (switchboard, now) = (self.switchboard.clone(), self.clock.now().wall);
+        Box::pin(async move {
+            let account = stored(&reader, &name).await?;
+            let mirror = Mirror { reader, bodies, account, name };
+            let verified = local(&mirror, (Rows::Passed, Derived::Passed), now).await?;
+            let summary = verified.summary();
+            if verified.differs() {
+                tracing::warn!(account.id = %mirror.name, "its mirror is not whole: {summary}");
+            }
+            switchboard.control(Control::Proved(verified.proofs(now)), WRITE).await?;
+            Ok(summary)
         })
     }
 
@@ -75,6 +90,16 @@ impl JobHands for Hands {
         let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         ids.contains(account)
     }
+}
+
+/// The row of an account.
+async fn stored(reader: &Reader, account: &str) -> Result<AccountId, Failure> {
+    let stored = reader.stored_accounts(Some(account)).await?;
+    let missing = || {
+        let text = "nothing of its account is stored yet";
+        Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
+    };
+    stored.first().map(|row| AccountId(row.id)).ok_or_else(missing)
 }
 
 /// Starts who keeps jobs.
@@ -88,8 +113,9 @@ pub(super) async fn start(
     let (switchboard, root) = (engine.switchboard(), engine.root().clone());
     let reader = engine.reader().clone();
     let ids = Arc::clone(&followed.ids);
-    let hands: Arc<dyn JobHands> =
-        Arc::new(Hands { switchboard, root, reader: reader.clone(), ids });
+    let (bodies, clock) = (followed.config().bodies.clone(), engine.registry().clock());
+    let hands = Hands { switchboard, root, reader: reader.clone(), ids, bodies, clock };
+    let hands: Arc<dyn JobHands> = Arc::new(hands);
     let (registry, schedules) = (engine.registry().clone(), followed.schedules.subscribe());
     let args = JobsArgs { reader, hands, registry, schedules };
     let (reply, jobs) = oneshot::channel();

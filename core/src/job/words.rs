@@ -29,6 +29,8 @@ string_enum! {
         Reindex => "reindex",
         /// Rows of finished jobs go.
         Purge => "purge",
+        /// An account's mirror is looked at whole: bodies are hashed, rows have what they name.
+        Verify => "verify",
     }
 }
 
@@ -86,7 +88,7 @@ pub fn fits(
     }
     match (kind, task) {
         (JobKind::Maintenance, None) => {
-            Err(("task", "maintenance is of one of these: reindex, purge"))
+            Err(("task", "maintenance is of one of these: reindex, purge, verify"))
         }
         (JobKind::Maintenance, Some(JobTask::Purge)) if named => {
             Err(("task", "purge is of the whole process: leave accounts, owner and all out"))
@@ -152,7 +154,7 @@ mod tests {
         let kinds = JobKind::ALL.iter().map(|kind| kind.as_str()).collect();
         assert_eq!(said(kinds), "full incremental selective webhook_triggered maintenance");
         let tasks = JobTask::ALL.iter().map(|task| task.as_str()).collect();
-        assert_eq!(said(tasks), "reindex purge");
+        assert_eq!(said(tasks), "reindex purge verify");
         let all = JobStatus::ALL.iter().map(|status| status.as_str()).collect();
         assert_eq!(said(all), "queued claimed running done dead cancelled");
     }
