@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// Connections at a time, and octets of the head of a request.
-const ROOM: Room = Room { connections: 256, head: 32 * 1024 };
+const ROOM: Room = Room { connections: 256, head: 32 * 1024, a_second: None };
 /// How often it is looked whether there are other tokens.
 const TICK: Duration = Duration::from_millis(500);
 /// After so many looks counters are kept in shape.

@@ -9,6 +9,7 @@ use axum::extract::State;
 use postrider_core::provider::subscription::Subscription;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use utoipa::ToSchema;
 
 /// What providers push to, and what came.
@@ -16,6 +17,8 @@ use utoipa::ToSchema;
 pub(crate) struct InboundView {
     /// Where it listens; none: nothing is taken.
     listen: Option<String>,
+    /// Requests since the start to where nobody pushes: another path, another method.
+    unrouted: u64,
     /// Who pushes.
     sources: Vec<SourceView>,
 }
@@ -135,5 +138,6 @@ pub(super) async fn inbound(State(shared): State<Shared>) -> Json<InboundView> {
         SourceView::of(seen, subscriptions)
     };
     let sources = sources.into_iter().map(view).collect();
-    Json(InboundView { listen: at.map(|at| at.to_string()), sources })
+    let unrouted = push.unrouted.load(Ordering::Relaxed);
+    Json(InboundView { listen: at.map(|at| at.to_string()), unrouted, sources })
 }

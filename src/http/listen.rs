@@ -10,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use postrider_core::budget::{Bucket, RateLimit};
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_user_timeout};
 use std::collections::VecDeque;
 use std::io;
@@ -66,6 +67,8 @@ pub(crate) struct Room {
     pub(crate) connections: usize,
     /// Octets that a head of a request may take.
     pub(crate) head: usize,
+    /// Connections in a second; more wait in the kernel's queue. None: as they come.
+    pub(crate) a_second: Option<u32>,
 }
 
 /// Why TLS cannot be offered.
@@ -319,8 +322,18 @@ pub(crate) async fn serve(
     let mut connections = JoinSet::new();
     // Those that may have said nothing yet, the oldest first.
     let mut silent: VecDeque<Silent> = VecDeque::new();
+    let began = Instant::now();
+    let limit = |units: u32| RateLimit { units: units.into(), per: Duration::from_secs(1) };
+    let mut pace = limits.a_second.map(|units| Bucket::new(limit(units), 1));
     loop {
         while connections.try_join_next().is_some() {}
+        if let Some(pace) = &mut pace {
+            let wait = pace.wait(1, began.elapsed());
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            pace.take(1, began.elapsed());
+        }
         let Ok((stream, from)) = listener.accept().await else {
             // Out of file descriptors, or a client that went away: not a reason to end.
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -19,7 +19,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
 /// Connections at a time, and octets of the head of a request.
-const ROOM: Room = Room { connections: 512, head: 16 * 1024 };
+const ROOM: Room = Room { connections: 512, head: 16 * 1024, a_second: Some(1500) };
 
 /// The actor.
 #[derive(Debug)]

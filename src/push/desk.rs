@@ -17,6 +17,7 @@ use postrider_core::recovery::decide::Policy;
 use postrider_core::time::{Micros, Now};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -91,6 +92,8 @@ pub(crate) struct PushDesk {
     pub(crate) subscriptions: Arc<Subscriptions>,
     /// The webhooks of applications.
     pub(crate) webhooks: Arc<Webhooks>,
+    /// Requests to where nothing is taken.
+    pub(crate) unrouted: AtomicU64,
     clock: Clock,
     pace: Mutex<PushPace>,
     /// The same of what tells whether a mailbox may be seen.
@@ -140,6 +143,7 @@ impl PushDesk {
             whose,
             subscriptions,
             webhooks,
+            unrouted: AtomicU64::new(0),
             clock,
             pace: Mutex::new(PushPace::of(NEWS)),
             grants: Mutex::new(PushPace::of(GRANT)),

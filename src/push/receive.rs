@@ -15,6 +15,7 @@ use postrider_core::provider::push::PushOutcome;
 use postrider_core::time::Now;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Who comes too often is asked to wait.
@@ -52,6 +53,7 @@ async fn receive(State(door): State<Door>, request: Request) -> Response {
     }
     let Some((source, judge)) = found.filter(|_| request.method() == Method::POST) else {
         let outcome = PushOutcome::Unrouted;
+        door.desk.unrouted.fetch_add(1, Ordering::Relaxed);
         metrics::counter!(names::INBOUND, "source" => "none", "outcome" => outcome.as_str())
             .increment(1);
         return answer(None, outcome);
@@ -159,7 +161,8 @@ fn challenged(mut open: OpenRequest<'_>, challenge: PushChallenge) -> Response {
             (plain, with_head(PushOutcome::Challenged, words.into_response())).into_response()
         }
         PushChallenge::Refused => {
-            open.came = (PushOutcome::BadChallenge, "it asks for no challenge".to_owned());
+            let text = "its challenge is missing, too long, or no plain word".to_owned();
+            open.came = (PushOutcome::BadChallenge, text);
             answer(None, PushOutcome::BadChallenge)
         }
     }

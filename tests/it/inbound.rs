@@ -302,12 +302,15 @@ async fn whoever_floods_the_door_takes_no_memory_and_keeps_nobody_out() {
         // Heads of a megabyte.
         let long = format!("X: {}\r\n", "x".repeat(1 << 20));
         assert!(matches!(post(&long, b""), 0 | 431), "a head has 16 KiB");
+        let unrouted = || served.get("/v1/inbound")["unrouted"].as_u64().unwrap();
+        let already = unrouted();
         for (method, path) in
             [("DELETE", "/gmail"), ("POST", "/gmail/"), ("POST", "/nylas/main"), ("PUT", "/")]
         {
             let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n");
             assert_eq!(request(&at, &head, "").0, 404, "{method} {path}");
         }
+        assert_eq!(unrouted(), already + 4);
         // Whoever is not believed keeps no place, however often it asks.
         let asks: Vec<TcpStream> = (0..600)
             .map(|_| {

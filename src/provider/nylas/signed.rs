@@ -125,8 +125,8 @@ impl SharedPushes {
 
     fn judged(&self, head: &HeaderMap, octets: &[u8]) -> Result<(), PushRefusal> {
         let told = head.get(SIGNATURE).ok_or(PushRefusal::Unsigned("it bears no signature"))?;
-        let told =
-            signature(told.as_bytes()).ok_or(PushRefusal::Unsigned("its signature is none"))?;
+        let told = signature(told.as_bytes())
+            .ok_or(PushRefusal::Unsigned("its signature is not 64 hexadecimal digits"))?;
         let keys = self.keys().map_err(PushRefusal::Unjudged)?;
         let is_signed = keys.iter().any(|key| hmac::verify(key, octets, &told).is_ok());
         is_signed.then_some(()).ok_or(PushRefusal::Unsigned("its signature is another's"))
