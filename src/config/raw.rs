@@ -98,8 +98,11 @@ impl Raw {
         for error in errors {
             let at = error.span().map_or(1, |span| line(span.start));
             // Never what stands behind it: that may be a secret.
-            let key = text.lines().nth(at - 1).and_then(|line| line.split_once('='));
-            let key = key.map(|(key, _)| format!(", at {}", key.trim())).unwrap_or_default();
+            let line = text.lines().nth(at - 1).map(str::trim).unwrap_or_default();
+            let key = line.split_once('=').map(|(key, _)| key.trim());
+            // A table has no value that may be one.
+            let key = key.or_else(|| Some(line).filter(|line| line.starts_with('[')));
+            let key = key.map(|key| format!(", at {key}")).unwrap_or_default();
             let text = format!("this is not TOML{key}: {}", error.message());
             raw.problems.push(Flaw {
                 place: Origin::Line(file.to_owned(), at),

@@ -243,6 +243,10 @@ fn what_is_wrong_with_a_gmail_account_is_told() {
         assert!(ran.stderr.contains(want), "{}", ran.stderr);
     }
     assert!(!ran.stderr.contains("geheim"), "{}", ran.stderr);
+    let ran = Postrider::new("account = []\n[[account]]\nid = \"a\"\n");
+    let ran = ran.run(&["check", "--offline"]).exits(2);
+    let want = "config.toml:2: this is not TOML, at [[account]]: duplicate key";
+    assert!(ran.stderr.contains(want), "{}", ran.stderr);
     for (token, want) in [("", "token is empty"), ("{\"a\": 1}\n", "token holds no access token")] {
         let postrider = Postrider::new(account);
         std::fs::write(postrider.path("token"), token).unwrap();
