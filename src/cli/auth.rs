@@ -284,6 +284,17 @@ async fn reseal(engine: &Engine, old: &Vault, new: &Vault) -> Result<(usize, usi
     Ok(count)
 }
 
+/// What an account logs in with that somebody else keeps.
+fn kind_of(account: &Account, kept: &SecretFrom) -> String {
+    let is_granted = account.api.as_ref().is_some_and(|api| api.grant.is_some());
+    match kept {
+        SecretFrom::Service(name) => format!("service.{name}"),
+        SecretFrom::Token(_) => "access token".to_owned(),
+        _ if is_granted => "application key".to_owned(),
+        _ => "password".to_owned(),
+    }
+}
+
 /// How each account logs in: kind, expiry, scopes, what went wrong last. No secret is read.
 async fn status(args: &ClientArgs) -> Result<(), Exit> {
     let config = seen_by(args)?;
@@ -318,11 +329,7 @@ async fn status(args: &ClientArgs) -> Result<(), Exit> {
                 "account": account.id, "kind": format!("oauth.{name}"), "granted": false,
                 "error": format!("nobody has granted access yet: run `postrider auth login {}`", account.id),
             }),
-            (SecretFrom::Service(name), _) => {
-                json!({ "account": account.id, "kind": format!("service.{name}") })
-            }
-            (SecretFrom::Token(_), _) => json!({ "account": account.id, "kind": "access token" }),
-            _ => json!({ "account": account.id, "kind": "password" }),
+            (kept, _) => json!({ "account": account.id, "kind": kind_of(account, kept) }),
         });
     }
     if args.json {

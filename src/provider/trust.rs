@@ -36,7 +36,7 @@ pub(super) fn config(text: impl Into<postrider_core::plain::PlainText>) -> Failu
 pub(super) fn unbelieved(place: &str, why: &CertificateError) -> String {
     let cure = match why {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "it is made out to another name: write in `host` a name that it bears"
+            "it is made out to another name: write in `host` (of an API: `api_url`) a name that it bears"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "it has expired: the server needs a new one"

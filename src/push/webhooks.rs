@@ -112,7 +112,8 @@ impl Webhooks {
             let opens = sealed.is_some_and(|sealed| self.opened(source, sealed).is_some());
             if sealed.is_some() && !opens {
                 tracing::warn!(
-                    "what the webhook of {source} signs with does not open with the key of [credentials]: another one is made"
+                    "what the webhook of {source} signs with does not open with the key of [credentials] (was it rotated, and the old one is \
+                     given?): another webhook is made"
                 );
             }
             kept.it = Webhook::stored(row, opens);

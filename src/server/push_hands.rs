@@ -8,7 +8,7 @@ use crate::boot::wiring::Engine;
 use crate::clock::Clock;
 use crate::config::{Config, Listening};
 use crate::http::listen::{bind, tls};
-use crate::provider::{AskedWebhook, ask_webhook, push_source};
+use crate::provider::{AskedWebhook, ask_webhook, push_source, shared_push_lacks};
 use crate::push::{PushActor, PushArgs, PushDesk, PushDoor, PushHands, WebhookTold, Webhooks};
 use crate::reply::Soon;
 use crate::server::follow::Followed;
@@ -19,6 +19,7 @@ use crate::supervision::root::RootMsg;
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::push::{PushHint, WebhookQuestion};
+use postrider_core::provider::server::PushWay;
 use postrider_core::provider::subscription::Subscription;
 use ractor::Actor;
 use std::collections::BTreeMap;
@@ -148,6 +149,13 @@ pub(super) async fn start(
     if config.webhooks.sources.is_empty() {
         says_what_stays(engine, &BTreeMap::new()).await;
         return Ok(Arc::new(PushDesk::nobody(engine.registry())));
+    }
+    for place in &config.webhooks.sources {
+        if let PushWay::Shared(shared) = &place.way
+            && let Some(why) = shared_push_lacks(shared)
+        {
+            tracing::warn!("what is pushed is answered 503 until this is mended: {why}");
+        }
     }
     let source = |place| push_source(place, |queue| puller(queue, clock), clock);
     let sources: Result<Vec<_>, _> = config.webhooks.sources.iter().map(source).collect();

@@ -56,7 +56,7 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
         ),
         (_, Some(Class::Network | Class::Timeout)) => told(
             BY_ITSELF,
-            "nothing if the server is down; else see whether `host` and `port` (of Gmail's API: `api_url`) and the way there are right: `postrider check`",
+            "nothing if the server is down; else see whether `host` and `port` (of an API: `api_url`, `region`) and the way there are right: `postrider check`",
         ),
         (_, Some(Class::Auth)) => told(
             BY_ITSELF,
