@@ -17,8 +17,8 @@ use tokio::time::{Instant, timeout_at};
 pub(super) const BODY: usize = 2 * 1024 * 1024;
 /// Octets of all that are on their way. Their beginnings have a part of it for themselves: what is pushed is small, and a
 /// few long bodies are not to take its room.
-const BODIES: usize = 7 * 1024 * 1024;
-const BEGINNINGS: usize = 4 * 1024 * 1024;
+const BODIES: usize = 6 * 1024 * 1024;
+const BEGINNINGS: usize = 3 * 1024 * 1024;
 /// Octets of a beginning.
 const BEGINNING: usize = 64 * 1024;
 /// Octets of one that was packed.
