@@ -203,6 +203,11 @@ pub const LATER: &[Later] = &[
         up: "ALTER TABLE folder ADD COLUMN proof text;",
         down: "ALTER TABLE folder DROP COLUMN proof;",
     },
+    Later {
+        name: "m0032_lost",
+        up: "CREATE INDEX body_lost ON body (pack) WHERE length = 0;",
+        down: "UPDATE cursor SET state = (state::jsonb #- '{state,again}')::text WHERE lane = 'backfill'; DROP INDEX body_lost;",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

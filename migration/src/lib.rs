@@ -41,6 +41,7 @@ mod m0028_synthetic;
 mod m0029_inbound;
 mod m0030_webhook;
 mod m0031_proof;
+mod m0032_lost;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -83,6 +84,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0029_inbound::Migration),
             Box::new(m0030_webhook::Migration),
             Box::new(m0031_proof::Migration),
+            Box::new(m0032_lost::Migration),
         ]
     }
 }

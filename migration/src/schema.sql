@@ -191,3 +191,5 @@ CREATE VIEW mail_now AS SELECT a.name AS account, f.path AS folder, f.id AS fold
     instr(' ' || l.flags || ' ', ' \Flagged ') > 0 AS starred, l.flags, l.keywords, m.size FROM location l JOIN
     folder f ON f.id = l.folder AND f.deleted_at IS NULL JOIN account a ON a.id = f.account JOIN message m ON
     m.id = l.message WHERE l.ended_at IS NULL;
+
+CREATE INDEX body_lost ON body (pack) WHERE length = 0;

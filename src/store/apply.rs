@@ -25,6 +25,7 @@ mod own;
 mod purge;
 mod quiet;
 mod rematch;
+mod repair;
 mod subscriptions;
 mod threads;
 mod words;

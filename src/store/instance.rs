@@ -10,6 +10,7 @@ use crate::store::sql::setting::{
     ForgetSetting, LeapAccounts, LeapCounters, LeapRow, NextEvent, NextSeq, PutSetting, Setting,
 };
 use crate::store::transaction::Sql;
+use postrider_core::mail::body::SPARED_PACK;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -241,8 +242,9 @@ fn lacking(
     for (pack, end) in named {
         let file = bodies.join(format!("{pack:010}.pack"));
         let what = match std::fs::metadata(&file) {
-            // An end that is none is one that the database does not know.
-            Ok(told) if told.len() >= *end || *end == u64::MAX => continue,
+            // Of bytes that are lost already nothing is missed.
+            Ok(told) if told.len() >= *end || *end >= SPARED_PACK => continue,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && *end == SPARED_PACK => continue,
             Ok(told) => format!(
                 "pack {pack} in {} ends at {}, and the database names bytes up to {end}: are the bodies older than the \
                  database?",

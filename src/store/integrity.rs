@@ -2,7 +2,7 @@
 
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
-use crate::store::rows::guarded;
+use crate::store::rows::{bare, folder_row};
 use crate::store::sql::commit::{AccountAndFolder, AllFolders};
 use crate::store::sql::integrity::{
     AllLeapt, AllOtherPlaces, EndsOfEvents, EventNumber, EventsBehind, Leapt, NoAccount,
@@ -26,7 +26,7 @@ pub struct AccountBreaks {
     pub messages: Vec<NoMessage>,
     /// Folders that are not there.
     pub folders: Vec<NoRow>,
-    /// Messages that lie nowhere any more, and whose bytes have no row.
+    /// Messages that lie nowhere any more, and whose bytes have no row, or are lost.
     pub bodies: Vec<i64>,
     /// Messages that lie in another number of places than they are said to.
     pub places: Vec<OtherPlaces>,
@@ -76,16 +76,9 @@ impl<'a> IntegrityReader<'a> {
     /// Class storage.
     pub async fn folders(&self, account: AccountId) -> Result<Vec<FolderRow>, Failure> {
         let rows = self.reader.ask(AllFolders { account }).await.map_err(failed)?;
-        let read = |mut row: AccountAndFolder| {
-            if let Some(folder) = row.folder.0.as_mut()
-                && folder.live.is_some() != folder.backfill.is_some()
-            {
-                (folder.live, folder.backfill) = (None, None);
-            }
-            guarded(account, row).map(|(_, folder)| folder)
-        };
-        let folders = rows.into_iter().map(read).collect::<Result<Vec<_>, Trouble>>();
-        Ok(folders.map_err(failed)?.into_iter().flatten().collect())
+        let rows = rows.into_iter().filter_map(|row: AccountAndFolder| row.folder.0);
+        let folders = rows.map(|row| folder_row(bare(row))).collect::<Result<Vec<_>, Trouble>>();
+        folders.map_err(failed)
     }
 
     /// What an account's rows lack. Each kind is as of one instant.

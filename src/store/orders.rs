@@ -7,6 +7,7 @@ use crate::store::deliver::DeliverWork;
 use crate::store::failures::FailureWork;
 use crate::store::inbound::InboundWork;
 use crate::store::jobs::JobWork;
+use crate::store::repair::RepairStep;
 use crate::store::subscriptions::{SubscriptionKey, SubscriptionWork};
 use postrider_core::budget::Spending;
 use postrider_core::mail::id::{AccountId, FolderId};
@@ -98,6 +99,8 @@ pub enum Control {
     Subscriptions(SubscriptionWork),
     /// What they have pushed.
     Inbound(InboundWork),
+    /// Something is set right of an account that is damaged.
+    Repair(AccountId, RepairStep),
     /// What was proved of folders.
     Proved(Vec<(FolderId, FolderProof)>),
     /// Whose it is, as the config says now: who may see it.

@@ -51,7 +51,16 @@ fn account_row(id: AccountId, row: AccountColumns) -> Result<AccountRow, Trouble
     })
 }
 
-fn folder_row(row: FolderColumns) -> Result<FolderRow, Trouble> {
+/// A folder that has lost one of its cursors has none.
+pub(super) fn bare(row: FolderColumns) -> FolderColumns {
+    match (&row.live, &row.backfill) {
+        (Some(_), None) | (None, Some(_)) => FolderColumns { live: None, backfill: None, ..row },
+        _ => row,
+    }
+}
+
+/// A folder.
+pub(super) fn folder_row(row: FolderColumns) -> Result<FolderRow, Trouble> {
     let (failures, left_out) = failed(&row.failures.unwrap_or_default());
     Ok(FolderRow {
         id: row.folder,
@@ -117,7 +126,8 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 
 /// A message.
 pub(super) fn message(row: MessageColumns) -> Result<MessageRow, Trouble> {
-    let body = hash(row.hash)?;
+    // Of what has lost the row of its bytes they are read again.
+    let body = row.hash.unwrap_or_else(|| BodyHash::unknown(row.id.0));
     Ok(MessageRow {
         id: row.id,
         identity: identity(row.identity, body),

@@ -9,6 +9,7 @@ use crate::store::sql::shown::{
     StoredFolders, StoredRun, StoredRuns,
 };
 use postrider_core::failure::Failure;
+use postrider_core::mail::body::{SPARED_PACK, WHOLE_PACK};
 use postrider_core::mail::id::AccountId;
 use postrider_core::recovery::waiting::Waiting;
 use postrider_core::time::Micros;
@@ -153,8 +154,15 @@ impl Reader {
     pub async fn named_packs(&self) -> Result<BTreeMap<i64, u64>, Failure> {
         // A body of no octets needs no file.
         let packs = self.ask(NamedPacks {}).await.map_err(failed)?;
-        // An end that is none keeps the whole pack.
-        let end = |named: NamedPack| (named.pack, u64::try_from(named.end).unwrap_or(u64::MAX));
-        Ok(packs.into_iter().map(end).collect())
+        let mut ends = BTreeMap::new();
+        for NamedPack { pack, end } in packs {
+            // An end that is none is of a body that is lost: where its octets lay nothing is cut off.
+            let end = u64::try_from(end).unwrap_or(SPARED_PACK);
+            let known = ends.entry(pack).or_insert(end);
+            if *known != end {
+                *known = WHOLE_PACK;
+            }
+        }
+        Ok(ends)
     }
 }

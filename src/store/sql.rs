@@ -30,6 +30,8 @@ pub(super) mod query;
 pub(super) mod quiet;
 pub(super) mod reading;
 pub(super) mod rematch;
+pub(super) mod repair;
+pub(super) mod repair_asked;
 pub(super) mod setting;
 pub(super) mod shown;
 pub(super) mod sqlite;

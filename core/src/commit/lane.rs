@@ -116,11 +116,12 @@ fn admit_folder(
         }
         FolderChange::Backfill { uidvalidity, range, page, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
-            let remaining = &mut lanes(&mut row.lanes)?.backfill.remaining;
-            if !remaining.contains_all(range) {
+            let lane = &mut lanes(&mut row.lanes)?.backfill;
+            if !lane.remaining.contains_all(range) {
                 return Err(Refusal::Range);
             }
-            *remaining = remaining.minus(range);
+            lane.remaining = lane.remaining.minus(range);
+            lane.again = lane.again.minus(range);
             settle_failures(row, page);
         }
         FolderChange::Retry { uidvalidity, uids, page, .. } => {

@@ -4,6 +4,7 @@
 //! the verbs here and writes what [`Ledger::take_writes`] returns. The tests' model store keeps
 //! everything loaded and calls the same verbs.
 
+mod again;
 mod whole;
 
 use crate::commit::event::{EventDraft, SHOWN, ToldPlace, What};
@@ -11,7 +12,7 @@ use crate::commit::limbo;
 use crate::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
 use crate::commit::tally::{Counted, Place, Tally};
 use crate::commit::whole::ToldState;
-use crate::mail::body::BodyRef;
+use crate::mail::body::{BodyHash, BodyRef};
 use crate::mail::cursor::Lanes;
 use crate::mail::flags::Flags;
 use crate::mail::id::{FolderId, Identity, MessageId, UidValidity};
@@ -28,6 +29,8 @@ pub struct NewMessage {
     pub row: MessageRow,
     /// Its sealed bytes.
     pub body: BodyRef,
+    /// Its bytes were not read for this: they are those of a message that we hold.
+    pub held: bool,
     /// What its server calls its thread.
     pub thread: Option<String>,
     /// INTERNALDATE where it was first read.
@@ -49,6 +52,10 @@ pub struct Writes {
     pub locations: Vec<LocationRow>,
     /// Events, in order.
     pub events: Vec<EventDraft>,
+    /// Bytes of messages that were held, read once more: where theirs are lost they take this place.
+    pub again: Vec<(MessageId, BodyRef)>,
+    /// Messages of whose bytes nothing was known any more: these are theirs.
+    pub adopted: Vec<(MessageId, BodyHash)>,
     /// By how much the counts of the account and its folders change.
     pub tally: Tally,
 }
@@ -65,6 +72,8 @@ pub struct Ledger {
     changed_messages: BTreeSet<MessageId>,
     changed_locations: BTreeSet<Place>,
     events: Vec<EventDraft>,
+    again: Vec<(MessageId, BodyRef)>,
+    adopted: Vec<(MessageId, BodyHash)>,
     /// Messages whose state is told whole, and how they were told before.
     touched: BTreeMap<MessageId, (usize, Option<ToldState>)>,
     /// Places that are not looked at.
@@ -189,6 +198,10 @@ impl Ledger {
         let place = (folder.id, uidvalidity, uid);
         let identity = self.identity_of(fetched);
         let known = self.by_identity.get(&identity).copied();
+        let known = known.or_else(|| self.unknown_at(&place, fetched));
+        if let Some(id) = known.filter(|_| !fetched.held) {
+            self.read_again(id, fetched.body);
+        }
         if let Some(living) = self.locations.get(&place).filter(|l| l.ended_at.is_none()) {
             if Some(living.message) == known {
                 self.set_flags(folder, uid, fetched.flags.clone(), fetched.modseq);
@@ -241,13 +254,6 @@ impl Ledger {
         }
     }
 
-    /// A server's name for other bytes than ours is not believed: the mail goes by its bytes.
-    fn identity_of(&self, fetched: &Fetched) -> Identity {
-        let row = self.message(&fetched.identity).filter(|_| !fetched.held);
-        let other = row.is_some_and(|row| row.body != fetched.body.hash());
-        if other { Identity::of_bytes(fetched.body.hash()) } else { fetched.identity.clone() }
-    }
-
     fn create(
         &mut self,
         id: MessageId,
@@ -273,6 +279,7 @@ impl Ledger {
         let new = NewMessage {
             row,
             body: fetched.body,
+            held: fetched.held,
             thread: fetched.thread.clone(),
             internal_date: fetched.internal_date,
             header: fetched.header.clone(),
@@ -434,7 +441,12 @@ impl Ledger {
 
     /// What changed since the ledger was loaded (or emptied); the loaded rows stay.
     pub fn take_writes(&mut self) -> Writes {
-        let mut writes = Writes { events: std::mem::take(&mut self.events), ..Writes::default() };
+        let mut writes = Writes {
+            events: std::mem::take(&mut self.events),
+            again: std::mem::take(&mut self.again),
+            adopted: std::mem::take(&mut self.adopted),
+            ..Writes::default()
+        };
         let created = std::mem::take(&mut self.created);
         for id in std::mem::take(&mut self.changed_messages) {
             if !created.contains_key(&id) {
@@ -473,6 +485,9 @@ fn is_old(
     }
     // Where nothing is numbered, age alone tells.
     let Some(Lanes { backfill, .. }) = &folder.lanes else { return false };
+    if backfill.again.contains(uid) {
+        return true;
+    }
     let below = uid < backfill.boundary;
     match backfill.old_before {
         Some(before) => below && (internal_date.is_none() || older(before)),

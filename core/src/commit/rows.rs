@@ -1,6 +1,6 @@
 //! The rows that commits compare with and change, as the core sees them.
 
-use crate::mail::body::BodyHash;
+use crate::mail::body::{BodyHash, BodyRef};
 use crate::mail::cursor::{Lanes, Mark};
 use crate::mail::feed::MailVersion;
 use crate::mail::flags::Flags;
@@ -261,6 +261,12 @@ impl MessageRow {
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.limbo_since.is_none() && self.deleted_at.is_none()
+    }
+
+    /// Nothing is known of its bytes any more, and these may be they: they are as long.
+    #[must_use]
+    pub fn takes(&self, body: &BodyRef) -> bool {
+        self.body.is_unknown() && self.size == body.length()
     }
 }
 

@@ -11,6 +11,9 @@ use std::pin::Pin;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BodyHash(pub [u8; 32]);
 
+/// Octets of zero before the number in what stands for a hash.
+const UNKNOWN: usize = 24;
+
 impl BodyHash {
     /// Reads 64 hexadecimal digits.
     #[must_use]
@@ -24,6 +27,35 @@ impl BodyHash {
         }
         Some(Self(bytes))
     }
+
+    /// Stands for the hash of a message's bytes where the row that had it is gone: 24 octets of zero, and its number. No bytes
+    /// have such a one that anybody could find.
+    #[must_use]
+    pub fn unknown(message: i64) -> Self {
+        let mut bytes = [0; 32];
+        let (_, number) = bytes.split_at_mut(UNKNOWN);
+        number.copy_from_slice(&message.to_be_bytes());
+        Self(bytes)
+    }
+
+    /// Whether it stands for one that is not known.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.0.iter().take(UNKNOWN).all(|octet| *octet == 0)
+    }
+
+    /// Whether it is the hash of no bytes at all.
+    #[must_use]
+    pub fn is_of_nothing(&self) -> bool {
+        *self == Self::OF_NOTHING
+    }
+
+    /// The hash of no bytes at all (FIPS 180-4).
+    pub const OF_NOTHING: Self = Self([
+        0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9,
+        0x24, 0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52,
+        0xb8, 0x55,
+    ]);
 }
 
 impl fmt::Display for BodyHash {
@@ -99,6 +131,19 @@ pub struct StoredBody {
     pub offset: u64,
     /// Length in octets.
     pub length: u64,
+}
+
+/// The end of a pack of which nothing may be cut off.
+pub const WHOLE_PACK: u64 = u64::MAX;
+/// The same of one in which nothing lies but what is lost: it is kept, and not missed.
+pub const SPARED_PACK: u64 = u64::MAX - 1;
+
+impl StoredBody {
+    /// Its bytes are given up as damaged: its row keeps pack and offset, until they have been read again.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.length == 0 && !self.hash.is_of_nothing()
+    }
 }
 
 /// Of which message a beginning is kept.
@@ -207,5 +252,16 @@ mod tests {
         let hash = BodyHash([0xab; 32]);
         assert_eq!(BodyHash::from_hex(&hash.to_string()), Some(hash));
         assert_eq!(BodyHash::from_hex("zz"), None);
+    }
+
+    #[test]
+    fn what_stands_for_a_hash_is_none() {
+        let unknown = BodyHash::unknown(77);
+        assert!(unknown.is_unknown() && !unknown.is_of_nothing());
+        assert!(!BodyHash::OF_NOTHING.is_unknown() && BodyHash::OF_NOTHING.is_of_nothing());
+        assert_ne!(unknown, BodyHash::unknown(78));
+        let stored = |hash, length| StoredBody { hash, pack: 1, offset: 0, length }.is_lost();
+        assert!(!stored(BodyHash::OF_NOTHING, 0) && !stored(BodyHash([1; 32]), 1));
+        assert!(stored(BodyHash([1; 32]), 0));
     }
 }

@@ -117,6 +117,9 @@ pub struct Backfill {
     pub boundary: u32,
     /// UIDs still to be settled, holes included.
     pub remaining: UidSet,
+    /// Of those, what was held before and is read again: what comes of it anew is no news.
+    #[serde(default, skip_serializing_if = "UidSet::is_empty")]
+    pub again: UidSet,
     /// For a folder that appeared after the account's first LIST: only mail older than this is old
     /// mail.
     pub old_before: Option<Micros>,
@@ -148,8 +151,62 @@ impl Lanes {
                 mailbox: None,
                 resets: Vec::new(),
             },
-            backfill: Backfill { uidvalidity, boundary: mark.uidnext, remaining, old_before },
+            backfill: Backfill {
+                uidvalidity,
+                boundary: mark.uidnext,
+                remaining,
+                again: UidSet::new(),
+                old_before,
+            },
         }
+    }
+
+    /// The lanes of a folder that has lost one of them, or both, and still has these rows: what is neither held nor failed
+    /// is still to be read, and the next pass lists it.
+    #[must_use]
+    pub fn rebuilt(
+        uidvalidity: UidValidity,
+        live: Option<Live>,
+        backfill: Option<Backfill>,
+        known: &UidSet,
+    ) -> Self {
+        let live = live.filter(|live| live.uidvalidity == uidvalidity);
+        let backfill = backfill.filter(|lane| lane.uidvalidity == uidvalidity);
+        let behind = known.last().map_or(1, |uid| uid.saturating_add(1));
+        let boundary = backfill.as_ref().map_or(1, |lane| lane.boundary);
+        let top = live.as_ref().map_or(1, |live| live.uidnext).max(boundary).max(behind);
+        let mark = Mark { uidnext: top, ..Mark::CLEARED };
+        let mut lanes = Self::opened(uidvalidity, mark, None);
+        lanes.backfill.remaining = match &backfill {
+            // What has come since the boundary may have been read or not.
+            Some(lane) if live.is_none() => {
+                lane.remaining.union(&UidSet::range(boundary, top.saturating_sub(1)))
+            }
+            Some(lane) => lane.remaining.clone(),
+            None => lanes.backfill.remaining,
+        };
+        lanes.backfill.remaining = lanes.backfill.remaining.minus(known);
+        if let Some(lane) = backfill {
+            lanes.backfill.again = lane.again;
+            (lanes.backfill.boundary, lanes.backfill.old_before) = (lane.boundary, lane.old_before);
+        }
+        lanes.live = live.unwrap_or(lanes.live);
+        lanes.list_anew();
+        lanes
+    }
+
+    /// Nothing is believed of what counters prove: the next pass lists the folder with its flags.
+    pub fn list_anew(&mut self) {
+        (self.live.mark, self.live.flags) = (Mark::CLEARED, None);
+    }
+
+    /// These were held, and are read again: whoever asks for what remains asks for them.
+    pub fn read_again(&mut self, uids: &UidSet) {
+        // What is not below the chain's end comes by itself.
+        let below = UidSet::range(1, self.live.uidnext.saturating_sub(1));
+        let uids = uids.intersect(&below);
+        self.backfill.again = self.backfill.again.union(&uids);
+        self.backfill.remaining = self.backfill.remaining.union(&uids);
     }
 
     /// UIDs begin anew, and what is held has been found again but for what remains, which is old mail
@@ -180,6 +237,7 @@ impl Lanes {
         self.live.flags = None;
         let backfill = &mut self.backfill;
         backfill.remaining = backfill.remaining.intersect(&UidSet::range(1, top.saturating_sub(1)));
+        backfill.again = backfill.again.intersect(&backfill.remaining);
         if backfill.boundary > top {
             backfill.boundary = top;
             backfill.old_before =
@@ -245,6 +303,7 @@ mod tests {
             uidvalidity: UidValidity(7),
             boundary: 10,
             remaining: UidSet::range(1, 9),
+            again: UidSet::one(3),
             old_before: None,
         };
         let text = to_text(&lane).unwrap();
@@ -252,5 +311,45 @@ mod tests {
         let newer = text.replace("\"format\":1", "\"format\":2");
         assert!(matches!(from_text::<Backfill>(&newer), Err(BadLane::Format { found: 2 })));
         assert!(matches!(from_text::<Backfill>("{}"), Err(BadLane::Json(_))));
+    }
+
+    /// Whichever of its lanes a folder has lost: what is not known is read, nothing that was told as read twice is.
+    #[test]
+    fn lanes_are_rebuilt_of_what_is_left() {
+        let v = UidValidity(7);
+        let mut lanes =
+            Lanes::opened(v, Mark { uidnext: 10, exists: 9, modseq: 4 }, Some(Micros(5)));
+        (lanes.live.uidnext, lanes.backfill.remaining) = (14, UidSet::range(1, 3));
+        let known = UidSet::range(4, 13).minus(&UidSet::one(8)).minus(&UidSet::one(12));
+        let Lanes { live, backfill } = lanes.clone();
+        let rebuilt = |live, backfill| Lanes::rebuilt(v, live, backfill, &known);
+        let of = |lanes: &Lanes| {
+            (lanes.live.uidnext, lanes.backfill.boundary, lanes.backfill.remaining.to_string())
+        };
+        let both = rebuilt(Some(live.clone()), Some(backfill.clone()));
+        assert_eq!(of(&both), (14, 10, "1:3".to_owned()));
+        let backward = rebuilt(Some(live), None);
+        assert_eq!(of(&backward), (14, 14, "1:3,8,12".to_owned()), "of its past nothing is known");
+        let forward = rebuilt(None, Some(backfill));
+        assert_eq!(of(&forward), (14, 10, "1:3,12".to_owned()), "of what has come nothing is");
+        assert_eq!(forward.backfill.old_before, Some(Micros(5)));
+        let neither = rebuilt(None, None);
+        assert_eq!(of(&neither), (14, 14, "1:3,8,12".to_owned()));
+        assert_eq!(of(&Lanes::rebuilt(v, None, None, &UidSet::new())), (1, 1, String::new()));
+        for lanes in [both, backward, forward, neither] {
+            assert_eq!((lanes.live.mark, lanes.live.flags), (Mark::CLEARED, None), "it is listed");
+        }
+        let other = Lanes { live: Live { uidvalidity: UidValidity(6), ..lanes.live }, ..lanes };
+        assert_eq!(rebuilt(Some(other.live), None).live.uidvalidity, v);
+    }
+
+    #[test]
+    fn what_is_read_again_lies_below_the_end() {
+        let mut lanes =
+            Lanes::opened(UidValidity(7), Mark { uidnext: 10, exists: 9, modseq: 4 }, None);
+        lanes.backfill.remaining = UidSet::one(2);
+        lanes.read_again(&UidSet::range(9, 11));
+        assert_eq!(lanes.backfill.remaining.to_string(), "2,9");
+        assert_eq!(lanes.backfill.again.to_string(), "9");
     }
 }

@@ -186,7 +186,7 @@ impl Notification {
             NotifiedKind::Message { is_touched } => {
                 let id = object.id.id().ok_or(())?;
                 let hint = if is_touched { PushHint::Touched } else { PushHint::News };
-                (hint, Hinted { ids: [identity(&id)].into(), places: false })
+                (hint, Hinted { ids: [identity(&id)].into(), ..Hinted::default() })
             }
             NotifiedKind::Folders => {
                 (PushHint::Places, Hinted { places: true, ..Hinted::default() })
@@ -270,7 +270,7 @@ mod tests {
         let ids = [identity("m1")].into();
         assert_eq!(
             told,
-            Some(ToldPush { event: "e1".into(), hinted: Hinted { ids, places: false } })
+            Some(ToldPush { event: "e1".into(), hinted: Hinted { ids, ..Hinted::default() } })
         );
         let older =
             json!({"id": "e", "type": "account.invalid", "data": {"object": {"account_id": "g2"}}});

@@ -115,6 +115,10 @@ pub(in crate::store) async fn control(
             let pass = PassUnderWay::new(ForgetEvents { upto: *upto });
             return Ok(Portion::Goes(Pass::Forget(pass)));
         }
+        Control::Repair(account, step) => {
+            let done = super::repair::repair(db, numbers, *account, step, at).await;
+            return done.map(|()| over(Done::Changed));
+        }
         Control::Proved(folders) => {
             let text = |(id, proof): &(FolderId, FolderProof)| Ok((id.0, lane(proof)?));
             let rows: Vec<(i64, String)> =
@@ -203,6 +207,7 @@ pub(in crate::store) async fn control(
         | Control::ForgetEvents { .. }
         | Control::Own { .. }
         | Control::Proved(_)
+        | Control::Repair(..)
         | Control::Spend { .. } => {}
     }
     Ok(over(Done::Changed))

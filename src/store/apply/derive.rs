@@ -142,11 +142,21 @@ pub(super) async fn tell_threads(
     }
     let rows: Vec<_> = told.iter().filter(|(message, _)| untold.contains(message.0)).collect();
     db.put(TellThreads { rows: Document::of(&rows)? }).await?;
+    owe_again(db, numbers, account, &untold).await
+}
+
+/// What is derived of these is owed anew.
+pub(super) async fn owe_again(
+    db: &Transaction,
+    numbers: &mut Numbers,
+    account: AccountId,
+    messages: &derive::Numbers,
+) -> Result<(), Trouble> {
     let row = db.ask_one(DeriveState { account }).await?;
     let Some(mut derive) = row.and_then(|row| stored_derive(row.derive)) else { return Ok(()) };
     // What has ended the process does so again, whatever its thread is.
     let left_out = derive.left_out().clone();
-    derive.put_back(&untold.minus(&left_out));
+    derive.put_back(&messages.minus(&left_out));
     db.put(SaveDerive { account, derive: Document::of(&derive)? }).await?;
     numbers.put_back();
     Ok(())

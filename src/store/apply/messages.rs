@@ -1,5 +1,6 @@
 //! What the ledger says is written: bodies, messages, locations, events.
 
+use super::derive::owe_again;
 use super::numbers::{Numbers, event_id};
 use crate::fault;
 use crate::store::failure::Trouble;
@@ -7,16 +8,20 @@ use crate::store::sql::commit::UpdateMessages;
 use crate::store::sql::counts::{CountLocations, CountMessages};
 use crate::store::sql::inserts::{Body, Event, Location, Message};
 use crate::store::sql::query::Document;
+use crate::store::sql::repair::{AdoptBodies, PlaceLost};
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::commit::event::{EventDraft, ToldPlace};
-use postrider_core::commit::ledger::{Ledger, NewMessage};
+use postrider_core::commit::ledger::{Ledger, NewMessage, Writes};
 use postrider_core::commit::rows::{LocationRow, MessageRow};
 use postrider_core::commit::tally::Tally;
+use postrider_core::derive;
+use postrider_core::mail::body::{BodyHash, BodyRef};
 use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Writes it; whether it has put a message in limbo.
 pub(super) async fn save(
@@ -32,7 +37,7 @@ pub(super) async fn save(
     for subject in writes.created.iter().filter_map(|m| m.header.subject.as_ref()) {
         fault::of_mail("write", subject.as_bytes());
     }
-    db.put_rows(writes.created.iter().map(|m| body_row(m, at))).await?;
+    save_bodies(db, numbers, account, &writes, at).await?;
     db.put_rows(writes.created.into_iter().map(|m| message_row(m, account, at))).await?;
     db.put_rows(writes.locations.iter().map(location_row)).await?;
     let created = writes.events.iter().filter(|event| event.kind == EventKind::MessageCreated);
@@ -59,6 +64,42 @@ pub(super) async fn save(
         db.put(CountLocations { rows: Document::of(&rows)? }).await?;
     }
     Ok(is_in_limbo)
+}
+
+/// Bytes that were just read have a row: their own, or that of the same bytes. What is named as held puts none.
+async fn save_bodies(
+    db: &Transaction,
+    numbers: &mut Numbers,
+    account: AccountId,
+    writes: &Writes,
+    at: Micros,
+) -> Result<(), Trouble> {
+    let read: Vec<&BodyRef> = writes.created.iter().filter(|m| !m.held).map(|m| &m.body).collect();
+    db.put_rows(read.iter().map(|body| body_row(body, at))).await?;
+    if !writes.adopted.is_empty() {
+        let adopted: BTreeSet<BodyHash> = writes.adopted.iter().map(|(_, hash)| *hash).collect();
+        let again = writes.again.iter().map(|(_, body)| body);
+        let bodies: Vec<&BodyRef> = again.filter(|body| adopted.contains(&body.hash())).collect();
+        db.put_rows(bodies.into_iter().map(|body| body_row(body, at))).await?;
+        let rows: Vec<_> =
+            writes.adopted.iter().map(|(id, hash)| (*id, hash.to_string())).collect();
+        db.put(AdoptBodies { rows: Document::of(&rows)? }).await?;
+    }
+    let again = writes.again.iter().map(|(_, body)| body);
+    let all = read.into_iter().chain(again);
+    let place =
+        |body: &BodyRef| (body.hash().to_string(), body.pack(), body.offset(), body.length());
+    let rows: Vec<_> = all.filter(|_| numbers.loses()).map(place).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    db.put(PlaceLost { rows: Document::of(&rows)?, at }).await?;
+    // Whoever has read them meanwhile has read what was damaged, or nothing.
+    let messages: derive::Numbers = writes.again.iter().map(|(id, _)| id.0).collect();
+    if messages.is_empty() {
+        return Ok(());
+    }
+    owe_again(db, numbers, account, &messages).await
 }
 
 /// What an event says, as it is stored and handed out.
@@ -130,12 +171,12 @@ fn event_row(
     })
 }
 
-fn body_row(m: &NewMessage, at: Micros) -> Body {
+fn body_row(body: &BodyRef, at: Micros) -> Body {
     Body {
-        hash: m.body.hash(),
-        pack: m.body.pack(),
-        offset: m.body.offset(),
-        length: m.body.length(),
+        hash: body.hash(),
+        pack: body.pack(),
+        offset: body.offset(),
+        length: body.length(),
         stored_at: at,
     }
 }

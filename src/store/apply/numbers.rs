@@ -5,6 +5,7 @@
 use crate::store::arrivals::StoredPage;
 use crate::store::failure::Trouble;
 use crate::store::sql::commit::{Counters, NextNumber, SaveCounters};
+use crate::store::sql::repair_asked::AnyLost;
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::commit::ledger::Ledger;
 use postrider_core::mail::id::{AccountId, FolderId, MessageId};
@@ -21,6 +22,8 @@ pub(in crate::store) struct Numbers {
     live: i64,
     /// How often what is derived of older ones was put back.
     put_back: u64,
+    /// The bytes of some body may be lost.
+    loses: bool,
     /// When the transaction began that hands them out: the time of its events.
     at: Micros,
 }
@@ -28,7 +31,8 @@ pub(in crate::store) struct Numbers {
 impl Numbers {
     /// As the transaction that begins now finds them.
     pub(in crate::store) async fn load(db: &Transaction, at: Micros) -> Result<Self, Trouble> {
-        let mut numbers = Self { message: 1, event: 1, folder: 1, live: 0, put_back: 0, at };
+        let mut numbers =
+            Self { message: 1, event: 1, folder: 1, live: 0, put_back: 0, loses: false, at };
         for NextNumber { name, next } in db.ask(Counters {}).await? {
             match name.as_str() {
                 "message" => numbers.message = next,
@@ -37,6 +41,7 @@ impl Numbers {
                 _ => {}
             }
         }
+        numbers.loses = db.finds(AnyLost {}).await?;
         Ok(numbers)
     }
 
@@ -77,6 +82,27 @@ impl Numbers {
         let is_history = self.live < before.message;
         let puts_back = self.put_back > before.put_back;
         StoredPage { account, numbers, is_history, puts_back }
+    }
+
+    /// Bytes of a body are given up.
+    pub(super) fn lose(&mut self) {
+        self.loses = true;
+    }
+
+    /// Whether bytes that are read may be some that were lost.
+    pub(super) fn loses(self) -> bool {
+        self.loses
+    }
+
+    /// The next of these numbers is behind the highest that was given.
+    pub(super) fn raise(&mut self, name: &str, highest: i64) {
+        let next = match name {
+            "message" => &mut self.message,
+            "event" => &mut self.event,
+            "folder" => &mut self.folder,
+            _ => return,
+        };
+        *next = (*next).max(highest.saturating_add(1));
     }
 
     /// The next event's.

@@ -8,6 +8,8 @@ rows! {
     pub struct Miscount {
         /// The folder; `None` for the account.
         pub folder: Option<FolderId>,
+        /// Octets are counted, and not messages.
+        pub octets: bool,
         /// What is kept.
         pub kept: i64,
         /// What is there.

@@ -85,6 +85,8 @@ pub(super) mod quiet;
 pub(in crate::store) mod readers;
 pub(super) mod reading;
 pub(super) mod rematch;
+pub(super) mod repair;
+pub(super) mod repair_asked;
 pub(in crate::store) mod server;
 pub(in crate::store) mod session;
 pub(super) mod setting;

@@ -68,6 +68,8 @@ pub(super) mod opening;
 pub(super) mod quiet;
 pub(super) mod reading;
 pub(super) mod rematch;
+pub(super) mod repair;
+pub(super) mod repair_asked;
 pub(in crate::store) mod session;
 pub(super) mod setting;
 pub(super) mod shown;

@@ -44,6 +44,8 @@ pub(super) fn shapes() -> Vec<Shape> {
         quiet::shapes(),
         reading::shapes(),
         rematch::shapes(),
+        repair::shapes(),
+        repair_asked::shapes(),
         asked::shapes(),
         setting::shapes(),
         shown::shapes(),

@@ -43,6 +43,10 @@ pub struct Hinted {
     pub ids: BTreeSet<Identity>,
     /// Something about the places is, or about who may see them.
     pub places: bool,
+    /// The bytes of these are read again, though they are held.
+    pub unread: BTreeSet<Identity>,
+    /// All that is held is compared with what is listed.
+    pub compare: bool,
 }
 
 /// A change of a feed.

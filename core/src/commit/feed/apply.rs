@@ -50,7 +50,7 @@ pub fn ids_of(change: &FeedChange) -> Vec<&Identity> {
         FeedStep::Words { items, .. } => items.iter().map(|item| &item.id).collect(),
         FeedStep::Shown { ids, .. } => ids.iter().map(|(id, _)| id).collect(),
         FeedStep::Questions { ids, .. } => ids.iter().collect(),
-        FeedStep::Hinted(hinted) => hinted.ids.iter().collect(),
+        FeedStep::Hinted(hinted) => hinted.ids.union(&hinted.unread).collect(),
         FeedStep::Got { found, .. } => found.iter().map(|(id, _)| id).collect(),
         FeedStep::Placed { .. }
         | FeedStep::DropPlace { .. }
@@ -158,8 +158,15 @@ fn take_hints(books: &mut FeedBooks, hinted: &Hinted, at: Micros) {
         let told_at = &mut books.rows.state.places_told_at;
         *told_at = (*told_at).max(Some(at));
     }
-    for id in &hinted.ids {
+    for id in hinted.ids.union(&hinted.unread) {
         books.owe(id, at, Why::default());
+    }
+    for id in &hinted.unread {
+        books.change(id, |row| row.bytes = true);
+    }
+    if hinted.compare {
+        let debt = &mut books.rows.state.debt;
+        *debt = (*debt).max(Some(at));
     }
 }
 

@@ -139,7 +139,9 @@ impl FeedBooks {
         row.told_at = row.told_at.max(at);
         row.version = row.version.take().max(version);
         row.left = left.or(row.left.take());
-        (row.due_at, row.missing, row.bytes) = (due_at, missing, bytes);
+        (row.due_at, row.missing) = (due_at, missing);
+        // What is held and to be read again stays so.
+        row.bytes |= bytes;
         row.rank = row.rank.and(rank);
     }
 

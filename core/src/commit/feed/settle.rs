@@ -150,6 +150,9 @@ fn find(books: &mut FeedBooks, owed: &Owed, found: &FoundMail, asked: Hearing) {
         return if is_fresh { books.pay(id) } else { wait(books, owed, found, asked, false) };
     }
     books.change(id, |row| row.missing = None);
+    if let (Some(message), Some((body, _))) = (&message, &found.bytes) {
+        books.ledger.read_again(message.id, *body);
+    }
     let (flags, version) = (&state.flags, state.version.clone());
     match message {
         None => {

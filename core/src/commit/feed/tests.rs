@@ -119,7 +119,7 @@ fn a_hint_asks_and_changes_nothing() {
     let mut books = books();
     let hinted = |ids: &[&str], places| {
         let ids = ids.iter().map(|id| Identity((*id).to_owned())).collect();
-        FeedStep::Hinted(Hinted { ids, places })
+        FeedStep::Hinted(Hinted { ids, places, ..Hinted::default() })
     };
     apply(&mut books, hinted(&["gm:1", "gm:2"], false), 100);
     for id in ["gm:1", "gm:2"] {

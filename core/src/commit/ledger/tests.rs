@@ -6,6 +6,7 @@ use crate::commit::lane::admit;
 use crate::mail::cursor::Mark;
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{AccountId, Incarnation};
+use crate::mail::uid_set::UidSet;
 
 fn folder() -> (AccountRow, FolderRow) {
     let account = AccountRow::fresh(AccountId(1), Incarnation(1));
@@ -375,5 +376,58 @@ fn what_ends_was_seen_at_the_last_pass() {
         ledger.end(&folder, 10, Micros(20));
         let lost = ledger.messages().next().unwrap();
         assert_eq!(lost.last_sight, Some(Micros(seen)), "{passed:?}");
+    }
+}
+
+/// A message whose row of bytes is gone takes what its place brings, if that is as long; else it is another mail there.
+#[test]
+fn what_is_unknown_takes_the_bytes_of_its_place() {
+    let (account, folder) = folder();
+    for (length, is_taken) in [(5, true), (6, false)] {
+        let mut ledger = Ledger::new(1);
+        ledger.begin(&folder, &account, &mail(3, 1, 1), Micros(1));
+        let mut row = ledger.messages().next().unwrap().clone();
+        let place = ledger.locations().next().unwrap().clone();
+        row.body = BodyHash::unknown(row.id.0);
+        (row.identity, row.size) = (Identity::of_bytes(row.body), length);
+        let mut ledger = Ledger::new(2);
+        ledger.load_message(row.clone());
+        ledger.load_location(place);
+        ledger.begin(&folder, &account, &mail(3, 1, 1), Micros(2));
+        let writes = ledger.take_writes();
+        let hash = BodyHash([1; 32]);
+        assert_eq!(writes.adopted == [(row.id, hash)], is_taken, "{length}");
+        assert_eq!(writes.created.is_empty(), is_taken);
+        assert_eq!(
+            writes.again.iter().any(|(id, body)| (*id, body.hash()) == (row.id, hash)),
+            is_taken
+        );
+        assert_eq!(writes.events.is_empty(), is_taken, "nothing about it is another");
+        assert_eq!(ledger.message(&Identity::of_bytes(hash)).unwrap().id == row.id, is_taken);
+    }
+}
+
+/// Bytes that were read once more are written again; what was only named is not.
+#[test]
+fn what_was_read_again_is_written_again() {
+    let (account, folder) = folder();
+    let mut ledger = Ledger::new(1);
+    ledger.begin(&folder, &account, &mail(3, 1, 1), Micros(1));
+    assert!(ledger.take_writes().again.is_empty(), "it is new");
+    ledger.begin(&folder, &account, &mail(3, 1, 1), Micros(2));
+    assert_eq!(ledger.take_writes().again.len(), 1);
+    ledger.begin(&folder, &account, &Fetched { held: true, ..mail(3, 1, 1) }, Micros(3));
+    assert!(ledger.take_writes().again.is_empty(), "nobody has read it");
+}
+
+/// What was held before is no news when it comes anew, wherever it lies.
+#[test]
+fn what_is_read_again_is_no_news() {
+    for (again, is_old) in [(UidSet::one(12), true), (UidSet::new(), false)] {
+        let (account, mut folder) = folder();
+        folder.lanes.as_mut().unwrap().backfill.again = again;
+        let mut ledger = Ledger::new(1);
+        ledger.begin(&folder, &account, &mail(12, 1, 1), Micros(1));
+        assert_eq!(kinds(&mut ledger), [(EventKind::MessageCreated, What::State, is_old)]);
     }
 }

@@ -92,6 +92,7 @@ impl Ledger {
         let new = NewMessage {
             row,
             body: mail.body,
+            held: false,
             thread: mail.thread,
             internal_date: mail.date,
             header: mail.header,

@@ -140,7 +140,8 @@ impl FeedWorld {
                 None
             }
             FeedQueued::Hint(id) => {
-                let step = FeedStep::Hinted(Hinted { ids: [Identity(id)].into(), places: false });
+                let step =
+                    FeedStep::Hinted(Hinted { ids: [Identity(id)].into(), ..Hinted::default() });
                 let at = self.instant().wall;
                 self.store.commit_hint(FeedChange { terms: Terms::OF_HINTS, step }, at);
                 None

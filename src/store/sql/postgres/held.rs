@@ -10,14 +10,14 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
                 "$2",
                 "SELECT * FROM message WHERE account = (SELECT id FROM account WHERE name = $1) AND identity = j.value"
             ),
-            " m CROSS JOIN LATERAL (SELECT * FROM body WHERE id = m.body OFFSET 0) b"
+            " m CROSS JOIN LATERAL (SELECT * FROM body WHERE id = m.body AND length = m.size OFFSET 0) b"
         ),
         // The message's last place says when it came there.
         HeldText::LostMail => {
             "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) AS size, \
              m.message_id, (SELECT internal_date FROM location WHERE message = m.id ORDER BY ended_at DESC NULLS \
              LAST LIMIT 1) AS internal_date, m.last_sight, m.last_folder FROM message m JOIN body b ON b.id = m.body \
-             WHERE m.account = (SELECT id FROM account WHERE name = $1) AND m.limbo_since IS NOT NULL AND \
+             AND b.length = m.size WHERE m.account = (SELECT id FROM account WHERE name = $1) AND m.limbo_since IS NOT NULL AND \
              m.message_id IS NOT NULL AND m.size > $3 LIMIT $2"
         }
         // However many have one size, each of them is looked at once.

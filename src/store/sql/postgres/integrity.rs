@@ -16,7 +16,7 @@ pub(in crate::store::sql) const fn words(text: IntegrityText) -> &'static str {
              (SELECT 1 FROM folder f WHERE f.id = n.folder) GROUP BY n.folder ORDER BY n.folder LIMIT $2"
         }
         IntegrityText::NoBodies => {
-            "SELECT m.id FROM message m WHERE m.account = $1 AND m.places = 0 AND NOT EXISTS (SELECT 1 FROM body b WHERE b.id = m.body) \
+            "SELECT m.id FROM message m WHERE m.account = $1 AND m.places = 0 AND NOT EXISTS (SELECT 1 FROM body b WHERE b.id = m.body AND (b.length > 0 OR m.size = 0)) \
              ORDER BY m.id LIMIT $2"
         }
         IntegrityText::AllOtherPlaces => {

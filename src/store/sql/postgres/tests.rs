@@ -125,7 +125,10 @@ async fn steps_are_taken_together() {
 const ALL_OF_IT: &[(&str, &str)] = &[
     ("AllManifestFolders", "folder"),
     ("AllOtherPlaces", "message"),
+    ("AnyLost", "body"),
     ("FailingAccounts", "owed"),
+    ("FoldersTold", "event"),
+    ("HighestMessage", "message"),
     ("LedgerByClass", "owed"),
     ("Miscounts", "folder"),
     ("NamedPacks", "body"),
@@ -153,8 +156,15 @@ const ALL_OF_IT: &[(&str, &str)] = &[
 ];
 
 /// Texts that compare each row with each of an account's: they are for people.
-const COMPARED: &[&str] =
-    &["FailingAccounts", "NoAccounts", "NoCursors", "RetryAllOwed", "StoredRuns", "StrayMails"];
+const COMPARED: &[&str] = &[
+    "FailingAccounts",
+    "NoAccounts",
+    "NoCursors",
+    "RetryAllOwed",
+    "StoredRuns",
+    "StrayMails",
+    "Twinned",
+];
 
 /// Rows of a database in use: three accounts of ten folders, a thousand mails each.
 const IN_USE: &str = "

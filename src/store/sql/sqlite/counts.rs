@@ -27,10 +27,10 @@ pub(in crate::store::sql) const fn words(text: CountText) -> &'static str {
         }
         // One statement: what is compared is of one instant.
         CountText::Miscounts => {
-            "SELECT folder, kept, counted FROM (SELECT NULL AS folder, a.held AS kept, (SELECT count(*) FROM message m WHERE \
+            "SELECT folder, octets, kept, counted FROM (SELECT NULL AS folder, FALSE AS octets, a.held AS kept, (SELECT count(*) FROM message m WHERE \
              m.account = a.id AND m.deleted_at IS NULL AND m.limbo_since IS NULL) AS counted FROM account a WHERE a.id = ?1 \
-             UNION ALL SELECT NULL, a.held_octets, (SELECT COALESCE(sum(m.size), 0) FROM message m WHERE m.account = a.id \
-             AND m.deleted_at IS NULL AND m.limbo_since IS NULL) FROM account a WHERE a.id = ?1 UNION ALL SELECT f.id, \
+             UNION ALL SELECT NULL, TRUE, a.held_octets, (SELECT COALESCE(sum(m.size), 0) FROM message m WHERE m.account = a.id \
+             AND m.deleted_at IS NULL AND m.limbo_since IS NULL) FROM account a WHERE a.id = ?1 UNION ALL SELECT f.id, FALSE, \
              f.held, (SELECT count(*) FROM location l WHERE l.folder = f.id AND l.ended_at IS NULL) FROM folder f WHERE f.account = ?1) WHERE kept <> counted"
         }
     }

@@ -6,14 +6,14 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
     match text {
         HeldText::HeldBodies => {
             "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) AS size FROM message m JOIN body b \
-             ON b.id = m.body WHERE m.account = (SELECT id FROM account WHERE name = ?1) AND m.identity IN (SELECT value \
-             FROM json_each(?2))"
+             ON b.id = m.body AND b.length = m.size WHERE m.account = (SELECT id FROM account WHERE name = ?1) AND m.identity IN \
+             (SELECT value FROM json_each(?2))"
         }
         // The message's last place says when it came there.
         HeldText::LostMail => {
             "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) AS size, m.message_id, (SELECT \
              internal_date FROM location WHERE message = m.id ORDER BY ended_at DESC LIMIT 1) AS internal_date, m.last_sight, m.last_folder FROM message \
-             m JOIN body b ON b.id = m.body WHERE m.account = (SELECT id FROM account WHERE name = ?1) AND \
+             m JOIN body b ON b.id = m.body AND b.length = m.size WHERE m.account = (SELECT id FROM account WHERE name = ?1) AND \
              m.limbo_since IS NOT NULL AND m.message_id IS NOT NULL AND m.size > ?3 LIMIT ?2"
         }
         // However many have one size, each of them is looked at once.
