@@ -25,6 +25,7 @@ pub const POINTS: &[&str] = &[
     "watch.renewed",
     "subscription.made",
     "inbound.stored",
+    "repair.step",
     "panic.store",
     "panic.endpoint",
     "panic.session",

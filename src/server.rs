@@ -13,6 +13,7 @@ pub(crate) mod operator;
 pub mod process;
 mod push_ask;
 mod push_hands;
+mod repair_hands;
 mod retention;
 pub mod serve;
 pub mod serve_error;

@@ -16,7 +16,7 @@ pub(crate) struct JobView {
     uuid: String,
     /// `full` (everything is compared), `incremental` (by the best proof), `selective` (some of the unread history comes first), `webhook_triggered`, `maintenance`.
     kind: &'static str,
-    /// Of maintenance: `reindex`, `purge`, `verify`.
+    /// Of maintenance: `reindex`, `purge`, `verify`, `repair`, `repair_insisted`.
     task: Option<&'static str>,
     account: Option<String>,
     /// Of selective ones: paths of folders; of all without it.

@@ -21,7 +21,7 @@ use axum::{Extension, Json};
 use postrider_core::failure::{Class, Failure};
 use postrider_core::job::queue::{Job, JobPlace, JobWish, Submitted};
 use postrider_core::job::slots::Level;
-use postrider_core::job::words::{JobKind, JobStatus};
+use postrider_core::job::words::{JobKind, JobStatus, JobTask};
 use postrider_core::time::Micros;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -42,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(discard))
         .routes(routes!(cancel_all))
         .routes(routes!(schedule_at))
+        .routes(routes!(repair))
 }
 
 /// Which jobs.
@@ -234,6 +235,52 @@ pub(super) async fn schedule_at(
     let taken = items.into_iter().next().ok_or_else(|| Problem::conflict(why()))?;
     let outcome = AnswerNote(format!("job {}", taken.id));
     Ok((StatusCode::ACCEPTED, Extension(outcome), Json(taken)))
+}
+
+/// How a repair is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Repair {
+    /// What cannot be read, or is much, is taken for damage and given up, too (false).
+    yes: Option<bool>,
+}
+
+/// Set right what is damaged of an account: a job. Bodies are hashed, and again before that is believed; what is damaged is
+/// read again from its server, counts and references are those of the rows.
+#[utoipa::path(post, path = "/v1/accounts/{id}/repair", tag = "accounts", params(("id" = String, Path, description = "Its id in the config"), Repair), responses(
+    (status = 202, body = TakenView), ProblemOf<400>, ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
+pub(super) async fn repair(
+    State(shared): State<Shared>,
+    sight: Sight,
+    Path(id): Path<String>,
+    Asked(asked): Asked<Repair>,
+) -> Result<(StatusCode, Extension<AnswerNote>, Json<TakenView>), Problem> {
+    let owner = shared.registry.look(&id, |line| line.owner.clone());
+    let owner = owner.ok_or_else(|| Problem::missing("account"))?;
+    let insists = asked.yes.unwrap_or(false);
+    let task = if insists { JobTask::RepairInsisted } else { JobTask::Repair };
+    let (kind, account) = (JobKind::Maintenance, Some(id));
+    let wish = JobWish {
+        uuid: Uuid::new_v4().to_string(),
+        owner,
+        what: JobPlace { kind, task: Some(task), account, first: None, at: None },
+        priority: Level::Operator,
+        not_before: shared.registry.clock().now().wall,
+        by: sight.by().to_owned(),
+    };
+    let submitted = shared.operator.submit(vec![wish.clone()]).await.map_err(refused)?;
+    match submitted.into_iter().next() {
+        Some(Submitted::Taken(job)) => {
+            let (status, merged) = (job.status.as_str(), job.merged);
+            let (account, not_before) = (wish.what.account, instant(job.not_before));
+            let outcome = AnswerNote(format!("job {}", job.id));
+            let taken = TakenView { id: job.id, account, status, merged, not_before };
+            Ok((StatusCode::ACCEPTED, Extension(outcome), Json(taken)))
+        }
+        Some(Submitted::Refused(why)) => Err(Problem::conflict(why)),
+        None => Err(Problem::late()),
+    }
 }
 
 /// Does something with a job; answered when that is durable.

@@ -145,6 +145,7 @@ const ROUTES: &[Route] = &[
     of_subscriber("/v1/subscribers/{id}/skip"),
     told("/v1/accounts/{id}/purge", Access::Admin),
     told("/v1/accounts/{id}/reindex", Access::Operate),
+    told("/v1/accounts/{id}/repair", Access::Admin),
     told("/v1/accounts/{id}/schedule-at", Access::Operate),
     row(("POST", "/v1/control/{verb}"), (Access::Operate, false), About::List),
     row(("POST", SYNC), (Access::Operate, false), About::List),

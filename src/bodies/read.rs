@@ -2,6 +2,7 @@
 
 use crate::bodies::writer::path_of;
 use postrider_core::mail::body::{BodyHash, StoredBody};
+use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Write};
@@ -35,19 +36,35 @@ pub enum Damage {
     Out(io::Error),
 }
 
+impl Damage {
+    /// Whether nothing could be read at all, which another time may be otherwise.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable { .. })
+    }
+}
+
 /// Reads bodies. Blocks; keeps the last pack open.
 #[derive(Debug)]
 pub struct BodyReader {
     dir: PathBuf,
     open: Option<(i64, File)>,
     buffer: Vec<u8>,
+    /// What the system still has in memory is dropped first.
+    anew: bool,
 }
 
 impl BodyReader {
     /// A reader of the packs in `dir`.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), open: None, buffer: vec![0; 64 * 1024] }
+        Self { dir: dir.to_owned(), open: None, buffer: vec![0; 64 * 1024], anew: false }
+    }
+
+    /// One that reads what lies on the disk, as far as the system forgets what it has in memory when it is asked to.
+    #[must_use]
+    pub fn from_disk(dir: &Path) -> Self {
+        Self { anew: true, ..Self::new(dir) }
     }
 
     /// Copies a body out in pieces of 64 KiB, checking its hash; whatever was written before an
@@ -84,8 +101,12 @@ impl BodyReader {
         if offset >= end {
             return Ok(());
         }
-        if self.open.as_ref().is_none_or(|(open, _)| *open != pack) {
+        if self.anew || self.open.as_ref().is_none_or(|(open, _)| *open != pack) {
             let file = File::open(path_of(&self.dir, pack)).map_err(|e| unreadable(offset, e))?;
+            if self.anew {
+                fadvise(&file, 0, None, Advice::DontNeed)
+                    .map_err(|e| unreadable(offset, e.into()))?;
+            }
             self.open = Some((pack, file));
         }
         let Some((_, file)) = &self.open else {

@@ -461,6 +461,13 @@ pub struct VerifyArgs {
     /// Only the mirror: what is derived of it (threads, contacts, files, words) is not looked at.
     #[arg(long)]
     pub mirror_only: bool,
+    /// Have the server that runs set right what is damaged: bodies are read again before that is believed, and then from the
+    /// mail server; counts and references are those of the rows.
+    #[arg(long, conflicts_with_all = ["offline", "mirror_only"])]
+    pub repair: bool,
+    /// Of bodies that cannot be read at all, and of very many, give up what is here, too.
+    #[arg(long, requires = "repair")]
+    pub yes: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

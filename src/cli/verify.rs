@@ -3,6 +3,7 @@
 
 mod feed;
 mod online;
+mod repair;
 mod shown;
 
 use crate::cli::args::VerifyArgs;
@@ -19,6 +20,9 @@ use postrider_core::failure::Failure;
 
 /// Runs the command.
 pub(super) async fn run(args: VerifyArgs) -> Exit {
+    if args.repair {
+        return repair::run(&args).await;
+    }
     let verified = match &args.account {
         Some(account) => one(&args, account).await.map(|one| (vec![one], None)),
         None => all(&args).await,

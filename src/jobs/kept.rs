@@ -132,6 +132,9 @@ mod tests {
             Box::pin(async { Ok(String::new()) })
         }
 
+        fn repair(&self, account: &str, _: bool) -> Soon<Result<String, Failure>> {
+            self.verify(account)
+        }
         fn verify(&self, _: &str) -> Soon<Result<String, Failure>> {
             Box::pin(async { Ok(String::new()) })
         }

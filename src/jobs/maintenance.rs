@@ -23,6 +23,8 @@ pub(super) async fn maintained(
     match (what.task, what.account) {
         (Some(JobTask::Reindex), Some(account)) => hands.reindex(&account).await,
         (Some(JobTask::Verify), Some(account)) => hands.verify(&account).await,
+        (Some(JobTask::Repair), Some(account)) => hands.repair(&account, false).await,
+        (Some(JobTask::RepairInsisted), Some(account)) => hands.repair(&account, true).await,
         (Some(JobTask::Purge), _) => purge(hands.as_ref(), now).await,
         _ => Err(Failure::bug("a job of this kind is for an account")),
     }
@@ -39,7 +41,8 @@ pub(super) async fn ended_in_time(
     doing: JoinHandle<Result<String, Failure>>,
     what: Option<JobTask>,
 ) -> TaskEnd {
-    let limit = if what == Some(JobTask::Verify) { READS } else { TASK };
+    let reads = matches!(what, Some(JobTask::Verify | JobTask::Repair | JobTask::RepairInsisted));
+    let limit = if reads { READS } else { TASK };
     let end = doing.abort_handle();
     let ended = match tokio::time::timeout(limit, doing).await {
         Ok(Ok(ended)) => ended,

@@ -9,11 +9,13 @@ use crate::jobs::{JobHands, JobsArgs, JobsMsg};
 use crate::reply::Soon;
 use crate::server::follow::Followed;
 use crate::server::operator::derive_again;
+use crate::server::repair_hands::{RepairHands, repair};
 use crate::server::serve_error::ServeError;
 use crate::store::orders::Control;
 use crate::store::{Done, JobWork, Reader};
 use crate::supervision::root::RootMsg;
-use crate::verify::{Derived, Mirror, Rows, local};
+use crate::telemetry::registry::Registry;
+use crate::verify::{Derived, Insists, Mirror, Rows, local};
 use postrider_core::account::follow::{Command, Conflict, Order};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::AccountId;
@@ -35,6 +37,7 @@ struct Hands {
     ids: Arc<Mutex<BTreeSet<String>>>,
     bodies: PathBuf,
     clock: Clock,
+    registry: Registry,
 }
 
 impl JobHands for Hands {
@@ -86,6 +89,18 @@ impl JobHands for Hands {
         })
     }
 
+    fn repair(&self, account: &str, insists: bool) -> Soon<Result<String, Failure>> {
+        let (reader, bodies, name) = (self.reader.clone(), self.bodies.clone(), account.to_owned());
+        let (switchboard, now) = (self.switchboard.clone(), self.clock.now().wall);
+        let (registry, root) = (self.registry.clone(), self.root.clone());
+        let insists = if insists { Insists::Yes } else { Insists::No };
+        Box::pin(async move {
+            let account = stored(&reader, &name).await?;
+            let mirror = Mirror { reader, bodies, account, name };
+            repair(&mirror, RepairHands { switchboard, registry, root }, insists, now).await
+        })
+    }
+
     fn names(&self, account: &str) -> bool {
         let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         ids.contains(account)
@@ -114,7 +129,8 @@ pub(super) async fn start(
     let reader = engine.reader().clone();
     let ids = Arc::clone(&followed.ids);
     let (bodies, clock) = (followed.config().bodies.clone(), engine.registry().clock());
-    let hands = Hands { switchboard, root, reader: reader.clone(), ids, bodies, clock };
+    let registry = engine.registry().clone();
+    let hands = Hands { switchboard, root, reader: reader.clone(), ids, bodies, clock, registry };
     let hands: Arc<dyn JobHands> = Arc::new(hands);
     let (registry, schedules) = (engine.registry().clone(), followed.schedules.subscribe());
     let args = JobsArgs { reader, hands, registry, schedules };

@@ -10,10 +10,11 @@ use crate::store::{
     AccountBreaks, Chosen, FailureReader, IntegrityReader, ManifestRow, Miscount, NoMessage,
 };
 use crate::verify::mirror::{Mirror, manifest_line};
-use crate::verify::report::{MORE, Report, Reports, Told, Verified};
+use crate::verify::report::{DamagedBody, Findings, HeldAt, MORE, Report, Reports, Told, Verified};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
-use postrider_core::mail::body::BodyHash;
+use postrider_core::mail::body::{BodyHash, StoredBody};
+use postrider_core::mail::id::{FolderId, MessageId};
 use postrider_core::time::Micros;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -21,6 +22,9 @@ use std::sync::Arc;
 
 /// Bodies of which it is known that they were hashed: what is beyond is hashed once more where it lies twice.
 const KNOWN: usize = 500_000;
+
+/// Bodies that are set right at a time; what is damaged beyond is found the next time.
+const DAMAGED: usize = 100_000;
 
 /// What is told of each UID: kept, to be compared with a server, or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,33 +65,56 @@ pub(crate) async fn local(
     let all = integrity.folders(account).await?;
     let folders: Vec<FolderRow> = all.iter().filter(|f| !f.excluded).cloned().collect();
     let standing = reader.feed_standing(account, now).await?;
+    // What lies in a folder that has lost its row is looked at as well.
+    let missing = integrity.account(account).await?.folders;
+    let missing: Vec<FolderRow> = missing.iter().map(|row| rowless(row.id)).collect();
+    let (mut reports, found) = mirror(of, &[&folders[..], &missing].concat(), rows).await?;
+    for row in &missing {
+        if let Some(report) = reports.get_mut(&row.id.0) {
+            report.unproved.push("its row is missing".into());
+        }
+    }
     let mut verified = Verified {
         name: of.name.clone(),
-        reports: mirror(of, &folders, rows).await?,
+        reports,
         folders: all,
         standing,
         differences: Told::default(),
         unproved: Vec::new(),
         derived: None,
+        found,
         unasked: None,
     };
     if derived == Derived::Looked {
         verified.derived = checked(of).await?;
     }
     let breaks = integrity.account(account).await?;
-    fits(of, &folders, &breaks.messages, &mut verified.reports).await?;
-    lacks(breaks, &mut verified);
+    fits(of, &folders, &breaks.messages, &mut verified).await?;
+    lacks(&breaks, &mut verified);
+    verified.found.breaks = breaks;
     for wrong in reader.miscounts(account).await? {
-        let Miscount { folder, kept, counted } = wrong;
-        let text = format!("{kept} are counted as held, and {counted} are there");
+        let Miscount { folder, octets, kept, counted } = wrong;
+        let what = if octets { " octets" } else { "" };
+        let text = format!("{kept}{what} are counted as held, and {counted} are there");
         let report = folder.and_then(|id| verified.reports.get_mut(&id.0));
         report.map_or(&mut verified.differences, |report| &mut report.differences).push(text);
     }
     Ok(verified)
 }
 
+/// A folder of which nothing is known but its number.
+fn rowless(id: i64) -> FolderRow {
+    let name = format!("missing folder {id}");
+    let remote_id = name.clone().into_bytes().into();
+    FolderRow::new(FolderId(id), remote_id, name, None, Micros::default())
+}
+
 /// What is held of each folder.
-async fn mirror(of: &Mirror, folders: &[FolderRow], rows: Rows) -> Result<Reports, Failure> {
+async fn mirror(
+    of: &Mirror,
+    folders: &[FolderRow],
+    rows: Rows,
+) -> Result<(Reports, Findings), Failure> {
     let mut reports = Reports::new();
     for folder in folders {
         let remaining = folder.lanes.as_ref().map_or(0, |lanes| lanes.backfill.remaining.len());
@@ -109,11 +136,15 @@ async fn mirror(of: &Mirror, folders: &[FolderRow], rows: Rows) -> Result<Report
         }
         reports.insert(folder.id.0, report);
     }
-    let mut looker =
-        Looker { bodies: BodyReader::new(&of.bodies), hashed: Hashed::default(), rows };
+    let mut looker = Looker {
+        bodies: BodyReader::new(&of.bodies),
+        hashed: Hashed::default(),
+        rows,
+        found: Findings::default(),
+    };
     for folder in folders {
         let Some(report) = reports.remove(&folder.id.0) else { continue };
-        let mut found = Found { report, digest: Sha256::new() };
+        let mut seen = Found { report, digest: Sha256::new() };
         let (folder, mut after) = (Arc::new(folder.clone()), (0, 0));
         loop {
             let rows = of.reader.manifest(folder.id, Chosen::Living, after).await?;
@@ -122,17 +153,17 @@ async fn mirror(of: &Mirror, folders: &[FolderRow], rows: Rows) -> Result<Report
             // What is read and hashed keeps no other work of the process waiting.
             let of = Arc::clone(&folder);
             let looked = tokio::task::spawn_blocking(move || {
-                rows.iter().for_each(|row| looker.look(&of, row, &mut found));
-                (looker, found)
+                rows.iter().for_each(|row| looker.look(&of, row, &mut seen));
+                (looker, seen)
             });
             let looked = looked.await.map_err(|_| Failure::bug("hashing bodies panicked"))?;
-            (looker, found) = looked;
+            (looker, seen) = looked;
         }
-        let Found { mut report, digest } = found;
+        let Found { mut report, digest } = seen;
         report.digest = digest.finalize().iter().map(|octet| format!("{octet:02x}")).collect();
         reports.insert(folder.id.0, report);
     }
-    Ok(reports)
+    Ok((reports, looker.found))
 }
 
 /// Who looks at bodies, whoever's they are.
@@ -140,6 +171,7 @@ struct Looker {
     bodies: BodyReader,
     hashed: Hashed,
     rows: Rows,
+    found: Findings,
 }
 
 /// What is found of a folder.
@@ -149,8 +181,9 @@ struct Found {
 }
 
 impl Looker {
-    fn look(&mut self, folder: &FolderRow, row: &ManifestRow, found: &mut Found) {
-        let Found { report, digest } = found;
+    fn look(&mut self, folder: &FolderRow, row: &ManifestRow, seen: &mut Found) {
+        let Found { report, digest } = seen;
+        let at = held_at(folder, row);
         report.messages += 1;
         report.synthetic += u64::from(row.synthetic);
         // What is no UID is a message's number, which no index is held against.
@@ -160,6 +193,9 @@ impl Looker {
         }
         let (Some(line), Some(body)) = (manifest_line(&folder.path, row), &row.body) else {
             report.differences.push(format!("UID {}: its body row is missing", row.uid));
+            if self.found.unnamed.len() < DAMAGED {
+                self.found.unnamed.extend(at);
+            }
             return;
         };
         digest.update(line);
@@ -167,16 +203,37 @@ impl Looker {
             let told = (row.announced.unwrap_or(row.size), row.flags.clone());
             report.rows.insert(uid, told);
         }
+        if body.is_lost() {
+            report.differences.push(format!("UID {}: its bytes are lost", row.uid));
+            return self.damage(body, at, false);
+        }
         if i64::try_from(body.length).ok() != Some(row.size) {
             let (length, size) = (body.length, row.size);
             let text = format!("UID {}: {length} octets, the message says {size}", row.uid);
             report.differences.push(text);
         }
-        if self.hashed.is_new(&body.hash)
-            && let Err(damage) = self.bodies.check(body)
-        {
-            report.differences.push(format!("UID {}: {damage}", row.uid));
+        if !self.hashed.is_new(&body.hash) {
+            return;
         }
+        self.found.bodies += 1;
+        if let Err(damage) = self.bodies.check(body) {
+            report.differences.push(format!("UID {}: {damage}", row.uid));
+            self.damage(body, at, damage.is_unreadable());
+        }
+    }
+
+    fn damage(&mut self, body: &StoredBody, at: Option<HeldAt>, is_unreadable: bool) {
+        if self.found.damaged.len() < DAMAGED {
+            self.found.damaged.push(DamagedBody { body: *body, at, is_unreadable });
+        }
+    }
+}
+
+/// Where a mail is held, as it is asked for.
+fn held_at(folder: &FolderRow, row: &ManifestRow) -> Option<HeldAt> {
+    match row.uidvalidity {
+        0 => i64::try_from(row.uid).ok().map(|id| HeldAt::Message(MessageId(id))),
+        _ => u32::try_from(row.uid).ok().map(|uid| HeldAt::Uid(folder.id, uid)),
     }
 }
 
@@ -185,18 +242,21 @@ async fn fits(
     of: &Mirror,
     folders: &[FolderRow],
     lost: &[NoMessage],
-    reports: &mut Reports,
+    verified: &mut Verified,
 ) -> Result<(), Failure> {
+    let Verified { reports, found, .. } = verified;
     // What a server that runs has written since the folder was read is no difference.
     let now = IntegrityReader::new(&of.reader).folders(of.account).await?;
     for folder in folders {
         let Some(report) = reports.get_mut(&folder.id.0) else { continue };
         let is_now = now.iter().find(|row| row.id == folder.id);
-        for uid in
-            is_now.map(|row| report.doubled.intersect(&row.failures)).unwrap_or_default().iter()
-        {
+        let doubled = is_now.map(|row| report.doubled.intersect(&row.failures)).unwrap_or_default();
+        for uid in doubled.iter() {
             let text = format!("UID {uid}: it is held, and in the ledger as what is not");
             report.differences.push(text);
+        }
+        if !doubled.is_empty() {
+            found.doubled.push((folder.id, doubled));
         }
         let is_same = is_now == Some(folder);
         report.shown = folder.shown().filter(|_| is_same);
@@ -214,7 +274,7 @@ async fn fits(
 }
 
 /// What rows name and is not there, in words: in the folder that it is of, where that is known.
-fn lacks(breaks: AccountBreaks, verified: &mut Verified) {
+fn lacks(breaks: &AccountBreaks, verified: &mut Verified) {
     let AccountBreaks { messages, folders, bodies, places, cursors, feed, more } = breaks;
     let Verified { reports, differences, .. } = verified;
     for row in messages {
@@ -228,7 +288,7 @@ fn lacks(breaks: AccountBreaks, verified: &mut Verified) {
         let report = reports.get_mut(&row.folder.0);
         report.map_or(&mut *differences, |report| &mut report.differences).push(text);
     }
-    if feed {
+    if *feed {
         differences.push("the cursor of its changes is missing".into());
     }
     for row in folders {
@@ -236,7 +296,7 @@ fn lacks(breaks: AccountBreaks, verified: &mut Verified) {
         differences.push(format!("folder {id} is missing, and named by {count} row(s)"));
     }
     for id in bodies {
-        differences.push(format!("message {id}: its body row is missing"));
+        differences.push(format!("message {id}: it lies nowhere, and its bytes are missing"));
     }
     for row in places {
         let (id, kept, counted) = (row.id, row.kept, row.counted);
@@ -244,7 +304,7 @@ fn lacks(breaks: AccountBreaks, verified: &mut Verified) {
             "message {id}: it is said to lie in {kept} place(s), and lies in {counted}"
         ));
     }
-    if more {
+    if *more {
         differences.push(MORE.into());
     }
 }

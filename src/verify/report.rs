@@ -1,11 +1,12 @@
 //! What `verify` finds, by folder.
 
 use crate::derive::check::Checked;
-use crate::store::{FeedStanding, LeftOut, StoreBreaks};
+use crate::store::{AccountBreaks, FeedStanding, LeftOut, StoreBreaks};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
+use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::flags::Flags;
-use postrider_core::mail::id::FolderId;
+use postrider_core::mail::id::{FolderId, MessageId};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::proof::FolderProof;
 use postrider_core::time::Micros;
@@ -72,6 +73,41 @@ impl Report {
 /// By folder number; a folder that only the server has gets a number below zero.
 pub(crate) type Reports = BTreeMap<i64, Report>;
 
+/// A body whose bytes are not what its row says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DamagedBody {
+    /// As its row says.
+    pub(crate) body: StoredBody,
+    /// A place of a mail that has it; none where it has lost them all, and comes when they do.
+    pub(crate) at: Option<HeldAt>,
+    /// Nothing can be read there: that may be the disk's trouble, and another time it can.
+    pub(crate) is_unreadable: bool,
+}
+
+/// Where a mail is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeldAt {
+    /// At this UID.
+    Uid(FolderId, u32),
+    /// By number.
+    Message(MessageId),
+}
+
+/// What is found of an account that can be set right.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// Rows without their counterpart.
+    pub(crate) breaks: AccountBreaks,
+    /// Bodies that are damaged, or lost already.
+    pub(crate) damaged: Vec<DamagedBody>,
+    /// Mail whose bytes have no row.
+    pub(crate) unnamed: Vec<HeldAt>,
+    /// UIDs that are held, and in the ledger as what is not.
+    pub(crate) doubled: Vec<(FolderId, UidSet)>,
+    /// Bodies that were looked at.
+    pub(crate) bodies: u64,
+}
+
 /// An account as it was found.
 #[derive(Debug)]
 pub(crate) struct Verified {
@@ -84,6 +120,7 @@ pub(crate) struct Verified {
     pub(crate) differences: Told,
     pub(crate) unproved: Vec<String>,
     pub(crate) derived: Option<Checked>,
+    pub(crate) found: Findings,
     /// Its server could not be asked.
     pub(crate) unasked: Option<Failure>,
 }
@@ -99,6 +136,7 @@ impl Verified {
             differences: Told::default(),
             unproved: vec!["it was never synced: nothing is proved".to_owned()],
             derived: None,
+            found: Findings::default(),
             unasked: None,
         }
     }

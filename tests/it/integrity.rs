@@ -6,15 +6,16 @@ use crate::support::gmail::{follower, well};
 use crate::support::mail::{Mailbox, blocking, note, serve};
 use crate::support::served::{Served, head, wait_until};
 use postrider_feedd::{GmailServer, Play, seed};
+use postrider_imapd::Server;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileExt;
 
 /// A change by hand, and what is said then that was not said before: `{}` is what the question answers that is asked first.
-struct Hand {
+pub(crate) struct Hand {
     number: &'static str,
-    change: &'static str,
+    pub(crate) change: &'static str,
     told: &'static [&'static str],
 }
 
@@ -22,7 +23,7 @@ const fn hand(number: &'static str, change: &'static str, told: &'static [&'stat
     Hand { number, change, told }
 }
 
-const HANDS: &[Hand] = &[
+pub(crate) const HANDS: &[Hand] = &[
     // A message in one place.
     hand(
         "SELECT min(id) AS x FROM message WHERE account = 1 AND places = 1",
@@ -62,7 +63,7 @@ const HANDS: &[Hand] = &[
         "SELECT max(id) AS x FROM message WHERE account = 1 AND deleted_at IS NOT NULL",
         "DELETE FROM body WHERE id = (SELECT body FROM message WHERE id = (SELECT max(id) FROM message WHERE account = 1 AND \
          deleted_at IS NOT NULL))",
-        &["u: message {}: its body row is missing"],
+        &["u: message {}: it lies nowhere, and its bytes are missing"],
     ),
     hand(
         "SELECT 0 AS x",
@@ -126,7 +127,7 @@ const HANDS: &[Hand] = &[
 ];
 
 /// Every difference that is named: of an account, of a folder of it, of none.
-fn differences(postrider: &Postrider, code: i32) -> BTreeSet<String> {
+pub(crate) fn differences(postrider: &Postrider, code: i32) -> BTreeSet<String> {
     let args = ["verify", "--all", "--offline", "--mirror-only", "--json"];
     let ran = postrider.run(&args).exits(code);
     let told: Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -177,8 +178,8 @@ fn found(postrider: &Postrider, hands: &[Hand]) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_row_without_its_counterpart_is_named() {
+/// Two mirrors, of which one has every kind of row; their server with them.
+pub(crate) async fn mirrored() -> (Server, Mailbox, Postrider) {
     let (u, v) = (Mailbox::new(), Mailbox::new());
     let twice = note("twice");
     for n in 0..11 {
@@ -197,7 +198,9 @@ async fn each_row_without_its_counterpart_is_named() {
     let server = serve(&[("u", &u), ("v", &v)], |_, _| None).await;
     let accounts = ["u", "v"].map(|id| account(id, server.port(), "pw"));
     let postrider = Postrider::new(&format!("{SHORT}{}", accounts[0]));
-    blocking(move || {
+    let of_u = u.clone();
+    let postrider = blocking(move || {
+        let u = of_u;
         postrider.run(&["sync", "--once"]).exits(0);
         let both = format!("{SHORT}{}", accounts.concat());
         std::fs::write(postrider.path("config.toml"), both).unwrap();
@@ -214,9 +217,16 @@ async fn each_row_without_its_counterpart_is_named() {
             ),
             "2"
         );
-        found(&postrider, HANDS);
+        postrider
     })
     .await;
+    (server, u, postrider)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_row_without_its_counterpart_is_named() {
+    let (_server, _, postrider) = mirrored().await;
+    blocking(move || found(&postrider, HANDS)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,7 +244,7 @@ async fn the_cursor_of_a_feed_is_missed() {
 }
 
 /// An octet of a pack is another one from now on.
-fn flip(postrider: &Postrider, pack: u64, offset: u64) {
+pub(crate) fn flip(postrider: &Postrider, pack: u64, offset: u64) {
     let path = postrider.path(&format!("data/bodies/{pack:010}.pack"));
     let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
     let mut octet = [0];
@@ -314,7 +324,7 @@ async fn what_a_job_has_proved_is_kept() {
 }
 
 /// The differences of an account, whose server is asked.
-fn beside_its_server(postrider: &Postrider, code: i32) -> Vec<String> {
+pub(crate) fn beside_its_server(postrider: &Postrider, code: i32) -> Vec<String> {
     let ran = postrider.run(&["verify", "u", "--mirror-only", "--json", "--config", "config.toml"]);
     let told: Value = serde_json::from_str(&ran.exits(code).stdout).unwrap();
     let of = |of: &Value| -> Vec<String> {

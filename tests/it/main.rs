@@ -65,6 +65,7 @@ mod reading;
 mod recognised;
 mod refusals;
 mod renewals;
+mod repair;
 mod repeats;
 mod restored;
 mod rights;

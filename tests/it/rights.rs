@@ -72,6 +72,7 @@ read    mail list    GET /v1/attachments
 admin   -    account POST /v1/accounts/{id}/purge
 operate -    account POST /v1/accounts/{id}/reindex
 admin   -    account POST /v1/accounts/{id}/credential
+admin   -    account POST /v1/accounts/{id}/repair
 operate -    account POST /v1/accounts/{id}/schedule-at
 operate -    list    POST /v1/control/{verb}
 operate -    list    POST /v1/sync

@@ -173,9 +173,10 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 36] = [
+const ON_BOTH: [&str; 37] = [
     "damaged",
     "integrity",
+    "repair",
     "deliver",
     "events",
     "shuffled",

@@ -31,6 +31,10 @@ string_enum! {
         Purge => "purge",
         /// An account's mirror is looked at whole: bodies are hashed, rows have what they name.
         Verify => "verify",
+        /// What is damaged of an account is set right, and read again.
+        Repair => "repair",
+        /// The same, and what cannot be read, or is much, is taken for damage too.
+        RepairInsisted => "repair_insisted",
     }
 }
 
@@ -94,6 +98,10 @@ pub fn fits(
             Err(("task", "purge is of the whole process: leave accounts, owner and all out"))
         }
         (JobKind::Maintenance, Some(JobTask::Purge)) => Ok(()),
+        (JobKind::Maintenance, Some(JobTask::Repair | JobTask::RepairInsisted)) => Err((
+            "task",
+            "a repair is asked for by `postrider verify --repair`, or at /v1/accounts/{id}/repair",
+        )),
         (_, Some(_)) if kind != JobKind::Maintenance => Err(("task", "only maintenance has one")),
         _ if !named => Err(("accounts", "write for which: accounts, owner or all")),
         _ => Ok(()),
@@ -154,7 +162,7 @@ mod tests {
         let kinds = JobKind::ALL.iter().map(|kind| kind.as_str()).collect();
         assert_eq!(said(kinds), "full incremental selective webhook_triggered maintenance");
         let tasks = JobTask::ALL.iter().map(|task| task.as_str()).collect();
-        assert_eq!(said(tasks), "reindex purge verify");
+        assert_eq!(said(tasks), "reindex purge verify repair repair_insisted");
         let all = JobStatus::ALL.iter().map(|status| status.as_str()).collect();
         assert_eq!(said(all), "queued claimed running done dead cancelled");
     }
