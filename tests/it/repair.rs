@@ -342,6 +342,8 @@ async fn whatever_is_taken_away_comes_back() {
             comes_whole(&postrider, &["--all"]);
             assert_eq!(differences(&postrider, 0), BTreeSet::new(), "seed {seed}");
             running.settle(&postrider, "u", &u);
+            let twice = "SELECT message AS x FROM event WHERE kind = 'message.deleted' GROUP BY message HAVING count(*) > 1";
+            assert!(rows(&postrider.database(), twice).is_empty(), "told twice: seed {seed}");
         }
     })
     .await;

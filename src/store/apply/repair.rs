@@ -16,7 +16,7 @@ use crate::store::sql::repair::{
     CountPlaces, DropMessages, DropPlaces, DropPlacesOf, LeapOver, LoseBody, NameNoBody,
     TellOfMessage,
 };
-use crate::store::sql::repair_asked::{KnownUids, NamesOf, PlacesOf, ValidityOf};
+use crate::store::sql::repair_asked::{KnownUids, NamesOf, PlacesOf, Untold, ValidityOf};
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::commit::change::feed::Hinted;
 use postrider_core::commit::rows::FolderRow;
@@ -45,14 +45,7 @@ pub(super) async fn repair(
         RepairStep::Folders(ids) => folders(db, account, ids, at).await,
         RepairStep::Cursors(folders) => cursors(db, account, folders).await,
         RepairStep::Places(rows) => places(db, numbers, account, rows, at).await,
-        RepairStep::Gone(messages) => {
-            db.put(DropMessages { messages: Document::of(messages)? }).await?;
-            db.put(DropPlacesOf { messages: Document::of(messages)? }).await?;
-            for message in messages {
-                tell_gone(db, numbers, account, (None, MessageId(*message))).await?;
-            }
-            Ok(())
-        }
+        RepairStep::Gone(messages) => gone(db, numbers, account, messages).await,
         RepairStep::Counted(rows) => counted(db, numbers, account, rows, at).await,
         RepairStep::Held(rows) => {
             for (folder, uids) in rows {
@@ -214,7 +207,9 @@ async fn places(
     at: Micros,
 ) -> Result<(), Trouble> {
     let gone: Vec<_> = rows.iter().map(|row| (row.folder, row.uid, row.message)).collect();
-    db.put(DropPlaces { rows: Document::of(&gone)? }).await?;
+    if db.put_now(DropPlaces { rows: Document::of(&gone)? }).await? == 0 {
+        return Ok(());
+    }
     let mut uids: BTreeMap<FolderId, UidSet> = BTreeMap::new();
     let mut told = BTreeSet::new();
     for row in rows.iter().filter(|row| row.is_living) {
@@ -229,6 +224,23 @@ async fn places(
     }
     let mail = Again { uids: uids.into_iter().collect(), messages: Vec::new() };
     again(db, numbers, account, &mail, at).await
+}
+
+/// Messages of neither bytes nor a place go. Whose end was told already is not told of again.
+async fn gone(
+    db: &Transaction,
+    numbers: &mut Numbers,
+    account: AccountId,
+    messages: &[i64],
+) -> Result<(), Trouble> {
+    let messages = Document::of(&messages)?;
+    let untold = db.ask(Untold { messages: messages.clone() }).await?;
+    db.put(DropMessages { messages: messages.clone() }).await?;
+    db.put(DropPlacesOf { messages }).await?;
+    for row in untold {
+        tell_gone(db, numbers, account, (None, MessageId(row.id))).await?;
+    }
+    Ok(())
 }
 
 /// Whoever knows it learns that it is gone.

@@ -61,6 +61,8 @@ queries! {
     AnyLost {} -> Found;
     /// The names that a server has given messages.
     NamesOf { messages: Document } -> NameColumn;
+    /// Of these messages, those of neither bytes nor a place that nobody was told to be deleted.
+    Untold { messages: Document } -> OneMessage;
     /// Where messages live, by UID.
     PlacesOf { messages: Document } -> PlaceOfMessage;
     /// What its UIDs belong to, as its row says, or else what lay there last.

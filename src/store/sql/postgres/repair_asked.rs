@@ -40,6 +40,15 @@ pub(in crate::store::sql) const fn words(text: RepairAskedText) -> &'static str 
             for_each!("$1", "SELECT * FROM message WHERE id = j.value::bigint"),
             " m WHERE m.identity IS NOT NULL"
         ),
+        RepairAskedText::Untold => concat!(
+            "SELECT m.id FROM ",
+            for_each!(
+                "$1",
+                "SELECT * FROM message WHERE id = j.value::bigint AND deleted_at IS NULL"
+            ),
+            " m WHERE (SELECT TRUE FROM body b WHERE b.id = m.body) IS NULL AND (SELECT TRUE FROM location l WHERE l.message = m.id AND \
+             l.ended_at IS NULL LIMIT 1) IS NULL"
+        ),
         RepairAskedText::PlacesOf => concat!(
             "SELECT l.message, l.folder, l.uid FROM ",
             for_each!(

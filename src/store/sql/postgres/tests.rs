@@ -158,6 +158,7 @@ const ALL_OF_IT: &[(&str, &str)] = &[
 /// Texts that compare each row with each of an account's: they are for people.
 const COMPARED: &[&str] = &[
     "FailingAccounts",
+    "FoldersTold",
     "NoAccounts",
     "NoCursors",
     "RetryAllOwed",

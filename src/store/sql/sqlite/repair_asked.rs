@@ -37,6 +37,10 @@ pub(in crate::store::sql) const fn words(text: RepairAskedText) -> &'static str 
         RepairAskedText::NamesOf => {
             "SELECT m.identity FROM json_each(?1) j CROSS JOIN message m ON m.id = j.value WHERE m.identity IS NOT NULL"
         }
+        RepairAskedText::Untold => {
+            "SELECT m.id FROM json_each(?1) j CROSS JOIN message m ON m.id = j.value WHERE m.deleted_at IS NULL AND NOT EXISTS (SELECT 1 \
+             FROM body b WHERE b.id = m.body) AND NOT EXISTS (SELECT 1 FROM location l WHERE l.message = m.id AND l.ended_at IS NULL)"
+        }
         RepairAskedText::PlacesOf => {
             "SELECT l.message, l.folder, l.uid FROM json_each(?1) j CROSS JOIN location l ON l.message = j.value WHERE l.ended_at IS NULL \
              AND l.uidvalidity <> 0"
