@@ -113,6 +113,23 @@ fn lives(books: &FeedBooks) -> bool {
     books.ledger.message(&mail()).is_some_and(|message| message.deleted_at.is_none())
 }
 
+/// Bytes of what is held are read again: whatever is told meanwhile, and once.
+#[test]
+fn what_is_to_be_read_again_is_read_with_its_bytes() {
+    let mut books = books();
+    drop(books.ledger.take_writes());
+    let unread = BTreeSet::from([mail()]);
+    let hinted = Hinted { unread, compare: true, ..Hinted::default() };
+    apply(&mut books, FeedStep::Hinted(hinted), 100);
+    assert_eq!(books.rows.state.debt, Some(at(100)), "all of it is compared");
+    word(&mut books, FeedWord::Touched, 101);
+    assert!(books.owed(&mail()).unwrap().bytes, "a word does not take that back");
+    got(&mut books, 1, 170, found(in_inbox(Some("5")), true));
+    assert!(!is_owed(&books));
+    let again = books.ledger.take_writes().again;
+    assert_eq!(again.iter().map(|(_, body)| body.hash()).collect::<Vec<_>>(), [BodyHash([1; 32])]);
+}
+
 /// A hint that names ids owes each, held or not, and again; what it tells of the places is asked about once more.
 #[test]
 fn a_hint_asks_and_changes_nothing() {

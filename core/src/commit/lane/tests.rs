@@ -158,6 +158,11 @@ fn backfill_is_a_set_and_twice_is_impossible() {
     let both = admit_on(Some(&upper), &backfill(1, 5)).unwrap().unwrap();
     assert!(lanes_of(&both).backfill.remaining.is_empty());
     assert_eq!(admit_on(Some(&upper), &backfill(5, 6)), Err(Refusal::Range));
+    // What was read again is what any other mail is from then on.
+    let mut row = opened();
+    row.lanes.as_mut().unwrap().backfill.again = UidSet::range(4, 7);
+    let upper = admit_on(Some(&row), &backfill(6, 10)).unwrap().unwrap();
+    assert_eq!(lanes_of(&upper).backfill.again, UidSet::range(4, 5));
 }
 
 #[test]

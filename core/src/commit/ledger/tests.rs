@@ -405,6 +405,19 @@ fn what_is_unknown_takes_the_bytes_of_its_place() {
         assert_eq!(writes.events.is_empty(), is_taken, "nothing about it is another");
         assert_eq!(ledger.message(&Identity::of_bytes(hash)).unwrap().id == row.id, is_taken);
     }
+    // What nobody has read is not its bytes.
+    let mut ledger = Ledger::new(1);
+    ledger.begin(&folder, &account, &mail(3, 1, 1), Micros(1));
+    let mut row = ledger.messages().next().unwrap().clone();
+    let place = ledger.locations().next().unwrap().clone();
+    row.body = BodyHash::unknown(row.id.0);
+    row.identity = Identity::of_bytes(row.body);
+    let mut ledger = Ledger::new(2);
+    ledger.load_message(row);
+    ledger.load_location(place);
+    ledger.begin(&folder, &account, &Fetched { held: true, ..mail(3, 1, 1) }, Micros(2));
+    let writes = ledger.take_writes();
+    assert!(writes.adopted.is_empty() && writes.created.len() == 1);
 }
 
 /// Bytes that were read once more are written again; what was only named is not.
