@@ -13,8 +13,7 @@ use crate::store::{IntegrityReader, RepairReader, RepairStep};
 use crate::supervision::root::RootMsg;
 use crate::telemetry::registry::Registry;
 use crate::verify::{
-    DamagedBody, Derived, Insists, Mirror, RepairPlan, Rows, local, looked_at_again, of_messages,
-    of_no_place,
+    Derived, Insists, Mirror, RepairPlan, Rows, local, looked_at_again, of_messages, of_no_place,
 };
 use postrider_core::account::follow::{Command, Conflict};
 use postrider_core::failure::Failure;
@@ -41,24 +40,39 @@ pub(super) async fn repair(
 ) -> Result<String, Failure> {
     let RepairHands { switchboard, registry, root } = hands;
     let before = RepairReader::new(&mirror.reader).highest().await?;
-    let (said, is_other) = repaired(mirror, &switchboard, insists, now).await?;
+    let (told, is_other) = repaired(mirror, &switchboard, insists, now).await?;
     let mut then = read_again(&mirror.name, &switchboard, &registry).await;
-    if came_damaged(mirror, &switchboard, before).await? {
+    if came_damaged(mirror, &switchboard, before, insists).await? {
         then = read_again(&mirror.name, &switchboard, &registry).await;
     }
     let twins = RepairReader::new(&mirror.reader).twinned(mirror.account).await?;
     let is_other = is_other || !twins.is_empty();
-    for id in &twins {
-        tracing::info!(account.id = %mirror.name, "repair: message {id}: it is held under another number now, and gone");
-    }
-    if !twins.is_empty() {
-        let gone = RepairStep::Gone(twins);
-        switchboard.control(Control::Repair(mirror.account, gone), WRITE).await?;
-    }
+    let plan = RepairPlan::twins(&twins);
+    written(mirror, &switchboard, plan.steps).await?;
+    said(mirror, &plan.said);
     if is_other {
         derive_again(&root, mirror.account).await?;
     }
-    Ok(format!("{said}; {then}"))
+    Ok(format!("{told}; {then}"))
+}
+
+/// Writes steps, one transaction each.
+async fn written(
+    mirror: &Mirror,
+    switchboard: &Switchboard,
+    steps: Vec<RepairStep>,
+) -> Result<(), Failure> {
+    for step in steps {
+        switchboard.control(Control::Repair(mirror.account, step), WRITE).await?;
+        fault::pass("repair.step");
+    }
+    Ok(())
+}
+
+fn said(mirror: &Mirror, lines: &[String]) {
+    for line in lines {
+        tracing::info!(account.id = %mirror.name, "repair: {line}");
+    }
 }
 
 /// Whether of what has come anew meanwhile some was given bytes that lay there already, and are damaged: it is read again.
@@ -66,21 +80,20 @@ async fn came_damaged(
     mirror: &Mirror,
     switchboard: &Switchboard,
     before: i64,
+    insists: Insists,
 ) -> Result<bool, Failure> {
     let reader = RepairReader::new(&mirror.reader);
     let came = reader.behind(mirror.account, before).await?;
     let bodies = reader.bodies_of(&came).await?;
     let damaged = looked_at_again(&mirror.bodies, of_messages(bodies)).await?;
-    let damaged: Vec<DamagedBody> = damaged.into_iter().filter(|one| !one.is_unreadable).collect();
-    let mut plan = RepairPlan::default();
-    plan.lose(&damaged);
-    for step in plan.steps {
-        switchboard.control(Control::Repair(mirror.account, step), WRITE).await?;
-    }
-    Ok(!damaged.is_empty())
+    let plan = RepairPlan::of_bodies(&damaged, insists);
+    let is_asked = !plan.steps.is_empty();
+    written(mirror, switchboard, plan.steps).await?;
+    said(mirror, &plan.said);
+    Ok(is_asked)
 }
 
-/// Lines of what was done, or is left, that are written to the log.
+/// Lines of what is left that are written to the log.
 const TOLD: usize = 1000;
 
 /// Sets right what is damaged of an account. What was done, and whether rows were, of which something is derived.
@@ -91,46 +104,35 @@ async fn repaired(
     now: Micros,
 ) -> Result<(String, bool), Failure> {
     // What lies in folders that are there again is looked at with the others.
-    let (steps, folders) = RepairPlan::first(&mirror.reader, mirror.account).await?;
-    for step in steps {
-        switchboard.control(Control::Repair(mirror.account, step), WRITE).await?;
-        fault::pass("repair.step");
-    }
+    let first = RepairPlan::first(&mirror.reader, mirror.account).await?;
+    written(mirror, switchboard, first.steps).await?;
     let mut verified = local(mirror, (Rows::Passed, Derived::Looked), now).await?;
     let store = IntegrityReader::new(&mirror.reader).store().await?;
     let mut damaged = std::mem::take(&mut verified.found.damaged);
     let (suspect, gone) =
-        of_no_place(&RepairReader::new(&mirror.reader), &verified.found.breaks).await?;
+        of_no_place((&RepairReader::new(&mirror.reader), &mirror.bodies), &verified.found.breaks)
+            .await?;
     damaged.extend(suspect);
     let damaged = looked_at_again(&mirror.bodies, damaged).await?;
-    let RepairPlan { steps, said, left, is_other } =
-        RepairPlan::of(&verified, store, (&damaged, &gone), insists);
-    let said = [folders, said].concat();
-    let account = mirror.account;
-    for step in steps {
-        switchboard.control(Control::Repair(account, step), WRITE).await?;
-        fault::pass("repair.step");
-    }
+    let plan = RepairPlan::of(&verified, store, (&damaged, &gone), insists);
+    written(mirror, switchboard, plan.steps).await?;
     // Behind what was set right of rows: the counts are of these.
-    let miscounts = mirror.reader.miscounts(account).await?;
+    let miscounts = mirror.reader.miscounts(mirror.account).await?;
     let counts = miscounts.len();
     if counts > 0 {
-        switchboard
-            .control(Control::Repair(account, RepairStep::Recounted(miscounts)), WRITE)
-            .await?;
+        written(mirror, switchboard, vec![RepairStep::Recounted(miscounts)]).await?;
     }
-    for line in said.iter().take(TOLD) {
-        tracing::info!(account.id = %mirror.name, "repair: {line}");
-    }
-    for line in left.iter().take(TOLD) {
+    said(mirror, &first.said);
+    said(mirror, &plan.said);
+    for line in plan.left.iter().take(TOLD) {
         tracing::warn!(account.id = %mirror.name, "repair: it stays: {line}");
     }
-    let (done, stay) = (said.len(), left.len());
+    let (done, stay) = (first.done + plan.done, plan.left.len());
     let mut told = format!("{done} set right or asked for again, {counts} counts, {stay} stay");
-    if let Some(first) = left.first() {
+    if let Some(first) = plan.left.first() {
         told.push_str(&format!(" ({first})"));
     }
-    Ok((told, is_other))
+    Ok((told, plan.is_other))
 }
 
 /// How often it is looked whether a run has ended, and for how long.

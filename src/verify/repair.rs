@@ -15,8 +15,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-/// Bodies that nobody names and that are looked at, at most.
-const SUSPECT: usize = 500_000;
+/// Damaged bodies that nobody names and that are set right at a time.
+const UNNAMED: usize = 100_000;
+/// Lines of what is done, or is left, that are kept.
+const LINES: usize = 1000;
 /// Rows that one step writes.
 const PIECE: usize = 200;
 /// More damage than this, and than so many parts of all bodies, is the disk's trouble.
@@ -34,8 +36,9 @@ pub(crate) enum Insists {
 #[derive(Debug, Default)]
 pub(crate) struct RepairPlan {
     pub(crate) steps: Vec<RepairStep>,
-    /// What is done, one by one.
+    /// What is done, one by one: the first of it, and how much that is.
     pub(crate) said: Vec<String>,
+    pub(crate) done: usize,
     /// What is not, and why.
     pub(crate) left: Vec<String>,
     /// What is derived of messages may be of others, or of none.
@@ -57,7 +60,7 @@ pub(crate) fn of_messages(bodies: BTreeMap<i64, StoredBody>) -> Vec<DamagedBody>
 /// # Errors
 /// Class storage.
 pub(crate) async fn of_no_place(
-    reader: &RepairReader<'_>,
+    (reader, dir): (&RepairReader<'_>, &Path),
     breaks: &AccountBreaks,
 ) -> Result<(Vec<DamagedBody>, Vec<i64>), Failure> {
     let nowhere = breaks.places.iter().filter(|row| row.counted == 0).map(|row| row.id);
@@ -65,19 +68,18 @@ pub(crate) async fn of_no_place(
     let named = reader.bodies_of(&nowhere).await?;
     let gone = nowhere.into_iter().filter(|id| !named.contains_key(id)).collect();
     let mut bodies = of_messages(named);
-    let mut after = 0;
-    loop {
+    let (mut after, mut damaged) = (0, 0);
+    while damaged < UNNAMED {
         let unnamed = reader.unnamed_bodies(after).await?;
         let Some((last, _)) = unnamed.last_key_value() else { break };
         after = *last;
         let suspect = |body| DamagedBody { body, at: None, is_unreadable: false };
-        bodies.extend(unnamed.into_values().map(suspect));
-        if bodies.len() >= SUSPECT {
-            break;
-        }
+        // What is lost and named by nobody waits for whoever has it.
+        let unnamed = unnamed.into_values().filter(|body| !body.is_lost()).map(suspect);
+        let found = looked_at_again(dir, unnamed.collect()).await?;
+        damaged += found.len();
+        bodies.extend(found);
     }
-    // What is lost and named by nobody waits for whoever has it.
-    bodies.retain(|one| one.at.is_some() || !one.body.is_lost());
     Ok((bodies, gone))
 }
 
@@ -105,14 +107,10 @@ pub(crate) async fn looked_at_again(
 
 impl RepairPlan {
     /// What is to be done before the rest is looked at: mail without bytes names none, and folders that rows name have rows.
-    /// The steps, and what is said.
     ///
     /// # Errors
     /// Class storage.
-    pub(crate) async fn first(
-        reader: &Reader,
-        account: AccountId,
-    ) -> Result<(Vec<RepairStep>, Vec<String>), Failure> {
+    pub(crate) async fn first(reader: &Reader, account: AccountId) -> Result<Self, Failure> {
         let (integrity, repairs) = (IntegrityReader::new(reader), RepairReader::new(reader));
         let mut plan = Self::default();
         let mut after = 0;
@@ -128,7 +126,26 @@ impl RepairPlan {
         plan.say(ids.iter().map(|id| format!("folder {id} has a row again, and is looked for")));
         let rows: Vec<_> = ids.iter().map(|id| (*id, told.remove(id))).collect();
         plan.pieces(&rows, RepairStep::Folders);
-        Ok((plan.steps, plan.said))
+        Ok(plan)
+    }
+
+    /// Bodies that are damaged are given up, and asked for again.
+    pub(crate) fn of_bodies(damaged: &[DamagedBody], insists: Insists) -> Self {
+        let mut plan = Self::default();
+        plan.bodies(damaged, &[], 0, insists);
+        plan
+    }
+
+    /// Messages that are held under other numbers now go.
+    pub(crate) fn twins(twins: &[i64]) -> Self {
+        let mut plan = Self::default();
+        plan.say(
+            twins
+                .iter()
+                .map(|id| format!("message {id}: it is held under another number now, and gone")),
+        );
+        plan.pieces(twins, RepairStep::Gone);
+        plan
     }
 
     /// What is to be done about an account, and about what is of none.
@@ -163,7 +180,12 @@ impl RepairPlan {
     }
 
     fn say(&mut self, lines: impl Iterator<Item = String>) {
-        self.said.extend(lines);
+        for line in lines {
+            self.done += 1;
+            if self.said.len() < LINES {
+                self.said.push(line);
+            }
+        }
     }
 
     fn pieces<T: Clone>(&mut self, rows: &[T], step: impl Fn(Vec<T>) -> RepairStep) {
@@ -249,7 +271,7 @@ impl RepairPlan {
     }
 
     /// Gives bytes up, and asks for them again.
-    pub(crate) fn lose(&mut self, lost: &[DamagedBody]) {
+    fn lose(&mut self, lost: &[DamagedBody]) {
         for piece in lost.chunks(PIECE) {
             let bodies: Vec<StoredBody> =
                 piece.iter().map(|one| one.body).filter(|body| !body.is_lost()).collect();

@@ -152,7 +152,7 @@ impl<'a> EventData<'a> {
     }
 }
 
-fn event_row(
+pub(super) fn event_row(
     event: &EventDraft,
     account: AccountId,
     numbers: &mut Numbers,

@@ -1,7 +1,8 @@
 //! Sets right what is damaged: what is lost is asked for again by the ordinary way, what is counted is counted.
 
 use super::feed::hint;
-use super::numbers::{Numbers, event_id};
+use super::messages::event_row;
+use super::numbers::Numbers;
 use super::own::{close_failures, write_lanes};
 use crate::store::failure::Trouble;
 use crate::store::repair::{Again, RepairStep};
@@ -14,11 +15,11 @@ use crate::store::sql::integrity::{NoMessage, OtherPlaces};
 use crate::store::sql::query::Document;
 use crate::store::sql::repair::{
     CountPlaces, DropMessages, DropPlaces, DropPlacesOf, LeapOver, LoseBody, NameNoBody,
-    TellOfMessage,
 };
 use crate::store::sql::repair_asked::{KnownUids, NamesOf, PlacesOf, Untold, ValidityOf};
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::commit::change::feed::Hinted;
+use postrider_core::commit::event::{EventDraft, What};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::cursor::{self, Lanes};
@@ -27,7 +28,6 @@ use postrider_core::mail::id::{AccountId, FolderId, MessageId, UidValidity};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
-use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Does a step of it.
@@ -250,10 +250,19 @@ async fn tell_gone(
     account: AccountId,
     (folder, message): (Option<FolderId>, MessageId),
 ) -> Result<(), Trouble> {
-    let (seq, at) = (numbers.event(), numbers.at());
-    let data = json!({"changed": [], "count": 0, "locations": [], "what": "state"}).to_string();
-    let (id, kind) = (event_id(at.0, seq), EventKind::MessageDeleted);
-    db.put(TellOfMessage { seq, id, at, kind, account, folder, message, data }).await
+    let draft = EventDraft {
+        kind: EventKind::MessageDeleted,
+        folder,
+        message: Some(message),
+        backfill: true,
+        what: What::State,
+        changed: Vec::new(),
+        locations: Vec::new(),
+        count: 0,
+        path: None,
+        kept: false,
+    };
+    db.put_rows(std::iter::once(event_row(&draft, account, numbers)?)).await
 }
 
 /// Messages lie in as many places as they do: whoever lies in none any more is looked for.

@@ -2,8 +2,6 @@
 
 use crate::store::sql::query::{Document, queries};
 use postrider_core::mail::body::BodyHash;
-use postrider_core::mail::id::{AccountId, FolderId, MessageId};
-use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
 
 queries! {
@@ -27,14 +25,4 @@ queries! {
     CountPlaces { rows: Document, at: Micros };
     /// Numbers of events that are missing.
     LeapOver { at: Micros, after: i64, next: i64 };
-    TellOfMessage {
-        seq: i64,
-        id: String,
-        at: Micros,
-        kind: EventKind,
-        account: AccountId,
-        folder: Option<FolderId>,
-        message: MessageId,
-        data: String,
-    };
 }

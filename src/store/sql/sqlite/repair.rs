@@ -42,9 +42,5 @@ pub(in crate::store::sql) const fn words(text: RepairText) -> &'static str {
         RepairText::LeapOver => {
             "INSERT INTO leap (at, after, next) VALUES (?1, ?2, ?3) ON CONFLICT (next) DO NOTHING"
         }
-        RepairText::TellOfMessage => {
-            "INSERT INTO event (seq, id, at, kind, account, folder, message, backfill, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, \
-             TRUE, ?8)"
-        }
     }
 }
