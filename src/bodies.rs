@@ -6,13 +6,17 @@
 
 mod beginnings;
 mod block;
+mod direct;
 pub mod disk;
 mod hasher;
 mod pack;
 mod read;
+mod scrub;
+mod seals;
 mod sink;
 mod writer;
 
 pub use pack::PackDir;
 pub use read::{BodyReader, Damage};
+pub use scrub::Scrubber;
 pub use sink::PackSink;

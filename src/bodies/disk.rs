@@ -104,7 +104,7 @@ impl RealFile {
 }
 
 /// Whether it is the way of writing that is refused.
-fn is_unable(e: &io::Error) -> bool {
+pub(super) fn is_unable(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 

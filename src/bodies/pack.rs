@@ -3,6 +3,7 @@
 use crate::bodies::beginnings::Beginnings;
 use crate::bodies::disk::{Disk, make_dir};
 use crate::bodies::hasher::{self, HasherOrder};
+use crate::bodies::seals::Seals;
 use crate::bodies::writer;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use std::collections::BTreeMap;
@@ -43,6 +44,8 @@ pub struct PackDir {
     /// Packs with their threads whose sessions rest: who has mail next goes on with one of them.
     resting: Mutex<Vec<Lease>>,
     pub(super) beginnings: Beginnings,
+    /// Those that are under way.
+    pub(super) seals: Arc<Seals>,
 }
 
 /// A pack that is durable up to `offset`, its end, and the thread that appends to it.
@@ -89,6 +92,7 @@ impl PackDir {
             foreign: AtomicI64::new(0),
             resting: Mutex::default(),
             beginnings: Beginnings::new(dir),
+            seals: Arc::default(),
         })
     }
 
@@ -256,7 +260,8 @@ impl PackDir {
     /// # Errors
     /// Class storage when no thread can be had.
     pub(super) fn writer(&self) -> Result<mpsc::Sender<HasherOrder>, Failure> {
-        hasher::start(writer::start(self.dir.clone(), Arc::clone(&self.disk))?)
+        let (disk, seals) = (Arc::clone(&self.disk), Arc::clone(&self.seals));
+        hasher::start(writer::start(self.dir.clone(), disk, seals)?)
     }
 
     /// Takes a pack that rests, if there is one.

@@ -1,8 +1,8 @@
 //! Reading bodies back, whole or hashed on the way.
 
+use crate::bodies::direct::DirectFile;
 use crate::bodies::writer::path_of;
 use postrider_core::mail::body::{BodyHash, StoredBody};
-use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Write};
@@ -48,10 +48,26 @@ impl Damage {
 #[derive(Debug)]
 pub struct BodyReader {
     dir: PathBuf,
-    open: Option<(i64, File)>,
+    open: Option<(i64, Open)>,
     buffer: Vec<u8>,
-    /// What the system still has in memory is dropped first.
+    /// What lies on the disk is read, whatever the system has of it in memory.
     anew: bool,
+}
+
+/// A pack that is open.
+#[derive(Debug)]
+enum Open {
+    Cached(File),
+    Direct(DirectFile),
+}
+
+impl Open {
+    fn read<'a>(&'a mut self, room: &'a mut [u8], offset: u64) -> io::Result<&'a [u8]> {
+        match self {
+            Self::Cached(file) => file.read_exact_at(room, offset).map(|()| &*room),
+            Self::Direct(file) => file.read(offset, room.len()),
+        }
+    }
 }
 
 impl BodyReader {
@@ -61,7 +77,7 @@ impl BodyReader {
         Self { dir: dir.to_owned(), open: None, buffer: vec![0; 64 * 1024], anew: false }
     }
 
-    /// One that reads what lies on the disk, as far as the system forgets what it has in memory when it is asked to.
+    /// One that reads what lies on the disk, as far as its file system can; what it has at hand itself is read once.
     #[must_use]
     pub fn from_disk(dir: &Path) -> Self {
         Self { anew: true, ..Self::new(dir) }
@@ -101,23 +117,24 @@ impl BodyReader {
         if offset >= end {
             return Ok(());
         }
-        if self.anew || self.open.as_ref().is_none_or(|(open, _)| *open != pack) {
-            let file = File::open(path_of(&self.dir, pack)).map_err(|e| unreadable(offset, e))?;
-            if self.anew {
-                fadvise(&file, 0, None, Advice::DontNeed)
-                    .map_err(|e| unreadable(offset, e.into()))?;
-            }
-            self.open = Some((pack, file));
+        if self.open.as_ref().is_none_or(|(open, _)| *open != pack) {
+            let path = path_of(&self.dir, pack);
+            let open = if self.anew {
+                DirectFile::open(&path).map(Open::Direct)
+            } else {
+                File::open(path).map(Open::Cached)
+            };
+            self.open = Some((pack, open.map_err(|e| unreadable(offset, e))?));
         }
-        let Some((_, file)) = &self.open else {
+        let Some((_, open)) = &mut self.open else {
             return Err(unreadable(offset, io::ErrorKind::NotFound.into()).into());
         };
         while offset < end {
             let want = usize::try_from(end - offset).unwrap_or(usize::MAX).min(self.buffer.len());
-            let Some(piece) = self.buffer.get_mut(..want) else { break };
-            file.read_exact_at(piece, offset).map_err(|e| unreadable(offset, e))?;
+            let Some(room) = self.buffer.get_mut(..want) else { break };
+            let piece = open.read(room, offset).map_err(|e| unreadable(offset, e))?;
             take(piece)?;
-            offset += want as u64;
+            offset += piece.len() as u64;
         }
         Ok(())
     }

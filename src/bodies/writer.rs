@@ -4,6 +4,7 @@
 
 use crate::bodies::block::{BLOCKS_AHEAD, Block};
 use crate::bodies::disk::{Disk, DiskFile};
+use crate::bodies::seals::{Seals, UnderWay};
 use crate::fault;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyHash;
@@ -40,13 +41,18 @@ pub(super) fn path_of(dir: &Path, pack: i64) -> PathBuf {
 ///
 /// # Errors
 /// Class storage when no thread can be had.
-pub(super) fn start(dir: PathBuf, disk: Arc<dyn Disk>) -> Result<SyncSender<Order>, Failure> {
-    start_with(dir, disk, COMPANY)
+pub(super) fn start(
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    seals: Arc<Seals>,
+) -> Result<SyncSender<Order>, Failure> {
+    start_with(dir, disk, seals, COMPANY)
 }
 
 fn start_with(
     dir: PathBuf,
     disk: Arc<dyn Disk>,
+    seals: Arc<Seals>,
     company: Duration,
 ) -> Result<SyncSender<Order>, Failure> {
     let (sender, receiver) = sync_channel(BLOCKS_AHEAD);
@@ -57,6 +63,8 @@ fn start_with(
         created: false,
         broken: None,
         waiting: Vec::new(),
+        seals,
+        under_way: None,
         ended: BTreeSet::new(),
         company,
         due: None,
@@ -98,6 +106,9 @@ struct Writer {
     broken: Option<Failure>,
     /// Seals that wait for others; their orders are bounded by who gives them.
     waiting: Vec<WaitingSeal>,
+    /// All that are under way in the process, and that one of this pack's is.
+    seals: Arc<Seals>,
+    under_way: Option<UnderWay>,
     /// Packs that nothing more was to come to when the last of them was ordered: what has begun since goes on.
     ended: BTreeSet<i64>,
     /// How long they do.
@@ -153,6 +164,7 @@ impl Writer {
                 }
                 Order::Seal { keep, hashes, haste, reply } => {
                     self.waiting.push((hashes, reply));
+                    self.under_way.get_or_insert_with(|| self.seals.begin());
                     self.ended.extend(self.files.keys().filter(|pack| **pack != keep));
                     self.due.get_or_insert_with(|| Instant::now() + self.company);
                     if haste || self.is_due() {
@@ -186,6 +198,7 @@ impl Writer {
             // Nobody may wait for it any more.
             drop(reply.send(result.clone().map(|()| hashes)));
         }
+        self.under_way = None;
     }
 
     fn failure(&self, what: &str, pack: i64, e: io::Error) -> Failure {

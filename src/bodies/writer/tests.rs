@@ -45,7 +45,7 @@ impl Pack {
     fn new(company: Duration) -> Self {
         let (dir, syncs) = (tempfile::tempdir().unwrap(), Arc::<AtomicU32>::default());
         let disk = Arc::new(CountingDisk(Arc::clone(&syncs)));
-        let orders = start_with(dir.path().to_owned(), disk, company).unwrap();
+        let orders = start_with(dir.path().to_owned(), disk, Arc::default(), company).unwrap();
         Self { _dir: dir, orders, syncs, at: 0 }
     }
 
