@@ -31,6 +31,7 @@ pub mod recovery;
 pub mod retention;
 pub mod roster;
 pub mod run;
+pub mod scrub;
 pub mod standing;
 pub mod thread;
 pub mod time;

@@ -187,6 +187,8 @@ string_enum! {
         AccountRemoved => "account.removed",
         /// A job has failed too often, or has had no turn for too long.
         JobDead => "job.dead",
+        /// Bytes that are held are not what they were.
+        StoreDamaged => "store.damaged",
         /// Nothing is handed on to a subscriber any more.
         SubscriberDisabled => "subscriber.disabled",
         /// A run that changed something has ended, or one failed.
@@ -220,7 +222,7 @@ mod tests {
             said(EventKind::ALL, EventKind::as_str),
             "message.created message.updated message.moved message.deleted message.restored folder.created folder.renamed \
              folder.deleted folder.reset account.started account.paused account.needs_reauth account.failed account.recovered \
-             account.removed job.dead subscriber.disabled run.finished"
+             account.removed job.dead store.damaged subscriber.disabled run.finished"
         );
     }
 

@@ -23,6 +23,7 @@ pub mod message;
 pub mod message_contact;
 pub mod note;
 pub mod owed;
+pub mod pack;
 pub mod run;
 pub mod run_hour;
 pub mod schedule;

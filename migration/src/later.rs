@@ -208,6 +208,12 @@ pub const LATER: &[Later] = &[
         up: "CREATE INDEX body_lost ON body (pack) WHERE length = 0;",
         down: "UPDATE cursor SET state = (state::jsonb #- '{state,again}')::text WHERE lane = 'backfill'; DROP INDEX body_lost;",
     },
+    Later {
+        name: "m0033_pack",
+        up: "CREATE TABLE pack (id bigint PRIMARY KEY, octets bigint NOT NULL, named bigint, scrubbed_at bigint, damaged bigint \
+             NOT NULL DEFAULT 0);",
+        down: "DELETE FROM setting WHERE name = 'packs_known'; DROP TABLE pack;",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

@@ -42,6 +42,7 @@ mod m0029_inbound;
 mod m0030_webhook;
 mod m0031_proof;
 mod m0032_lost;
+mod m0033_pack;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -85,6 +86,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0030_webhook::Migration),
             Box::new(m0031_proof::Migration),
             Box::new(m0032_lost::Migration),
+            Box::new(m0033_pack::Migration),
         ]
     }
 }

@@ -193,3 +193,5 @@ CREATE VIEW mail_now AS SELECT a.name AS account, f.path AS folder, f.id AS fold
     m.id = l.message WHERE l.ended_at IS NULL;
 
 CREATE INDEX body_lost ON body (pack) WHERE length = 0;
+CREATE TABLE pack (id INTEGER NOT NULL PRIMARY KEY, octets INTEGER NOT NULL, named INTEGER, scrubbed_at INTEGER,
+    damaged INTEGER NOT NULL DEFAULT 0);

@@ -56,6 +56,17 @@ pub(crate) struct JobDataView {
     reason: String,
 }
 
+/// Bytes that are held are not what they were.
+#[derive(Debug, ToSchema)]
+pub(crate) struct DamageDataView {
+    /// The number of the file that they lie in.
+    pack: u64,
+    /// How many messages of the account have them.
+    count: u64,
+    /// Numbers of these messages, twenty at most.
+    messages: Vec<i64>,
+}
+
 /// How a run ended.
 #[derive(Debug, ToSchema)]
 pub(crate) struct RunDataView {

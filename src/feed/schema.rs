@@ -1,8 +1,8 @@
 //! An event in the document: one of its kinds, each with what it tells. Who adds a kind says here what that is.
 
 use crate::feed::data::{
-    AccountDataView, FolderDataView, JobDataView, MessageDataView, PlaceView, PurgedDataView,
-    RunDataView, SubscriberDataView,
+    AccountDataView, DamageDataView, FolderDataView, JobDataView, MessageDataView, PlaceView,
+    PurgedDataView, RunDataView, SubscriberDataView,
 };
 use crate::feed::event::{EventView, MailHeadView};
 use postrider_core::standing::EventKind;
@@ -38,6 +38,7 @@ fn told(kind: EventKind) -> (Of, &'static str) {
         | EventKind::AccountRecovered
         | EventKind::AccountRemoved => (Of::Account, "AccountDataView"),
         EventKind::JobDead => (Of::Account, "JobDataView"),
+        EventKind::StoreDamaged => (Of::Account, "DamageDataView"),
         EventKind::RunFinished => (Of::Account, "RunDataView"),
         EventKind::SubscriberDisabled => (Of::Nobody, "SubscriberDataView"),
     }
@@ -109,6 +110,7 @@ pub(crate) fn describe(components: &mut Components) {
     add("FolderDataView", FolderDataView::schema());
     add("AccountDataView", AccountDataView::schema());
     add("JobDataView", JobDataView::schema());
+    add("DamageDataView", DamageDataView::schema());
     add("RunDataView", RunDataView::schema());
     add("SubscriberDataView", SubscriberDataView::schema());
     add("PurgedDataView", PurgedDataView::schema());

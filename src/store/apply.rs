@@ -22,6 +22,7 @@ mod messages;
 mod numbers;
 mod opening;
 mod own;
+mod packs;
 mod purge;
 mod quiet;
 mod rematch;

@@ -311,6 +311,12 @@ pub async fn mark_bodies(
     Ok(highest)
 }
 
+/// Whether a mirror's bodies are where they were marked: another volume, or none, is no damage.
+#[must_use]
+pub fn bodies_are_there(bodies: &Path, id: &str) -> bool {
+    matches!(read(bodies.join("instance")), Ok(Some(known)) if known == id)
+}
+
 /// Writes the id into both. The database says `pending` until the file is durable, so that a cut in
 /// between is no copy.
 async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disagreement> {

@@ -1,6 +1,7 @@
 //! Whether rows have what they name, and numbers of events each its event.
 
 use crate::store::failure::Trouble;
+use crate::store::packs::PackReader;
 use crate::store::read::{Reader, failed};
 use crate::store::rows::{bare, folder_row};
 use crate::store::sql::commit::{AccountAndFolder, AllFolders};
@@ -49,6 +50,8 @@ pub struct StoreBreaks {
     pub counters: Vec<OldCounter>,
     /// Numbers of events that are missing although no leap says so, the lowest first.
     pub events: Vec<Range<i64>>,
+    /// Packs that had a row, and have none.
+    pub packs: Vec<i64>,
     /// There is more of some kind than is named.
     pub more: bool,
 }
@@ -109,8 +112,9 @@ impl<'a> IntegrityReader<'a> {
         let folders = reader.ask(NoFoldersAtAll { most }).await.map_err(failed)?;
         let counters = reader.ask(OldCounters {}).await.map_err(failed)?;
         let events = self.missing_events().await?;
+        let packs = PackReader::new(reader).missing().await?;
         let more = is_full(&accounts) || is_full(&folders) || is_full(&events);
-        Ok(StoreBreaks { accounts, folders, counters, events, more })
+        Ok(StoreBreaks { accounts, folders, counters, events, packs, more })
     }
 
     /// Numbers of events that are missing although no leap says so.

@@ -7,6 +7,7 @@ use crate::store::deliver::DeliverWork;
 use crate::store::failures::FailureWork;
 use crate::store::inbound::InboundWork;
 use crate::store::jobs::JobWork;
+use crate::store::packs::PackWork;
 use crate::store::repair::RepairStep;
 use crate::store::subscriptions::{SubscriptionKey, SubscriptionWork};
 use postrider_core::budget::Spending;
@@ -99,6 +100,8 @@ pub enum Control {
     Subscriptions(SubscriptionWork),
     /// What they have pushed.
     Inbound(InboundWork),
+    /// What is known of packs.
+    Packs(PackWork),
     /// Something is set right of an account that is damaged.
     Repair(AccountId, RepairStep),
     /// What was proved of folders.

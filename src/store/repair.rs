@@ -50,6 +50,8 @@ pub enum RepairStep {
     Recounted(Vec<Miscount>),
     /// Numbers of events that are missing are leapt over.
     Leapt(Vec<Range<i64>>),
+    /// Packs that lack their row have one, and are to be read.
+    Packs(Vec<i64>),
     /// Counters give what is not given already.
     Counters(Vec<OldCounter>),
     /// Nothing is believed of what counters and cursors prove: every folder is listed, or all lists are compared.

@@ -23,6 +23,7 @@ pub(super) mod list;
 pub(super) mod mail;
 mod numbers;
 pub(super) mod opening;
+pub(super) mod packs;
 mod place;
 pub(super) mod points;
 pub(super) mod postgres;

@@ -129,10 +129,22 @@ impl RepairPlan {
         Ok(plan)
     }
 
+    /// So many damaged bodies of all these are no more than damage.
+    pub(crate) fn most(bodies: u64) -> u64 {
+        DAMAGE.max(bodies / PARTS)
+    }
+
     /// Bodies that are damaged are given up, and asked for again.
     pub(crate) fn of_bodies(damaged: &[DamagedBody], insists: Insists) -> Self {
         let mut plan = Self::default();
         plan.bodies(damaged, &[], 0, insists);
+        plan
+    }
+
+    /// The same, where that this is no more than damage was found out before.
+    pub(crate) fn of_suspects(damaged: &[DamagedBody]) -> Self {
+        let mut plan = Self::default();
+        plan.lost(damaged);
         plan
     }
 
@@ -250,8 +262,7 @@ impl RepairPlan {
         let (known, found): (Vec<_>, Vec<_>) =
             damaged.iter().copied().partition(|one| one.body.is_lost());
         let unreadable = found.iter().filter(|one| one.is_unreadable).count();
-        let most = DAMAGE.max(bodies / PARTS);
-        let is_much = found.len() as u64 > most;
+        let is_much = found.len() as u64 > Self::most(bodies);
         let mut lost = known;
         if insists == Insists::No && (unreadable > 0 || is_much) {
             let n = found.len();
@@ -262,16 +273,16 @@ impl RepairPlan {
         } else {
             lost.extend(found);
         }
-        self.lose(&lost);
+        self.lost(&lost);
+    }
+
+    /// Gives bytes up, and asks for them again.
+    fn lost(&mut self, lost: &[DamagedBody]) {
         self.say(lost.iter().map(|one| {
             let StoredBody { hash, pack, offset, .. } = one.body;
             let at = one.at.map_or_else(|| "a mail of no folder".to_owned(), HeldAt::words);
             format!("{at}: its bytes {hash} (pack {pack}, at {offset}) are lost, and read again")
         }));
-    }
-
-    /// Gives bytes up, and asks for them again.
-    fn lose(&mut self, lost: &[DamagedBody]) {
         for piece in lost.chunks(PIECE) {
             let bodies: Vec<StoredBody> =
                 piece.iter().map(|one| one.body).filter(|body| !body.is_lost()).collect();
@@ -282,7 +293,7 @@ impl RepairPlan {
 
     /// What is of no account.
     fn store(&mut self, store: StoreBreaks) {
-        let StoreBreaks { accounts, folders: _, counters, events, more: _ } = store;
+        let StoreBreaks { accounts, folders: _, counters, events, packs, more: _ } = store;
         self.say(events.iter().map(|Range { start, end }| {
             format!("events {start} to {} are missing, and leapt over", end - 1)
         }));
@@ -294,6 +305,8 @@ impl RepairPlan {
         if !counters.is_empty() {
             self.steps.push(RepairStep::Counters(counters));
         }
+        self.say(packs.iter().map(|id| format!("pack {id} has a row again, and is read")));
+        self.pieces(&packs, RepairStep::Packs);
         self.left.extend(accounts.iter().map(|row| {
             let (id, count, kind) = (row.id, row.count, &row.kind);
             format!("account {id} is missing, and named by {count} row(s) of {kind}: they stay")

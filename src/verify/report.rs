@@ -210,7 +210,7 @@ pub(crate) struct StoreReport {
 impl StoreReport {
     /// In words.
     pub(crate) fn of(breaks: StoreBreaks) -> Self {
-        let StoreBreaks { accounts, folders, counters, events, more } = breaks;
+        let StoreBreaks { accounts, folders, counters, events, packs, more } = breaks;
         let mut differences = Told::default();
         for row in accounts {
             let (id, count, kind) = (row.id, row.count, row.kind);
@@ -229,6 +229,7 @@ impl StoreReport {
                 .push(format!("the counter {name} gives {next}, and {highest} is given already"));
         }
         events.iter().for_each(|range| differences.push(missing_events(range)));
+        packs.iter().for_each(|id| differences.push(format!("the row of pack {id} is missing")));
         if more {
             differences.push(MORE.into());
         }

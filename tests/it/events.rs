@@ -184,6 +184,7 @@ fn every_kind_is_described_and_fits() {
         ("folder.renamed", "path", Value::Null),
         ("run.finished", "outcome", json!("fine")),
         ("job.dead", "job", json!("7")),
+        ("store.damaged", "messages", json!(["25"])),
     ] {
         let mut event = of(kind);
         event["data"][name] = value;

@@ -115,6 +115,10 @@ pub(in crate::store) async fn control(
             let pass = PassUnderWay::new(ForgetEvents { upto: *upto });
             return Ok(Portion::Goes(Pass::Forget(pass)));
         }
+        Control::Packs(work) => {
+            let done = super::packs::work(db, numbers, work).await;
+            return done.map(|()| over(Done::Changed));
+        }
         Control::Repair(account, step) => {
             let done = super::repair::repair(db, numbers, *account, step, at).await;
             return done.map(|()| over(Done::Changed));
@@ -207,6 +211,7 @@ pub(in crate::store) async fn control(
         | Control::ForgetEvents { .. }
         | Control::Own { .. }
         | Control::Proved(_)
+        | Control::Packs(_)
         | Control::Repair(..)
         | Control::Spend { .. } => {}
     }

@@ -7,6 +7,7 @@ use crate::store::failure::Trouble;
 use crate::store::sql::commit::UpdateMessages;
 use crate::store::sql::counts::{CountLocations, CountMessages};
 use crate::store::sql::inserts::{Body, Event, Location, Message};
+use crate::store::sql::packs::HoldersOf;
 use crate::store::sql::query::Document;
 use crate::store::sql::repair::{AdoptBodies, PlaceLost};
 use crate::store::transaction::{Sql, Transaction};
@@ -21,7 +22,7 @@ use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Writes it; whether it has put a message in limbo.
 pub(super) async fn save(
@@ -93,13 +94,19 @@ async fn save_bodies(
     if rows.is_empty() {
         return Ok(());
     }
-    db.put(PlaceLost { rows: Document::of(&rows)?, at }).await?;
-    // Whoever has read them meanwhile has read what was damaged, or nothing.
-    let messages: derive::Numbers = writes.again.iter().map(|(id, _)| id.0).collect();
-    if messages.is_empty() {
-        return Ok(());
+    let placed = db.ask(PlaceLost { rows: Document::of(&rows)?, at }).await?;
+    // Whoever has read them meanwhile has read what was damaged, or nothing: whose mail ever it is.
+    let bodies: Vec<i64> = placed.iter().map(|row| row.id).collect();
+    let mut owed: BTreeMap<AccountId, derive::Numbers> = BTreeMap::new();
+    for row in db.ask(HoldersOf { bodies: Document::of(&bodies)? }).await? {
+        owed.entry(row.account).or_default().insert(row.message);
     }
-    owe_again(db, numbers, account, &messages).await
+    let again = writes.again.iter().map(|(id, _)| id.0);
+    again.for_each(|id| owed.entry(account).or_default().insert(id));
+    for (account, messages) in owed {
+        owe_again(db, numbers, account, &messages).await?;
+    }
+    Ok(())
 }
 
 /// What an event says, as it is stored and handed out.

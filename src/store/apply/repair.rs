@@ -12,6 +12,7 @@ use crate::store::sql::commit::{AllFolders, FolderColumns, Guard, NameIsTaken};
 use crate::store::sql::counts::{CountLocations, CountMessages, Miscount};
 use crate::store::sql::feeds::FeedAccount;
 use crate::store::sql::integrity::{NoMessage, OtherPlaces};
+use crate::store::sql::packs::{PutPacks, ScrubAnew};
 use crate::store::sql::query::Document;
 use crate::store::sql::repair::{
     CountPlaces, DropMessages, DropPlaces, DropPlacesOf, LeapOver, LoseBody, NameNoBody,
@@ -60,6 +61,11 @@ pub(super) async fn repair(
             }
             if !bodies.is_empty() {
                 numbers.lose();
+                // What is left in there is counted anew, and not told again.
+                let mut packs: BTreeMap<i64, u64> = BTreeMap::new();
+                bodies.iter().for_each(|body| *packs.entry(body.pack).or_default() += 1);
+                let rows: Vec<(i64, u64)> = packs.into_iter().collect();
+                db.put(ScrubAnew { rows: Document::of(&rows)? }).await?;
             }
             again(db, numbers, account, mail, at).await
         }
@@ -70,6 +76,12 @@ pub(super) async fn repair(
                 db.put(LeapOver { at, after, next }).await?;
             }
             Ok(())
+        }
+        RepairStep::Packs(packs) => {
+            // How long they are is counted when they are read.
+            let rows: Vec<(i64, u64, Option<i64>)> =
+                packs.iter().map(|id| (*id, 0, None)).collect();
+            db.put(PutPacks { rows: Document::of(&rows)? }).await
         }
         RepairStep::Counters(rows) => {
             rows.iter().for_each(|row| numbers.raise(&row.name, row.highest));

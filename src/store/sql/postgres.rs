@@ -80,6 +80,7 @@ mod lock;
 mod login;
 pub(super) mod mail;
 pub(super) mod opening;
+pub(super) mod packs;
 mod promise;
 pub(super) mod quiet;
 pub(in crate::store) mod readers;

@@ -1,5 +1,6 @@
 //! What is set right of what is found damaged.
 
+use crate::store::sql::integrity::OneMessage;
 use crate::store::sql::query::{Document, queries};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::time::Micros;
@@ -10,7 +11,7 @@ queries! {
     /// Its bytes are given up, if they still lie there.
     LoseBody { hash: BodyHash, pack: i64, offset: u64, length: u64 };
     /// Bytes that were read, each with its hash in hex: those that were lost lie there from now on.
-    PlaceLost { rows: Document, at: Micros };
+    PlaceLost { rows: Document, at: Micros } -> OneMessage;
     /// Of these messages, those whose bytes have no row name none: its number may be given to others'.
     NameNoBody { messages: Document };
     /// Messages, each with the hash of its bytes in hex: the rows of these are there.

@@ -65,6 +65,7 @@ pub(super) mod jobs;
 pub(super) mod list;
 pub(super) mod mail;
 pub(super) mod opening;
+pub(super) mod packs;
 pub(super) mod quiet;
 pub(super) mod reading;
 pub(super) mod rematch;

@@ -41,6 +41,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         deliver::shapes(),
         jobs::shapes(),
         opening::shapes(),
+        packs::shapes(),
         quiet::shapes(),
         reading::shapes(),
         rematch::shapes(),

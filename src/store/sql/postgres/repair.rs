@@ -11,7 +11,7 @@ pub(in crate::store::sql) const fn words(text: RepairText) -> &'static str {
         RepairText::PlaceLost => {
             "UPDATE body SET pack = (j.value->>1)::bigint, \"offset\" = (j.value->>2)::bigint, length = (j.value->>3)::bigint, \
              stored_at = $2 FROM jsonb_array_elements($1::jsonb) j (value) WHERE body.hash = decode(j.value->>0, 'hex') AND \
-             body.length < 1 AND (j.value->>3)::bigint > 0"
+             body.length < 1 AND (j.value->>3)::bigint > 0 RETURNING body.id"
         }
         RepairText::NameNoBody => {
             "UPDATE message SET body = -id WHERE id = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint)) AND (SELECT \

@@ -130,6 +130,7 @@ const ALL_OF_IT: &[(&str, &str)] = &[
     ("FoldersTold", "event"),
     ("HighestMessage", "message"),
     ("LedgerByClass", "owed"),
+    ("LostBodies", "body"),
     ("Miscounts", "folder"),
     ("NamedPacks", "body"),
     ("NoAccounts", "failure"),

@@ -9,7 +9,7 @@ pub(in crate::store::sql) const fn words(text: RepairText) -> &'static str {
         }
         RepairText::PlaceLost => {
             "UPDATE body SET pack = j.value->>1, \"offset\" = j.value->>2, length = j.value->>3, stored_at = ?2 FROM \
-             json_each(?1) j WHERE body.hash = unhex(j.value->>0) AND body.length = 0 AND j.value->>3 > 0"
+             json_each(?1) j WHERE body.hash = unhex(j.value->>0) AND body.length = 0 AND j.value->>3 > 0 RETURNING body.id"
         }
         RepairText::NameNoBody => {
             "UPDATE message SET body = -id WHERE id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM body b WHERE \

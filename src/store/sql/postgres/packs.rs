@@ -1,0 +1,44 @@
+//! PostgreSQL's words for packs.
+
+use crate::store::sql::packs::PackText;
+
+pub(in crate::store::sql) const fn words(text: PackText) -> &'static str {
+    match text {
+        PackText::AllPacks => "SELECT id, scrubbed_at, damaged FROM pack ORDER BY id",
+        PackText::DamagedOf => "SELECT damaged FROM pack WHERE id = $1",
+        PackText::BodiesIn => {
+            "SELECT id, hash, pack, \"offset\", length FROM body WHERE length > 0 AND pack = $1 AND \"offset\" >= $2 ORDER BY \
+             \"offset\" LIMIT $3"
+        }
+        PackText::HoldersOf => concat!(
+            "SELECT m.body, m.id AS message, m.account, m.places > 0 AS is_living FROM ",
+            for_each!(
+                "$1",
+                "SELECT * FROM message WHERE body = j.value::bigint AND identity IS NULL UNION ALL SELECT * FROM message WHERE \
+                 body = j.value::bigint AND identity IS NOT NULL"
+            ),
+            " m"
+        ),
+        PackText::LostBodies => {
+            "SELECT count(*) AS bodies FROM body WHERE length = 0 AND hash <> decode('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'hex')"
+        }
+        PackText::AllMail => "SELECT COALESCE(sum(held), 0)::bigint AS messages FROM account",
+        PackText::PutPacks => {
+            "INSERT INTO pack (id, octets, scrubbed_at) SELECT (j.value->>0)::bigint, (j.value->>1)::bigint, (j.value->>2)::bigint \
+             FROM jsonb_array_elements($1::jsonb) j (value) ON CONFLICT (id) DO NOTHING"
+        }
+        PackText::ForgetPacks => {
+            "DELETE FROM pack WHERE id = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint)) AND (SELECT TRUE FROM \
+             body b WHERE b.pack = pack.id AND b.length > 0 LIMIT 1) IS NULL AND (SELECT TRUE FROM body b WHERE b.pack = pack.id \
+             AND b.length = 0 LIMIT 1) IS NULL"
+        }
+        PackText::Scrubbed => {
+            "INSERT INTO pack (id, octets, named, scrubbed_at, damaged) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO UPDATE \
+             SET octets = excluded.octets, named = excluded.named, scrubbed_at = excluded.scrubbed_at, damaged = excluded.damaged"
+        }
+        PackText::ScrubAnew => {
+            "UPDATE pack SET scrubbed_at = NULL, damaged = GREATEST(damaged - (j.value->>1)::bigint, 0) FROM \
+             jsonb_array_elements($1::jsonb) j (value) WHERE pack.id = (j.value->>0)::bigint"
+        }
+    }
+}
