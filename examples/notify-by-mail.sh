@@ -4,7 +4,7 @@
 #     [[subscriber]]
 #     id = "page-me"
 #     command = ["/usr/local/bin/notify-by-mail.sh", "me@example.org"]
-#     kinds = ["account.needs_reauth", "account.failed", "subscriber.disabled", "job.dead"]
+#     kinds = ["account.needs_reauth", "account.failed", "subscriber.disabled", "job.dead", "store.damaged"]
 #
 # The event comes as JSON on stdin. The environment holds PATH alone. What it says on stderr is kept with the try; another
 # exit code than 0 means: not taken, again later. It has 10 s.

@@ -42,6 +42,14 @@ impl Apart {
         self.handle.spawn(task)
     }
 
+    /// Has something done that blocks, on another thread that is as nice.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.handle.spawn_blocking(work)
+    }
+
     /// Whoever asks for a socket or a clock meanwhile gets one of this thread's.
     pub(crate) fn enter(&self) -> EnterGuard<'_> {
         self.handle.enter()

@@ -14,6 +14,7 @@ pub mod raw;
 mod recovery;
 mod retention;
 mod schedule;
+mod scrub;
 pub mod secret;
 mod store;
 mod subscriber;

@@ -15,6 +15,7 @@ mod push_ask;
 mod push_hands;
 mod repair_hands;
 mod retention;
+mod scrub;
 pub mod serve;
 pub mod serve_error;
 mod space;

@@ -27,6 +27,7 @@ pub mod mending;
 pub mod message;
 mod open_error;
 pub mod orders;
+mod packs;
 mod page;
 mod pass;
 mod process;
@@ -49,12 +50,13 @@ pub use failures::{FailureReader, FailureWork, WhichFailures};
 pub use feed::FeedStanding;
 pub use inbound::{Inbound, InboundWork};
 pub use instance::{
-    StartCount, adopt, agree, belongs, excuse_bodies, mark_bodies, note_place, note_stop,
-    own_bodies,
+    StartCount, adopt, agree, belongs, bodies_are_there, excuse_bodies, mark_bodies, note_place,
+    note_stop, own_bodies,
 };
 pub use integrity::{AccountBreaks, IntegrityReader, StoreBreaks};
 pub use jobs::{JobReader, JobWork, WhichJobs};
 pub use open_error::OpenError;
+pub use packs::{Holders, NewPack, PackReader, PackWork, ScrubbedPack};
 pub use read::{Chosen, ManifestRow, Reader};
 pub use repair::{Again, RepairReader, RepairStep};
 pub use shown::{OfAccounts, Thing};

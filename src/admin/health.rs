@@ -46,7 +46,9 @@ pub(super) async fn health(State(shared): State<Shared>) -> Json<FullHealthView>
     }
     let (reasons, troubled) = standing(&shared, reasons);
     let (_, status) = status_of(&reasons);
-    Json(FullHealthView { status, reasons, troubled, database })
+    let told = shared.registry.notes().into_iter();
+    let notes = told.map(|(about, what)| format!("{about}: {what}")).collect();
+    Json(FullHealthView { status, reasons, notes, troubled, database })
 }
 
 /// How many accounts are in trouble, by state; and these reasons, with one more where all are.

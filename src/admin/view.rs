@@ -365,6 +365,8 @@ pub(crate) struct FullHealthView {
     pub(crate) status: &'static str,
     /// What keeps it from working, in full.
     pub(crate) reasons: Vec<String>,
+    /// What else somebody is to know: of bytes that are damaged, or not looked at in time.
+    pub(crate) notes: Vec<String>,
     /// How many accounts are in trouble, by state.
     pub(crate) troubled: BTreeMap<&'static str, usize>,
     /// The database.

@@ -289,7 +289,7 @@ impl Engine {
     }
 
     /// Tells this mirror from others.
-    pub(super) fn instance(&self) -> &str {
+    pub(crate) fn instance(&self) -> &str {
         &self.instance
     }
 

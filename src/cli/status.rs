@@ -48,6 +48,7 @@ pub(super) async fn run(args: StatusArgs) -> Exit {
                     let health = client.call(Method::GET, "/v1/health", &[]).await;
                     let health = health.map_err(|t| exit_of(t, &config))?;
                     say(&database_in_words(health.get("database").unwrap_or(&Value::Null)));
+                    say(&notes_in_words(&health));
                 }
                 Ok(())
             }
@@ -235,6 +236,12 @@ fn database_in_words(database: &Value) -> String {
     }
     let took = database.get("latency_ms").and_then(Value::as_f64).unwrap_or(0.0);
     format!("\ndatabase: {}, {place}, answers in {took:.1} ms\n", text(database, "version"))
+}
+
+/// What somebody is to know beside how accounts stand, a line each.
+fn notes_in_words(health: &Value) -> String {
+    let notes = health.get("notes").and_then(Value::as_array).into_iter().flatten();
+    notes.filter_map(Value::as_str).map(|note| format!("{note}\n")).collect()
 }
 
 /// Runs `accounts`.

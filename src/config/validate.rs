@@ -11,6 +11,7 @@ use crate::config::raw::{Flaw, Origin, Raw};
 use crate::config::recovery;
 use crate::config::retention;
 use crate::config::schedule::{Schedule, schedule};
+use crate::config::scrub;
 use crate::config::secret::is_open;
 use crate::config::store;
 use crate::config::subscriber::{Subscriber, Target, subscriber};
@@ -24,6 +25,7 @@ use postrider_core::provider::server::{PushPlace, Timeouts};
 use postrider_core::recovery::decide::Policy;
 use postrider_core::retention::Retention;
 use postrider_core::run::settings::Settings;
+use postrider_core::scrub::ScrubRule;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -82,6 +84,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// What is kept for how long.
     pub retention: Retention,
+    /// How often stored bytes are read again.
+    pub scrub: ScrubRule,
     /// Jobs at fixed times.
     pub schedules: Vec<Schedule>,
     /// Who takes events as they come.
@@ -153,6 +157,7 @@ fn settings_known() -> Vec<&'static str> {
         .chain(&store::KEYS)
         .chain(&recovery::KEYS)
         .chain(&retention::KEYS)
+        .chain(&scrub::KEYS)
         .chain(&oauth::KEYS)
         .copied()
         .collect()
@@ -359,6 +364,9 @@ fn disagreements(config: &Config, ids: &BTreeSet<String>, problems: &mut Vec<Fla
     }
 }
 
+/// A key that is to come.
+const LATER: &str = "sync.recent_days";
+
 fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec<Flaw>) -> Config {
     let mut t =
         Taker { items: &raw.settings, missing: Origin::Missing(file.to_owned(), 1), problems };
@@ -376,10 +384,8 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         ("conservative", Mode::Conservative),
     ];
     let mode = t.choice("sync.mode", &modes, Mode::Balanced);
-    for key in ["sync.recent_days"] {
-        if let Some(item) = t.item(key) {
-            t.wrong(item.place, key, "it is not supported yet, and would do nothing; leave it out");
-        }
+    if let Some(item) = t.item(LATER) {
+        t.wrong(item.place, LATER, "it is not supported yet, and would do nothing; leave it out");
     }
     let indexes: Vec<(&str, Reads)> =
         Reads::ALL.iter().map(|reads| (reads.as_str(), *reads)).collect();
@@ -424,6 +430,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         oauth: oauth::clients(&mut t, base),
         key: oauth::key(&mut t, base),
         retention: retention::retention(&mut t),
+        scrub: scrub::scrub(&mut t),
         accounts: Vec::new(),
         schedules: Vec::new(),
         subscribers: Vec::new(),

@@ -9,16 +9,19 @@ use crate::boot::switchboard::Switchboard;
 use crate::fault;
 use crate::server::operator::derive_again;
 use crate::store::orders::Control;
-use crate::store::{IntegrityReader, RepairReader, RepairStep};
+use crate::store::{Holders, IntegrityReader, Reader, RepairReader, RepairStep};
 use crate::supervision::root::RootMsg;
 use crate::telemetry::registry::Registry;
 use crate::verify::{
-    Derived, Insists, Mirror, RepairPlan, Rows, local, looked_at_again, of_messages, of_no_place,
+    DamagedBody, Derived, HeldAt, Insists, Mirror, RepairPlan, Rows, Suspect, local,
+    looked_at_again, of_messages, of_no_place,
 };
 use postrider_core::account::follow::{Command, Conflict};
 use postrider_core::failure::Failure;
+use postrider_core::mail::id::AccountId;
 use postrider_core::time::Micros;
 use ractor::ActorRef;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Longest time until a step is durable, or refused.
@@ -133,6 +136,34 @@ async fn repaired(
         told.push_str(&format!(" ({first})"));
     }
     Ok((told, plan.is_other))
+}
+
+/// Bytes that were found damaged are given up, and each is read again by an account whose server has it.
+pub(super) async fn given_up(
+    (reader, switchboard): (&Reader, &Switchboard),
+    suspects: &[Suspect],
+    holders: &Holders,
+) -> Result<(), Failure> {
+    let mut of: BTreeMap<AccountId, Vec<DamagedBody>> = BTreeMap::new();
+    for Suspect { id, body, .. } in suspects {
+        // What no server has any more stays as it is.
+        let Some((account, message)) = holders.living.get(id) else { continue };
+        let at = Some(HeldAt::Message(*message));
+        of.entry(*account).or_default().push(DamagedBody { body: *body, at, is_unreadable: false });
+    }
+    let names = reader.stored_accounts(None).await?;
+    for (account, damaged) in of {
+        let plan = RepairPlan::of_suspects(&damaged);
+        for step in plan.steps {
+            switchboard.control(Control::Repair(account, step), WRITE).await?;
+        }
+        let Some(row) = names.iter().find(|row| row.id == account.0) else { continue };
+        for line in &plan.said {
+            tracing::info!(account.id = %row.name, "repair: {line}");
+        }
+        switchboard.tell(&row.name, Command::SyncNow);
+    }
+    Ok(())
 }
 
 /// How often it is looked whether a run has ended, and for how long.

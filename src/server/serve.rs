@@ -15,7 +15,8 @@ use crate::server::follow::{Followed, Refused, stamp_of};
 use crate::server::hear::{Heard, SURROUNDINGS_LOOK_EVERY, Signals, Watched};
 use crate::server::serve_error::ServeError;
 use crate::server::{
-    deliver_hands, drift::Drift, job_hands, push_hands, retention::Housekeeping, space,
+    deliver_hands, drift::Drift, job_hands, push_hands, retention::Housekeeping, scrub::Scrubbing,
+    space,
 };
 use crate::supervision::root::RootMsg;
 use crate::telemetry::names;
@@ -42,6 +43,7 @@ pub struct RunningServer {
     hub: Arc<Hub>,
     desk: Arc<DeliverDesk>,
     housekeeping: Housekeeping,
+    scrubbing: Scrubbing,
 }
 
 /// Why a config is applied that has not changed.
@@ -113,7 +115,19 @@ impl RunningServer {
         match opened.await {
             Ok((url, desk)) => {
                 let housekeeping = Housekeeping::new();
-                Ok(Self { engine, followed, file, data_dir, url, signals, hub, desk, housekeeping })
+                let scrubbing = Scrubbing::none();
+                Ok(Self {
+                    engine,
+                    followed,
+                    file,
+                    data_dir,
+                    url,
+                    signals,
+                    hub,
+                    desk,
+                    housekeeping,
+                    scrubbing,
+                })
             }
             Err(e) => {
                 address::withdraw(&data_dir);
@@ -170,6 +184,7 @@ impl RunningServer {
                     let retention = self.followed.config().retention;
                     let of = || (self.engine.reader().clone(), self.engine.switchboard());
                     self.housekeeping.look(retention, now, of);
+                    self.scrubbing.follow(self.followed.config().scrub, &self.engine);
                     let ended = if self.file.as_mut().is_some_and(Watched::has_settled) {
                         self.reload("the file has changed").await
                     } else if self.followed.has_new_secret() {
@@ -193,7 +208,8 @@ impl RunningServer {
         };
         tell_systemd(&[sd_notify::NotifyState::Stopping]);
         address::withdraw(&self.data_dir);
-        let Self { engine, mut signals, hub, desk, .. } = self;
+        let Self { engine, mut signals, hub, desk, scrubbing, .. } = self;
+        drop(scrubbing);
         hub.end();
         tokio::spawn(async move {
             signals.end().await;

@@ -55,6 +55,10 @@ pub const THROTTLE_WAIT: &str = "postrider_throttle_wait_seconds_total";
 pub const QUOTA_UNITS: &str = "postrider_quota_units_spent_total";
 /// Octets free where bodies and database lie (the smaller number).
 pub const STORE_CONNECTIONS: &str = "postrider_store_connections";
+/// Bodies that were not what their rows say when they were last read, or are given up.
+pub const BODIES_DAMAGED: &str = "postrider_bodies_damaged";
+/// Octets of stored bodies that were read again.
+pub const SCRUBBED: &str = "postrider_scrubbed_bytes_total";
 /// See [`describe`].
 pub const FREE_BYTES: &str = "postrider_free_bytes";
 /// Jumps of the wall clock.
@@ -115,6 +119,8 @@ pub fn describe() {
     describe_gauge!(LEDGER_OPEN, "Open rows of the ledger by class");
     describe_gauge!(UNPROVED_FOLDERS, "Folders that are not proved");
     describe_gauge!(STORE_CONNECTIONS, "Connections that read the database, by state");
+    describe_gauge!(BODIES_DAMAGED, "Bodies whose bytes are not what their rows say");
+    describe_counter!(SCRUBBED, "Octets of stored bodies that were read again");
     describe_gauge!(FREE_BYTES, "Octets free where bodies and database lie");
     describe_gauge!(
         CONFIG_IN_FORCE,

@@ -206,6 +206,8 @@ pub struct Registry {
     accounts: Arc<DashMap<String, AccountLine>>,
     /// What keeps the whole process from working, by what it is about.
     conditions: Arc<DashMap<&'static str, String>>,
+    /// What somebody is to know, though all is followed.
+    notes: Arc<DashMap<&'static str, String>>,
     /// Lives of accounts' actors that have begun.
     lives: Arc<AtomicU64>,
 }
@@ -215,7 +217,8 @@ impl Registry {
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         let (actors, accounts) = (Arc::default(), Arc::default());
-        Self { clock, actors, accounts, conditions: Arc::default(), lives: Arc::default() }
+        let (conditions, notes) = (Arc::default(), Arc::default());
+        Self { clock, actors, accounts, conditions, notes, lives: Arc::default() }
     }
 
     /// Something keeps the whole process from working, or no longer does.
@@ -230,6 +233,20 @@ impl Registry {
     #[must_use]
     pub fn conditions(&self) -> BTreeMap<&'static str, String> {
         self.conditions.iter().map(|entry| (*entry.key(), entry.value().clone())).collect()
+    }
+
+    /// Somebody is to know this, or no longer.
+    pub fn note(&self, about: &'static str, what: Option<String>) {
+        match what {
+            Some(what) => drop(self.notes.insert(about, what)),
+            None => drop(self.notes.remove(about)),
+        }
+    }
+
+    /// What somebody is to know.
+    #[must_use]
+    pub fn notes(&self) -> BTreeMap<&'static str, String> {
+        self.notes.iter().map(|entry| (*entry.key(), entry.value().clone())).collect()
     }
 
     /// The clock that its times come from.

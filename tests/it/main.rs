@@ -71,6 +71,7 @@ mod restored;
 mod rights;
 mod schedules;
 mod schema;
+mod scrub;
 mod search;
 mod secrets;
 mod selective;

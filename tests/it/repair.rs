@@ -45,7 +45,7 @@ fn repaired(postrider: &Postrider, args: &[&str]) -> String {
 }
 
 /// Waits until all of it is proved beside its servers.
-fn comes_whole(postrider: &Postrider, args: &[&str]) {
+pub(crate) fn comes_whole(postrider: &Postrider, args: &[&str]) {
     let args = [&["verify", "--config", "config.toml"], args].concat();
     let until = Instant::now() + Duration::from_secs(50);
     loop {
