@@ -5,6 +5,8 @@
 
 #[path = "support/heard.rs"]
 mod heard;
+#[path = "support/news.rs"]
+mod news;
 #[path = "../tests/it/support"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod support {
@@ -20,7 +22,8 @@ mod support {
     pub(crate) mod served;
 }
 
-use heard::{Heard, listens};
+use heard::listens;
+use news::{Measured, PATIENCE, measured, median, quantile};
 use postrider_feedd::nylas::seed;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -31,19 +34,15 @@ use std::time::{Duration, Instant};
 use support::binary::account;
 use support::mail::{Mailbox, note};
 use support::nylas_push::{SECRET, about, packed_with, signature};
-use support::served::{Served, wait_within};
+use support::served::wait_within;
 
 /// Mailboxes that new mail comes to.
 const OTHERS: usize = 20;
-/// New mails of each turn, and the time between two of them.
-const NEW: usize = 150;
 /// Turns of each kind; the medians count.
 const TURNS: usize = 5;
-const PACE: Duration = Duration::from_millis(25);
 /// Who floods at a time, but for those who are slow.
 const FLOODERS: usize = 8;
 const SLOW: usize = 1000;
-const PATIENCE: Duration = Duration::from_secs(60);
 /// A process that floods is given these.
 const KIND: &str = "FLOODS_KIND";
 const AT: &str = "FLOODS_AT";
@@ -192,48 +191,6 @@ impl Drop for Flooder {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// When each new mail was told of, by its subject.
-type Told = Heard<String>;
-
-fn quantile(sorted: &[f64], q: f64) -> f64 {
-    sorted[((sorted.len() - 1) as f64 * q) as usize]
-}
-
-fn median(mut of: Vec<f64>) -> f64 {
-    of.sort_by(f64::total_cmp);
-    of[of.len() / 2]
-}
-
-struct Measured {
-    took: Vec<f64>,
-    /// Memory that is not of files, KiB, at most.
-    most: u64,
-}
-
-/// New mail comes; how long until each is told of.
-fn measured(name: &str, served: &Served, boxes: &[Mailbox], told: &Told) -> Measured {
-    let (begin, mut sent, mut most) = (Instant::now(), Vec::new(), 0);
-    for n in 0..NEW {
-        let due = begin + PACE * u32::try_from(n).unwrap();
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let subject = format!("{name} {n}");
-        sent.push((subject.clone(), Instant::now()));
-        boxes[n % boxes.len()].append("INBOX", note(&subject));
-        most = most.max(served.status("RssAnon:"));
-    }
-    wait_within(PATIENCE, "all of it", || {
-        let told = told.lock().unwrap();
-        sent.iter().all(|(subject, _)| told.contains_key(subject))
-    });
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    let mut took: Vec<f64> = sent
-        .iter()
-        .map(|(subject, at)| told[subject].duration_since(*at).as_secs_f64() * 1e3)
-        .collect();
-    took.sort_by(f64::total_cmp);
-    Measured { took, most }
 }
 
 fn main() {

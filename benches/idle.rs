@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
+#[path = "support/cpu.rs"]
+mod cpu;
 #[path = "../tests/it/support"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod support {
@@ -15,9 +17,9 @@ mod support {
     pub(crate) mod served;
 }
 
+use cpu::cpu;
 use postrider_imapd::{Server, User};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -25,7 +27,6 @@ use std::time::{Duration, Instant};
 use support::binary::{Postrider, account};
 use support::database::ask;
 use support::mail::{Mailbox, note, seed};
-use support::served::Served;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -54,14 +55,6 @@ fn wait(what: &str, mut reached: impl FnMut() -> bool) -> Duration {
         std::thread::sleep(Duration::from_millis(250));
     }
     began.elapsed()
-}
-
-/// CPU seconds so far.
-fn cpu(served: &Served) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", served.running.child.id())).unwrap();
-    let behind = stat.rsplit(')').next().unwrap();
-    let ticks = behind.split_whitespace().skip(11).take(2).map(|n| n.parse::<f64>().unwrap());
-    ticks.sum::<f64>() / 100.0
 }
 
 /// A way to `port` over TLS; returns its port.
