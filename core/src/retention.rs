@@ -1,23 +1,42 @@
-//! What is kept no longer: which events, and when it is looked for them.
+//! What is kept no longer, when it is looked for that, and by which clock.
 
 use crate::time::{AHEAD, Micros};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A day.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// How long events are kept, and when those that are older go.
+/// By so much the wall clock may rise while nobody looks, and is believed.
+const RISE: Duration = Duration::from_secs(2 * 86_400);
+
+/// How long things are kept, and when those that are older go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// So long; none: for ever.
+    /// Events: so long; none: for ever.
     pub events: Option<Duration>,
+    /// Mail that its server has deleted.
+    pub deleted: Option<Duration>,
+    /// Runs that have ended.
+    pub runs: Option<Duration>,
+    /// Failures that are settled.
+    pub failures: Option<Duration>,
+    /// Bytes that no message has any more.
+    pub grace: Duration,
     /// At this time of the day (UTC), since midnight.
     pub at: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { events: Some(DAY * 30), at: Duration::from_secs(3 * 3600 + 30 * 60) }
+        Self {
+            events: Some(DAY * 30),
+            deleted: Some(DAY * 30),
+            runs: Some(DAY * 90),
+            failures: Some(DAY * 90),
+            grace: DAY,
+            at: Duration::from_secs(3 * 3600 + 30 * 60),
+        }
     }
 }
 
@@ -37,12 +56,71 @@ impl Retention {
         self.events.is_some_and(|kept| oldest.plus(kept).plus(DAY) < now)
     }
 
+    /// What has ended before then is kept no longer.
+    #[must_use]
+    pub fn expiry(self, now: Micros) -> Expiry {
+        let before = |kept: Option<Duration>| kept.map(|kept| now.less(kept));
+        Expiry {
+            now,
+            deleted: before(self.deleted),
+            runs: before(self.runs),
+            failures: before(self.failures),
+            bodies: now.less(self.grace),
+        }
+    }
+
     /// What is to be found out now; nothing where all is kept.
     #[must_use]
     pub fn look(self, now: Micros) -> Option<Expired> {
         let kept = i64::try_from(self.events?.as_micros()).unwrap_or(i64::MAX);
         let before = Micros(now.0.saturating_sub(kept));
         Some(Expired { before, until: now.plus(AHEAD), upto: None })
+    }
+}
+
+/// What is kept no longer, of each kind: what was over before then. None: all is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// Now.
+    pub now: Micros,
+    /// Mail that its server has deleted, and places of it that have ended.
+    pub deleted: Option<Micros>,
+    /// Runs.
+    pub runs: Option<Micros>,
+    /// Failures that are settled.
+    pub failures: Option<Micros>,
+    /// Bytes that no message has any more.
+    pub bodies: Micros,
+}
+
+/// What was seen of the wall clock: what is deleted for good never goes by one reading of it. It is stored, so that the next
+/// process knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockSeen {
+    /// The newest time that was seen.
+    pub newest: Micros,
+    /// It has risen by days while nobody looked: at this time that was seen.
+    pub risen_at: Option<Micros>,
+}
+
+impl ClockSeen {
+    /// It is this late. Where it has risen by over two days, beyond what has passed since it was seen last (in this process: by
+    /// the monotonic clock), nobody knows which of both was right; one that went back was wrong before.
+    #[must_use]
+    pub fn look(before: Option<Self>, now: Micros, passed: Duration) -> Self {
+        let Some(before) = before else { return Self { newest: now, risen_at: None } };
+        let Self { newest, risen_at } = before;
+        if now.plus(AHEAD) < newest {
+            return Self { newest: now, risen_at: None };
+        }
+        let has_risen = newest.plus(passed).plus(RISE) < now;
+        Self { newest: newest.max(now), risen_at: if has_risen { Some(now) } else { risen_at } }
+    }
+
+    /// Until when nothing is deleted: a day of the time that it has risen to.
+    #[must_use]
+    pub fn waits_until(self, now: Micros) -> Option<Micros> {
+        self.risen_at.map(|at| at.plus(DAY)).filter(|until| now < *until)
     }
 }
 
@@ -123,6 +201,47 @@ mod tests {
         assert_eq!(of(half_past_three(2)), half_past_three(3), "behind, not at");
         assert_eq!(of(hours(54)), half_past_three(3));
         assert_eq!(of(hours(-20)), half_past_three(0), "before 1970: yesterday's is past");
+    }
+
+    /// A clock that is a year ahead for an hour deletes nothing, whatever begins anew meanwhile; nor does one that is right
+    /// again. Who was off for long waits a day.
+    #[test]
+    fn a_clock_that_rose_is_waited_for() {
+        let (hour, year) = (Duration::from_secs(3600), 366 * 24);
+        let look = |seen, now: i64, passed| ClockSeen::look(seen, hours(now), passed);
+        let mut seen = look(None, 1000, Duration::ZERO);
+        assert_eq!((seen.newest, seen.waits_until(hours(1000))), (hours(1000), None));
+        seen = look(Some(seen), 1000 + 47, Duration::ZERO);
+        assert_eq!(seen.waits_until(hours(1047)), None, "it was off for less than two days");
+        let ahead = 1048 + year;
+        let mut wrong = look(Some(seen), ahead, hour);
+        assert_eq!(wrong.waits_until(hours(ahead)), Some(hours(ahead + 24)));
+        for later in 1..24 {
+            wrong = look(Some(wrong), ahead + later, Duration::ZERO);
+            assert_eq!(wrong.waits_until(hours(ahead + later)), Some(hours(ahead + 24)));
+        }
+        let right = look(Some(wrong), 1050, hour);
+        assert_eq!(right, ClockSeen { newest: hours(1050), risen_at: None });
+        wrong = look(Some(wrong), ahead + 24, hour);
+        assert_eq!(wrong.waits_until(hours(ahead + 24)), None, "it goes on so");
+        // A process that sees each hour pass for a week.
+        for later in 1..168 {
+            seen = look(Some(seen), 1047 + later, hour);
+        }
+        assert_eq!(seen.risen_at, None);
+        // A machine that slept for a week: its monotonic clock did not go.
+        seen = look(Some(seen), 1047 + 400, hour);
+        assert_eq!(seen.waits_until(hours(1447)), Some(hours(1471)));
+        seen = look(Some(seen), 1047 + 700, hour * 300);
+        assert_eq!(seen.risen_at, Some(hours(1447)), "what has passed was seen");
+    }
+
+    #[test]
+    fn each_kind_has_its_time() {
+        let kept = Retention { runs: None, failures: Some(DAY), ..Retention::default() };
+        let expiry = kept.expiry(hours(24 * 40));
+        assert_eq!((expiry.deleted, expiry.runs), (Some(hours(24 * 10)), None));
+        assert_eq!((expiry.failures, expiry.bodies), (Some(hours(24 * 39)), hours(24 * 39)));
     }
 
     #[test]

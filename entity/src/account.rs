@@ -44,6 +44,8 @@ pub struct Model {
     pub waits: Option<String>,
     /// What was on its way when processes ended, and how often, JSON.
     pub asked: Option<String>,
+    /// When `sync.deletions` was no longer `keep`.
+    pub unkept_at: Option<i64>,
     /// RFC822.SIZE is an estimate there.
     pub sizes_estimated: bool,
     /// What the server deletes is kept for ever.

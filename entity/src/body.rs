@@ -19,6 +19,8 @@ pub struct Model {
     pub length: i64,
     /// When it was stored.
     pub stored_at: i64,
+    /// When the last message that had it went; none while one has it.
+    pub unnamed_at: Option<i64>,
 }
 
 /// Tables are joined by hand where they are read.

@@ -17,6 +17,8 @@ pub struct Model {
     pub scrubbed_at: Option<i64>,
     /// Bodies that were damaged then.
     pub damaged: i64,
+    /// When it was seen that nothing lies in it that a row names; none while something does.
+    pub dead_at: Option<i64>,
 }
 
 /// Nothing is joined.

@@ -214,6 +214,15 @@ pub const LATER: &[Later] = &[
              NOT NULL DEFAULT 0);",
         down: "DELETE FROM setting WHERE name = 'packs_known'; DROP TABLE pack;",
     },
+    Later {
+        name: "m0034_garbage",
+        up: "ALTER TABLE account ADD COLUMN unkept_at bigint; ALTER TABLE body ADD COLUMN unnamed_at bigint; ALTER TABLE pack ADD COLUMN dead_at bigint; CREATE INDEX \
+             message_deleted ON message (account, deleted_at) WHERE deleted_at IS NOT NULL; CREATE INDEX location_ended ON location \
+             (folder, ended_at) WHERE ended_at IS NOT NULL; CREATE INDEX body_unnamed ON body (unnamed_at) WHERE unnamed_at IS NOT \
+             NULL;",
+        down: "DROP INDEX message_deleted; DROP INDEX location_ended; DROP INDEX body_unnamed; DELETE FROM setting WHERE name IN \
+               ('clock_seen', 'collected_at'); DELETE FROM counter WHERE name = 'pack'; ALTER TABLE pack DROP COLUMN dead_at; ALTER TABLE body DROP COLUMN unnamed_at; ALTER TABLE account DROP COLUMN unkept_at;",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

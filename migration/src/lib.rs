@@ -43,6 +43,7 @@ mod m0030_webhook;
 mod m0031_proof;
 mod m0032_lost;
 mod m0033_pack;
+mod m0034_garbage;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -87,6 +88,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0031_proof::Migration),
             Box::new(m0032_lost::Migration),
             Box::new(m0033_pack::Migration),
+            Box::new(m0034_garbage::Migration),
         ]
     }
 }

@@ -7,7 +7,9 @@ use crate::bodies::seals::Seals;
 use crate::bodies::writer;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -55,6 +57,11 @@ pub(super) struct Lease {
     pub(super) offset: u64,
 }
 
+/// The number that a file's name says.
+fn number_of(name: &OsStr) -> Option<i64> {
+    name.to_str()?.strip_suffix(".pack")?.parse().ok()
+}
+
 impl std::fmt::Debug for PackDir {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PackDir").field("dir", &self.dir).finish_non_exhaustive()
@@ -75,9 +82,7 @@ impl PackDir {
         let mut last = highest;
         for entry in std::fs::read_dir(dir).map_err(|e| storage("cannot read", e))? {
             let name = entry.map_err(|e| storage("cannot read", e))?.file_name();
-            let number =
-                name.to_str().and_then(|n| n.strip_suffix(".pack")).and_then(|n| n.parse().ok());
-            last = last.max(number.unwrap_or(0));
+            last = last.max(number_of(&name).unwrap_or(0));
         }
         let next = AtomicI64::new(last + 1);
         Ok(Self {
@@ -216,6 +221,49 @@ impl PackDir {
         full.clone().map_or(Ok(()), Err)
     }
 
+    /// The number that no pack has had yet.
+    #[must_use]
+    pub fn next_unused(&self) -> i64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// The files of packs that no session of this process can hold, and that are ours.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub fn old(&self) -> Result<Vec<i64>, Failure> {
+        let storage = |e: io::Error| {
+            Failure::storage(format!("cannot read {}", self.dir.display())).caused_by(e)
+        };
+        let mut old = Vec::new();
+        for entry in std::fs::read_dir(&self.dir).map_err(storage)? {
+            let name = entry.map_err(storage)?.file_name();
+            old.extend(number_of(&name).filter(|number| self.ours().contains(number)));
+        }
+        Ok(old)
+    }
+
+    /// Unlinks one of them, where it is there.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub fn unlink(&self, pack: i64) -> Result<(), Failure> {
+        if !self.ours().contains(&pack) {
+            return Err(Failure::bug(format!("pack {pack} is not ours to unlink")));
+        }
+        match std::fs::remove_file(writer::path_of(&self.dir, pack)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::storage(format!("cannot unlink pack {pack}")).caused_by(e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What this process may unlink: what lay there when it began, and is no other mirror's.
+    fn ours(&self) -> Range<i64> {
+        self.foreign.load(Ordering::Relaxed) + 1..self.first
+    }
+
     /// Gives back what no row names, of packs that no session of this process can hold: whole
     /// packs, and what lies behind the `named` end of others. Returns the octets.
     ///
@@ -228,13 +276,8 @@ impl PackDir {
         let mut freed = 0;
         for entry in std::fs::read_dir(&self.dir).map_err(storage)? {
             let entry = entry.map_err(storage)?;
-            let name = entry.file_name();
-            let number = name
-                .to_str()
-                .and_then(|n| n.strip_suffix(".pack"))
-                .and_then(|n| n.parse::<i64>().ok());
-            let ours = self.foreign.load(Ordering::Relaxed) + 1..self.first;
-            let Some(number) = number.filter(|n| ours.contains(n)) else { continue };
+            let number = number_of(&entry.file_name());
+            let Some(number) = number.filter(|n| self.ours().contains(n)) else { continue };
             let length = entry.metadata().map_err(storage)?.len();
             match named.get(&number) {
                 None => {

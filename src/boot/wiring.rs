@@ -29,7 +29,7 @@ use crate::store::actor::StoreArgs;
 use crate::store::arrivals::Arrivals;
 use crate::store::message::{StoreMsg, StoreRequest};
 use crate::store::orders::OpenAccount;
-use crate::store::{Database, Disagreement, FeedEnd, Reader, adopt, agree};
+use crate::store::{Database, Disagreement, FeedEnd, PackReader, Reader, adopt, agree};
 use crate::supervision::root::{Root, RootArgs, RootMsg};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
@@ -143,7 +143,8 @@ impl Engine {
         crate::store::excuse_bodies(&db, &config.bodies, &named).await?;
         crate::store::note_place(&db, &config.data_dir)?;
         let grants = Grants::of(config, &reader).await.map_err(StartError::Failure)?;
-        let highest = named.last_key_value().map_or(0, |(pack, _)| *pack);
+        let given = PackReader::new(&reader).highest().await.map_err(StartError::Failure)?;
+        let highest = named.last_key_value().map_or(given, |(pack, _)| given.max(*pack));
         let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest)
             .map_err(StartError::Failure)?;
         packs.keep_free(config.min_free);
@@ -155,7 +156,8 @@ impl Engine {
         );
         db.is_started().await.map_err(Disagreement::Database)?;
         // What no row names is what a cut or a crash left behind; nobody holds it now.
-        packs.clear_unnamed(&named).map_err(StartError::Failure)?;
+        let spared = PackReader::new(&reader).spared().await.map_err(StartError::Failure)?;
+        packs.clear_unnamed(&spared).map_err(StartError::Failure)?;
         let clock = Clock::start();
         let registry = Registry::new(clock);
         let last = reader.event_span().await.map_err(StartError::Failure)?.last;

@@ -15,7 +15,7 @@ use crate::handle::Handle;
 use crate::jobs::{JobVerb, JobsMsg, JobsRequest, JobsWork, Worked};
 use crate::reply::ReplyTo;
 use crate::store::orders::Control;
-use crate::store::{AuditWork, Done, FailureWork, Reader};
+use crate::store::{AuditWork, Done, FailureWork, PackReader, Reader};
 use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
@@ -196,8 +196,8 @@ pub(super) async fn derive_again(
 
 /// Gives back the packs that no message needs any more.
 pub(crate) async fn unlink(packs: &Arc<PackDir>, reader: &Reader) -> Result<u64, Failure> {
-    let named = reader.named_packs().await?;
+    let spared = PackReader::new(reader).spared().await?;
     let packs = Arc::clone(packs);
-    let unlinked = tokio::task::spawn_blocking(move || packs.clear_unnamed(&named)).await;
+    let unlinked = tokio::task::spawn_blocking(move || packs.clear_unnamed(&spared)).await;
     unlinked.map_err(|_| Failure::bug("unlinking packs panicked"))?
 }

@@ -5,6 +5,7 @@ mod applied;
 mod asked;
 mod audit;
 mod clock;
+mod collect;
 mod contacts;
 mod control;
 mod deliver;

@@ -4,6 +4,7 @@
 use crate::provider::in_flight::WhichMail;
 use crate::store::audit::AuditWork;
 use crate::store::deliver::DeliverWork;
+use crate::store::expired::Collected;
 use crate::store::failures::FailureWork;
 use crate::store::inbound::InboundWork;
 use crate::store::jobs::JobWork;
@@ -16,8 +17,10 @@ use postrider_core::oauth::CredentialRow;
 use postrider_core::proof::FolderProof;
 use postrider_core::provider::subscription::Subscription;
 use postrider_core::recovery::asked::{Beside, ProcessEnd};
+use postrider_core::retention::{ClockSeen, Expiry};
 use postrider_core::standing::{EventKind, Standing};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Which account to open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +82,10 @@ pub enum Control {
         /// The last of them.
         upto: i64,
     },
+    /// What is kept no longer goes, and is counted.
+    Collect(Expiry, Arc<Collected>),
+    /// What was seen of the wall clock.
+    Clock(ClockSeen),
     /// The process before has ended while mail of it was on its way.
     Ended {
         /// Its id in the config.

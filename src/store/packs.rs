@@ -1,12 +1,14 @@
 //! Packs, as who reads all of them knows them: which there are, when each was read, what lies in it.
 
 use crate::store::read::{Reader, failed};
-use crate::store::sql::packs::{AllMail, AllPacks, BodiesIn, Holder, HoldersOf, LostBodies};
+use crate::store::sql::packs::{
+    AllMail, AllPacks, BodiesIn, DeadPacks, Holder, HoldersOf, LostBodies, NextPack,
+};
 use crate::store::sql::query::Document;
 use crate::store::sql::repair_asked::BodyPlace;
 use crate::store::sql::setting::Setting;
 use postrider_core::failure::Failure;
-use postrider_core::mail::body::StoredBody;
+use postrider_core::mail::body::{SPARED_PACK, StoredBody};
 use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::scrub::PackStand;
 use postrider_core::time::Micros;
@@ -66,6 +68,10 @@ pub enum PackWork {
     },
     /// All of one was read.
     Scrubbed(ScrubbedPack),
+    /// Nothing lies in these that a row names; none of their numbers is used again, which begin there at least.
+    Dead(Vec<i64>, i64),
+    /// These are no more.
+    Unlinked(Vec<i64>),
 }
 
 /// Messages that an event names.
@@ -117,6 +123,34 @@ impl<'a> PackReader<'a> {
         let rows = self.reader.ask(AllPacks {}).await.map_err(failed)?;
         let stand = |scrubbed_at, damaged| PackStand { scrubbed_at, damaged };
         Ok(rows.into_iter().map(|row| (row.id, stand(row.scrubbed_at, row.damaged))).collect())
+    }
+
+    /// Packs in which nothing lies any more, and since when.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn dead(&self) -> Result<BTreeMap<i64, Micros>, Failure> {
+        let rows = self.reader.ask(DeadPacks {}).await.map_err(failed)?;
+        Ok(rows.into_iter().map(|row| (row.id, row.dead_at)).collect())
+    }
+
+    /// What is not given back at once: what bodies name, and packs that have died lately.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn spared(&self) -> Result<BTreeMap<i64, u64>, Failure> {
+        let mut spared = self.reader.named_packs().await?;
+        spared.extend(self.dead().await?.into_keys().map(|id| (id, SPARED_PACK)));
+        Ok(spared)
+    }
+
+    /// The highest number that was ever given, as far as that is written.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn highest(&self) -> Result<i64, Failure> {
+        let row = self.reader.ask_one(NextPack {}).await.map_err(failed)?;
+        Ok(row.map_or(0, |row| row.next - 1))
     }
 
     /// Packs in which bodies lie, and of which there is no row although there was one.

@@ -12,6 +12,7 @@ pub(super) mod counts;
 pub(super) mod credential;
 pub(super) mod deliver;
 pub(super) mod derive;
+pub(super) mod expired;
 pub(super) mod failures;
 pub(super) mod feeds;
 pub(super) mod held;

@@ -198,6 +198,7 @@ impl StoreState {
                         goes
                     }
                     Pass::Forget(pass) => within(DEADLINE, Box::pin(self.piece(pass))).await,
+                    Pass::Collect(pass) => within(DEADLINE, Box::pin(self.piece(pass))).await,
                 };
                 worked.map(|goes| match goes {
                     true => Some(Portion::Goes(pass)),

@@ -1,6 +1,7 @@
 //! What operators and the config change: states, names, removal, purging. Those that
 //! wait together share a short transaction; purging is many.
 
+use super::collect::Collect;
 use super::ended::ended;
 use super::failures::work;
 use super::forget::ForgetEvents;
@@ -8,6 +9,7 @@ use super::numbers::Numbers;
 use super::own::announce;
 use super::purge::{Purge, purge_name};
 use super::words::lane;
+use crate::store::expired::{COLLECTED, SEEN};
 use crate::store::failure::Trouble;
 use crate::store::held::refused_proof_of;
 use crate::store::orders::Control;
@@ -32,6 +34,7 @@ use postrider_core::proof::FolderProof;
 use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
 use serde_json::json;
+use std::sync::Arc;
 
 /// What a control write did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub(in crate::store) enum Pass {
     Purge(PassUnderWay<Purge>),
     /// Events are kept no longer.
     Forget(PassUnderWay<ForgetEvents>),
+    /// Mail, runs and failures are.
+    Collect(PassUnderWay<Collect>),
 }
 
 /// Carries a control write out, or a part of it.
@@ -116,8 +121,18 @@ pub(in crate::store) async fn control(
             return Ok(Portion::Goes(Pass::Forget(pass)));
         }
         Control::Packs(work) => {
-            let done = super::packs::work(db, numbers, work).await;
+            let done = super::packs::work(db, numbers, work, at).await;
             return done.map(|()| over(Done::Changed));
+        }
+        Control::Collect(expiry, gone) => {
+            let value = expiry.now.0.to_string();
+            db.put(PutSetting { name: COLLECTED.to_owned(), value }).await?;
+            let collect = Collect { expiry: *expiry, gone: Arc::clone(gone) };
+            return Ok(Portion::Goes(Pass::Collect(PassUnderWay::new(collect))));
+        }
+        Control::Clock(seen) => {
+            let put = PutSetting { name: SEEN.to_owned(), value: lane(seen)? };
+            return db.put(put).await.map(|()| over(Done::Changed));
         }
         Control::Repair(account, step) => {
             let done = super::repair::repair(db, numbers, *account, step, at).await;
@@ -212,6 +227,8 @@ pub(in crate::store) async fn control(
         | Control::Own { .. }
         | Control::Proved(_)
         | Control::Packs(_)
+        | Control::Collect(..)
+        | Control::Clock(_)
         | Control::Repair(..)
         | Control::Spend { .. } => {}
     }

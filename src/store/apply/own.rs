@@ -8,8 +8,8 @@ use crate::store::failure::Trouble;
 use crate::store::sql::change::{
     AccountListed, AccountOpened, CloseFailures, CloseFailuresOfFolder, CloseShut, DropFolder,
     DropNotes, ExcludeFolders, FailAgain, FolderGrew, FolderLook, FolderMisfit, FolderPassed,
-    FolderRefused, ForgetClosed, ForgetNote, InsertEvent, InsertFailure, InsertFolder, InsertRun,
-    ListLook, PutFailures, PutLanes, PutNote, PutShut, RenameFolder, ReopenFolder, SettleAccount,
+    FolderRefused, ForgetNote, InsertEvent, InsertFailure, InsertFolder, InsertRun, ListLook,
+    PutFailures, PutLanes, PutNote, PutShut, RenameFolder, ReopenFolder, SettleAccount,
     SettleFolder, SizesEstimated, Stand,
 };
 use crate::store::sql::failures::FailureCame;
@@ -27,9 +27,6 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
 use serde_json::{Value as Json, json};
-
-/// Closed rows of the ledger are kept for so long.
-pub(super) const CLOSED_KEPT: i64 = 30 * 86_400_000_000;
 
 /// The rows as they are stored before a commit.
 pub(super) struct Before {
@@ -162,7 +159,6 @@ pub(super) async fn write_account_rows(
             db.put(SettleAccount { account, at }).await?;
             let names: Vec<&WireName> = unlisted.iter().collect();
             close_shut(db, rows, &names, at).await?;
-            db.put(ForgetClosed { before: Micros(at.0 - CLOSED_KEPT), account }).await?;
             db.put(ExcludeFolders { account, folders: Document::of(excluded)? }).await?;
         }
         AccountChange::Shut { remote_id, path, folder, class, text, .. } => {

@@ -4,11 +4,12 @@ use super::numbers::Numbers;
 use super::own::announce;
 use crate::store::failure::Trouble;
 use crate::store::packs::{DamagedMail, KNOWN, NewPack, PackWork, ScrubbedPack};
-use crate::store::sql::packs::{DamagedOf, ForgetPacks, PutPacks, Scrubbed};
+use crate::store::sql::packs::{DamagedOf, ForgetPacks, PutDead, PutPacks, RaisePack, Scrubbed};
 use crate::store::sql::query::Document;
 use crate::store::sql::setting::PutSetting;
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::standing::EventKind;
+use postrider_core::time::Micros;
 use serde_json::json;
 
 /// Writes it.
@@ -16,6 +17,7 @@ pub(super) async fn work(
     db: &Transaction,
     numbers: &mut Numbers,
     work: &PackWork,
+    at: Micros,
 ) -> Result<(), Trouble> {
     match work {
         PackWork::Known { new, gone, upto } => {
@@ -25,6 +27,11 @@ pub(super) async fn work(
             db.put(ForgetPacks { packs: Document::of(gone)? }).await?;
             db.put(PutSetting { name: KNOWN.to_owned(), value: upto.to_string() }).await
         }
+        PackWork::Dead(packs, next) => {
+            db.put(RaisePack { next: *next }).await?;
+            db.put(PutDead { packs: Document::of(packs)?, at }).await
+        }
+        PackWork::Unlinked(packs) => db.put(ForgetPacks { packs: Document::of(packs)? }).await,
         PackWork::Scrubbed(pack) => scrubbed(db, numbers, pack).await,
     }
 }

@@ -1,13 +1,11 @@
 //! What passes that changed nothing leave behind: written with the next page, or once a minute, one
 //! statement for all.
 
-use super::own::CLOSED_KEPT;
 use crate::store::failure::Trouble;
 use crate::store::sql::feeds::{QuietFeed, QuietPlaces};
 use crate::store::sql::query::Document;
 use crate::store::sql::quiet::{
     AccountSettled, AccountsSettled, FoldersSettled, ListsProved, PassesProved, RunsCounted,
-    SettledForgotten,
 };
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::mail::id::{AccountId, FolderId};
@@ -140,13 +138,12 @@ pub(in crate::store) async fn write_quiet(db: &Transaction, quiet: &Quiet) -> Re
         // What reached the folder is settled by its clean pass.
         db.put(FoldersSettled { rows }).await?;
     }
-    if let Some(latest) = quiet.lists.values().max() {
+    if !quiet.lists.is_empty() {
         let rows: Vec<_> = quiet.lists.iter().map(|(id, started)| json!([id.0, started])).collect();
         let rows = Document::of(&rows)?;
         db.put(ListsProved { rows: rows.clone() }).await?;
         // What reached the account is settled by a LIST that lacks nothing.
-        db.put(AccountsSettled { rows: rows.clone() }).await?;
-        db.put(SettledForgotten { before: Micros(latest.0 - CLOSED_KEPT), rows }).await?;
+        db.put(AccountsSettled { rows }).await?;
     }
     for (account, proof) in &quiet.feeds {
         let (account, looked_at) = (*account, proof.looked);

@@ -39,7 +39,6 @@ queries! {
     SettleFolder { folder: FolderId, at: Micros };
     AccountListed { account: AccountId, started: Micros };
     SettleAccount { account: AccountId, at: Micros };
-    ForgetClosed { before: Micros, account: AccountId };
     ExcludeFolders { account: AccountId, folders: Document };
     PutShut {
         account: AccountId,

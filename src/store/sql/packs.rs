@@ -2,6 +2,7 @@
 
 use crate::store::sql::query::{Document, queries, rows};
 use crate::store::sql::repair_asked::BodyPlace;
+use crate::store::sql::setting::NextSeq;
 use postrider_core::mail::id::AccountId;
 use postrider_core::time::Micros;
 
@@ -11,6 +12,12 @@ rows! {
         pub(in crate::store) id: i64,
         pub(in crate::store) scrubbed_at: Option<Micros>,
         pub(in crate::store) damaged: u64,
+    }
+
+    /// A pack in which nothing lies, since then.
+    pub(in crate::store) struct DeadPack {
+        pub(in crate::store) id: i64,
+        pub(in crate::store) dead_at: Micros,
     }
 
     /// How many bodies were damaged when it was last read.
@@ -38,7 +45,10 @@ rows! {
 queries! {
     /// A text about packs.
     PackText, packs:
+    /// Those in which something lies.
     AllPacks {} -> PackRow;
+    DeadPacks {} -> DeadPack;
+    NextPack {} -> NextSeq;
     DamagedOf { pack: i64 } -> DamagedColumn;
     /// What lies in it from there on.
     BodiesIn { pack: i64, from: u64, most: i64 } -> BodyPlace;
@@ -51,6 +61,10 @@ queries! {
     PutPacks { rows: Document };
     /// Of these, those in which nothing lies that a row names.
     ForgetPacks { packs: Document };
+    /// The same: they are dead from now on, unless they are already.
+    PutDead { packs: Document, at: Micros };
+    /// Numbers of packs begin there at least.
+    RaisePack { next: i64 };
     /// All of it was read.
     Scrubbed { pack: i64, octets: u64, named: u64, at: Micros, damaged: u64 };
     /// Packs are read anew: of each so many damaged bodies are given up.

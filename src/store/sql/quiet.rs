@@ -11,7 +11,6 @@ queries! {
     FoldersSettled { rows: Document };
     ListsProved { rows: Document };
     AccountsSettled { rows: Document };
-    SettledForgotten { before: Micros, rows: Document };
     AccountSettled { account: AccountId, looked_at: Option<Micros> };
     RunsCounted { rows: Document };
 }

@@ -52,6 +52,7 @@ pub(super) mod counts;
 pub(super) mod credential;
 pub(super) mod deliver;
 pub(super) mod derive;
+pub(super) mod expired;
 pub(super) mod failures;
 pub(super) mod feeds;
 pub(in crate::store) mod file;

@@ -4,6 +4,7 @@ use super::change::ChangeText;
 use super::commit::CommitText;
 use super::control::ControlText;
 use super::counts::CountText;
+use super::expired::ExpiredText;
 use super::feeds::FeedText;
 use super::held::HeldText;
 use super::inserts::Message;
@@ -31,6 +32,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         counts::shapes(),
         credential::shapes(),
         derive::shapes(),
+        expired::shapes(),
         failures::shapes(),
         feeds::shapes(),
         held::shapes(),
@@ -121,6 +123,24 @@ async fn a_piece_of_a_folder_is_found_by_its_uids() {
         let plan = plan_of(text).await;
         let by_uid = |line: &String| line.starts_with("SEARCH l ") && line.contains(by);
         assert!(plan.iter().any(by_uid), "{plan:?}");
+    }
+}
+
+/// However much is kept, what is kept no longer is found by when it ended.
+#[tokio::test]
+async fn what_is_kept_no_longer_is_found_by_its_time() {
+    for (text, by) in [
+        (
+            ExpiredText::ExpiredMails,
+            "message_deleted (account=? AND deleted_at>? AND deleted_at<?)",
+        ),
+        (ExpiredText::DeletedAhead, "message_deleted (account=? AND deleted_at>?)"),
+        (ExpiredText::DropExpiredPlaces, "location_ended (folder=? AND ended_at>? AND ended_at<?)"),
+        (ExpiredText::DropExpiredFailures, "failure_closed (closed_at>? AND closed_at<?)"),
+        (ExpiredText::UnnamedSince, "body_unnamed (unnamed_at>? AND unnamed_at<?)"),
+    ] {
+        let plan = plan_of(text).await;
+        assert!(plan.iter().any(|line| line.contains(by)), "{by}: {plan:?}");
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn account(id: &str, port: u16, password: &str) -> String {
 }
 
 /// What the names of fault points begin with at which no page is on its way to be durable.
-pub(crate) const OTHER_FAULTS: [&str; 13] = [
+pub(crate) const OTHER_FAULTS: [&str; 14] = [
     "panic.",
     "hang.",
     "hold.",
@@ -68,6 +68,7 @@ pub(crate) const OTHER_FAULTS: [&str; 13] = [
     "subscription.",
     "inbound.",
     "repair.",
+    "collect.",
 ];
 
 /// Short waits, so that tests of recovery end soon.

@@ -40,7 +40,6 @@ pub(in crate::store::sql) const fn words(text: ChangeText) -> &'static str {
             "UPDATE failure SET closed_at = $2 WHERE account = $1 AND closed_at IS NULL AND folder IS NULL AND \
              remote_id IS NULL"
         }
-        ChangeText::ForgetClosed => "DELETE FROM failure WHERE closed_at < $1 AND account = $2",
         ChangeText::ExcludeFolders => {
             "UPDATE folder SET excluded = NOT excluded WHERE account = $1 AND deleted_at IS NULL AND excluded <> ((id IN \
              (SELECT jsonb_array_elements_text($2::jsonb)::bigint)) IS TRUE)"

@@ -36,7 +36,7 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
         OpeningText::HandOutAccount => {
             "INSERT INTO account (name, provider, host, username, identity_kind, state, reason, since, incarnation, \
              keep, owner, addresses) VALUES ($1, $2, $3, $4, 'hash', $7, '', $5, 1, $6, $9, $10) ON CONFLICT (name) DO UPDATE SET \
-             host = excluded.host, keep = excluded.keep, owner = excluded.owner, addresses = excluded.addresses, incarnation = account.incarnation + \
+             host = excluded.host, keep = excluded.keep, owner = excluded.owner, addresses = excluded.addresses, unkept_at = CASE WHEN excluded.keep THEN NULL WHEN account.keep THEN $5 ELSE account.unkept_at END, incarnation = account.incarnation + \
              1, state = CASE account.state WHEN $8 THEN $7 ELSE account.state END"
         }
         OpeningText::FailuresToRetry => {

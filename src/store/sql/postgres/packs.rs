@@ -4,7 +4,11 @@ use crate::store::sql::packs::PackText;
 
 pub(in crate::store::sql) const fn words(text: PackText) -> &'static str {
     match text {
-        PackText::AllPacks => "SELECT id, scrubbed_at, damaged FROM pack ORDER BY id",
+        PackText::AllPacks => {
+            "SELECT id, scrubbed_at, damaged FROM pack WHERE dead_at IS NULL ORDER BY id"
+        }
+        PackText::DeadPacks => "SELECT id, dead_at FROM pack WHERE dead_at IS NOT NULL ORDER BY id",
+        PackText::NextPack => "SELECT next FROM counter WHERE name = 'pack'",
         PackText::DamagedOf => "SELECT damaged FROM pack WHERE id = $1",
         PackText::BodiesIn => {
             "SELECT id, hash, pack, \"offset\", length FROM body WHERE length > 0 AND pack = $1 AND \"offset\" >= $2 ORDER BY \
@@ -31,6 +35,16 @@ pub(in crate::store::sql) const fn words(text: PackText) -> &'static str {
             "DELETE FROM pack WHERE id = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint)) AND (SELECT TRUE FROM \
              body b WHERE b.pack = pack.id AND b.length > 0 LIMIT 1) IS NULL AND (SELECT TRUE FROM body b WHERE b.pack = pack.id \
              AND b.length = 0 LIMIT 1) IS NULL"
+        }
+        PackText::PutDead => {
+            "INSERT INTO pack (id, octets, dead_at) SELECT j.value::bigint, 0, $2 FROM jsonb_array_elements_text($1::jsonb) j (value) \
+             WHERE (SELECT TRUE FROM body b WHERE b.pack = j.value::bigint AND b.length > 0 LIMIT 1) IS NULL AND (SELECT TRUE FROM body \
+             b WHERE b.pack = j.value::bigint AND b.length = 0 LIMIT 1) IS NULL ON CONFLICT (id) DO UPDATE SET dead_at = \
+             COALESCE(pack.dead_at, excluded.dead_at), damaged = 0"
+        }
+        PackText::RaisePack => {
+            "INSERT INTO counter (name, next) VALUES ('pack', $1) ON CONFLICT (name) DO UPDATE SET next = GREATEST(counter.next, \
+             excluded.next)"
         }
         PackText::Scrubbed => {
             "INSERT INTO pack (id, octets, named, scrubbed_at, damaged) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO UPDATE \

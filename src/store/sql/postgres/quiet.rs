@@ -17,10 +17,6 @@ pub(in crate::store::sql) const fn words(text: QuietText) -> &'static str {
         QuietText::AccountsSettled => {
             "UPDATE failure SET closed_at = (x.value->>1)::bigint FROM (SELECT j.value, f.ctid FROM jsonb_array_elements($1::jsonb) j (value) CROSS JOIN LATERAL (SELECT ctid FROM failure WHERE account = (j.value->>0)::bigint AND closed_at IS NULL AND COALESCE(folder, 0) = 0 AND remote_id IS NULL AND last_at < (j.value->>1)::bigint OFFSET 0) f) x WHERE failure.ctid = x.ctid"
         }
-        QuietText::SettledForgotten => {
-            "DELETE FROM failure WHERE closed_at < $1 AND account IN (SELECT (j.value->>0)::bigint FROM \
-             jsonb_array_elements($2::jsonb) j (value))"
-        }
         QuietText::AccountSettled => {
             "UPDATE failure SET closed_at = $2 WHERE account = $1 AND closed_at IS NULL AND folder IS NULL AND \
              remote_id IS NULL AND $2::bigint IS NOT NULL AND last_at < $2"

@@ -126,6 +126,9 @@ const ALL_OF_IT: &[(&str, &str)] = &[
     ("AllManifestFolders", "folder"),
     ("AllOtherPlaces", "message"),
     ("AnyLost", "body"),
+    ("CountExpired", "folder"),
+    ("CountExpired", "run"),
+    ("DropExpiredPlaces", "folder"),
     ("FailingAccounts", "owed"),
     ("FoldersTold", "event"),
     ("HighestMessage", "message"),
@@ -158,6 +161,7 @@ const ALL_OF_IT: &[(&str, &str)] = &[
 
 /// Texts that compare each row with each of an account's: they are for people.
 const COMPARED: &[&str] = &[
+    "CountExpired",
     "FailingAccounts",
     "FoldersTold",
     "NoAccounts",

@@ -22,9 +22,6 @@ pub(in crate::store::sql) const fn words(text: QuietText) -> &'static str {
              failure.closed_at IS NULL AND failure.folder IS NULL AND failure.remote_id IS NULL AND failure.last_at < \
              j.value->>1"
         }
-        QuietText::SettledForgotten => {
-            "DELETE FROM failure WHERE closed_at < ?1 AND account IN (SELECT value->>0 FROM json_each(?2))"
-        }
         QuietText::AccountSettled => {
             "UPDATE failure SET closed_at = ?2 WHERE account = ?1 AND closed_at IS NULL AND folder IS NULL AND \
              remote_id IS NULL AND ?2 IS NOT NULL AND last_at < ?2"
