@@ -9,6 +9,8 @@ mod events;
 pub(crate) mod exit;
 mod export;
 mod failures;
+mod gc;
+mod job_end;
 mod jobs;
 mod looking;
 pub(crate) mod names;
@@ -61,6 +63,7 @@ pub async fn run(demo: impl AsyncFnOnce(args::DemoArgs) -> Exit) -> Exit {
             Verb::Export(args) => export::run(args).await,
             Verb::Verify(args) => verify::run(args).await,
             Verb::Check(args) => check::run(args).await,
+            Verb::Gc(args) => gc::run(args).await,
             Verb::ConfigExample => {
                 say(EXAMPLE);
                 Exit::Success

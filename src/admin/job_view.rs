@@ -114,7 +114,7 @@ pub(crate) struct CancelledView {
 pub(crate) struct WishedJob {
     /// `full`, `incremental`, `selective`, `webhook_triggered`, `maintenance`.
     pub(crate) kind: String,
-    /// Of maintenance: `reindex` and `verify` (of accounts), `purge` (rows of finished jobs; of the whole process).
+    /// Of maintenance: `reindex` and `verify` (of accounts), `purge` (rows of finished jobs) and `gc` (what is kept no longer), of the whole process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) task: Option<String>,
     /// Of selective: only of these folders, by path.

@@ -11,7 +11,7 @@ pub use events::EventsArgs;
 pub use failures::{DiscardArgs, FailureArgs, FailureKind, FailureVerb, FailuresArgs, RetryArgs};
 pub use jobs::{AddArgs, CancelArgs, JobArgs, JobVerbs, JobsArgs};
 pub use mail::{SearchArgs, ShowArgs};
-pub use server::ClientArgs;
+pub use server::{ClientArgs, GcArgs};
 pub use subscribers::{
     DeliveriesArgs, ReplayArgs, SkipArgs, SubscriberArgs, SubscriberVerb, SubscribersArgs,
 };
@@ -78,6 +78,8 @@ pub enum Verb {
     Export(ExportArgs),
     /// Compare a mirror with its server, and every body with its hash.
     Verify(VerifyArgs),
+    /// Delete what is kept no longer now; a running server does it once a day.
+    Gc(GcArgs),
     /// Check the config, then each account's login and folder list.
     Check(CheckArgs),
     /// Print a config to begin with.

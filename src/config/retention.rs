@@ -7,7 +7,14 @@ use postrider_core::retention::Retention;
 use std::time::Duration;
 
 /// Its keys.
-pub(super) const KEYS: [&str; 2] = ["retention.events", "retention.at"];
+pub(super) const KEYS: [&str; 6] = [
+    "retention.events",
+    "retention.deleted",
+    "retention.runs",
+    "retention.failures",
+    "retention.at",
+    "bodies.grace",
+];
 
 /// The time of a day: `03:30`.
 fn time_of_day(text: &str) -> Option<Duration> {
@@ -22,12 +29,24 @@ fn time_of_day(text: &str) -> Option<Duration> {
 /// What it says.
 pub(super) fn retention(t: &mut Taker<'_>) -> Retention {
     let usual = Retention::default();
-    let want = "a duration from \"1h\", like \"30d\", or \"none\": they are kept for ever";
-    let events = t.take("retention.events", usual.events, want, |value| match value {
-        RawValue::Text(text) if text == "none" => Some(None),
-        RawValue::Text(text) => {
-            units::duration(text).filter(|kept| *kept >= Duration::from_secs(3600)).map(Some)
-        }
+    let kept = |t: &mut Taker<'_>, key: &str, usual: Option<Duration>, least: Duration| {
+        let hour = Duration::from_secs(3600);
+        let from = if least < hour { "" } else { " from \"1h\"" };
+        let want = format!("a duration{from}, like \"30d\", or \"none\": for ever");
+        t.take(key, usual, &want, |value| match value {
+            RawValue::Text(text) if text == "none" => Some(None),
+            RawValue::Text(text) => units::duration(text).filter(|kept| *kept >= least).map(Some),
+            _ => None,
+        })
+    };
+    let hour = Duration::from_secs(3600);
+    let events = kept(t, "retention.events", usual.events, hour);
+    let deleted = kept(t, "retention.deleted", usual.deleted, Duration::ZERO);
+    let runs = kept(t, "retention.runs", usual.runs, hour);
+    let failures = kept(t, "retention.failures", usual.failures, hour);
+    let want = "a duration like \"24h\"";
+    let grace = t.take("bodies.grace", usual.grace, want, |value| match value {
+        RawValue::Text(text) => units::duration(text),
         _ => None,
     });
     let want = "a time of the day in UTC, like \"03:30\"";
@@ -35,7 +54,7 @@ pub(super) fn retention(t: &mut Taker<'_>) -> Retention {
         RawValue::Text(text) => time_of_day(text),
         _ => None,
     });
-    Retention { events, at }
+    Retention { events, deleted, runs, failures, grace, at }
 }
 
 #[cfg(test)]

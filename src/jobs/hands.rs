@@ -19,6 +19,8 @@ pub trait JobHands: Send + Sync {
     fn verify(&self, account: &str) -> Soon<Result<String, Failure>>;
     /// Sets right what is damaged of an account; `insists`: also what may be the disk's trouble. Says what was done.
     fn repair(&self, account: &str, insists: bool) -> Soon<Result<String, Failure>>;
+    /// Deletes what is kept no longer. Says what that was.
+    fn collect(&self) -> Soon<Result<String, Failure>>;
     /// Whether the config names an account.
     fn names(&self, account: &str) -> bool;
 }

@@ -135,6 +135,9 @@ mod tests {
         fn repair(&self, account: &str, _: bool) -> Soon<Result<String, Failure>> {
             self.verify(account)
         }
+        fn collect(&self) -> Soon<Result<String, Failure>> {
+            self.verify("")
+        }
         fn verify(&self, _: &str) -> Soon<Result<String, Failure>> {
             Box::pin(async { Ok(String::new()) })
         }

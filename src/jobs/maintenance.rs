@@ -26,6 +26,7 @@ pub(super) async fn maintained(
         (Some(JobTask::Repair), Some(account)) => hands.repair(&account, false).await,
         (Some(JobTask::RepairInsisted), Some(account)) => hands.repair(&account, true).await,
         (Some(JobTask::Purge), _) => purge(hands.as_ref(), now).await,
+        (Some(JobTask::Gc), _) => hands.collect().await,
         _ => Err(Failure::bug("a job of this kind is for an account")),
     }
 }
@@ -41,8 +42,8 @@ pub(super) async fn ended_in_time(
     doing: JoinHandle<Result<String, Failure>>,
     what: Option<JobTask>,
 ) -> TaskEnd {
-    let reads = matches!(what, Some(JobTask::Verify | JobTask::Repair | JobTask::RepairInsisted));
-    let limit = if reads { READS } else { TASK };
+    let is_short = matches!(what, None | Some(JobTask::Reindex | JobTask::Purge));
+    let limit = if is_short { TASK } else { READS };
     let end = doing.abort_handle();
     let ended = match tokio::time::timeout(limit, doing).await {
         Ok(Ok(ended)) => ended,

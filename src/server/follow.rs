@@ -59,6 +59,7 @@ pub(super) struct Followed {
     pub(super) ids: Arc<Mutex<BTreeSet<String>>>,
     pub(super) mode: watch::Sender<postrider_core::account::schedule::Mode>,
     pub(super) schedules: watch::Sender<Arc<[Schedule]>>,
+    pub(super) retention: watch::Sender<postrider_core::retention::Retention>,
     pub(super) subscribers: Arc<SubscriberBook>,
     pub(super) whose: watch::Sender<Arc<Whose>>,
     /// What providers are asked to push: told of each run that has ended.
@@ -133,6 +134,7 @@ impl Followed {
             ids: Arc::default(),
             mode: watch::Sender::new(config.mode),
             schedules: watch::Sender::new(Arc::default()),
+            retention: watch::Sender::new(config.retention),
             subscribers: Arc::default(),
             whose: watch::Sender::default(),
             subscriptions: Arc::new(subscriptions(config, registry)),
@@ -205,6 +207,7 @@ impl Followed {
             .chain(config.accounts.iter().filter_map(|a| a.was.clone()))
             .collect();
         self.mode.send_replace(config.mode);
+        self.retention.send_replace(config.retention);
         let schedules: Arc<[Schedule]> = config.schedules.clone().into();
         self.schedules.send_if_modified(|known| {
             let is_other = *known != schedules;

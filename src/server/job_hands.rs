@@ -1,6 +1,7 @@
 //! How jobs are carried out in this process.
 
 use crate::account::message::NotObeyed;
+use crate::bodies::PackDir;
 use crate::boot::switchboard::Switchboard;
 use crate::boot::wiring::Engine;
 use crate::clock::Clock;
@@ -10,6 +11,7 @@ use crate::reply::Soon;
 use crate::server::follow::Followed;
 use crate::server::operator::derive_again;
 use crate::server::repair_hands::{RepairHands, repair};
+use crate::server::retention::collect;
 use crate::server::serve_error::ServeError;
 use crate::store::orders::Control;
 use crate::store::{Done, JobWork, Reader};
@@ -19,12 +21,13 @@ use crate::verify::{Derived, Insists, Mirror, Rows, local};
 use postrider_core::account::follow::{Command, Conflict, Order};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::AccountId;
+use postrider_core::retention::Retention;
 use ractor::ActorRef;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Longest time until what is written of jobs is durable, or refused.
 const WRITE: Duration = Duration::from_secs(60);
@@ -38,6 +41,8 @@ struct Hands {
     bodies: PathBuf,
     clock: Clock,
     registry: Registry,
+    retention: watch::Receiver<Retention>,
+    packs: Arc<PackDir>,
 }
 
 impl JobHands for Hands {
@@ -101,6 +106,13 @@ impl JobHands for Hands {
         })
     }
 
+    fn collect(&self) -> Soon<Result<String, Failure>> {
+        let (reader, switchboard) = (self.reader.clone(), self.switchboard.clone());
+        let (retention, now) = (*self.retention.borrow(), self.clock.now().wall);
+        let packs = Arc::clone(&self.packs);
+        Box::pin(async move { collect((&reader, &switchboard, &packs), retention, now).await })
+    }
+
     fn names(&self, account: &str) -> bool {
         let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         ids.contains(account)
@@ -130,7 +142,19 @@ pub(super) async fn start(
     let ids = Arc::clone(&followed.ids);
     let (bodies, clock) = (followed.config().bodies.clone(), engine.registry().clock());
     let registry = engine.registry().clone();
-    let hands = Hands { switchboard, root, reader: reader.clone(), ids, bodies, clock, registry };
+    let retention = followed.retention.subscribe();
+    let (reader_of, packs) = (reader.clone(), Arc::clone(engine.packs()));
+    let hands = Hands {
+        switchboard,
+        root,
+        reader: reader_of,
+        ids,
+        bodies,
+        clock,
+        registry,
+        retention,
+        packs,
+    };
     let hands: Arc<dyn JobHands> = Arc::new(hands);
     let (registry, schedules) = (engine.registry().clone(), followed.schedules.subscribe());
     let args = JobsArgs { reader, hands, registry, schedules };

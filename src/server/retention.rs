@@ -1,15 +1,21 @@
-//! Events that are kept no longer go, once a day; what was missed while no server ran goes at its start.
+//! What is kept no longer goes, once a day; what was missed while no server ran goes at its start. Never by one reading of the
+//! clock: where that has risen by days it is waited first.
 #![expect(
     clippy::disallowed_methods,
     reason = "it goes on beside everything else, and ends with its server"
 )]
 
+use crate::bodies::PackDir;
 use crate::boot::switchboard::Switchboard;
-use crate::store::Reader;
+use crate::fault;
+use crate::instant::instant;
 use crate::store::orders::Control;
+use crate::store::{Collected, ExpiredReader, PackReader, PackWork, Reader};
+use crate::telemetry::registry::Registry;
 use postrider_core::failure::Failure;
-use postrider_core::retention::Retention;
+use postrider_core::retention::{ClockSeen, Retention};
 use postrider_core::time::{Micros, Now};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
 
@@ -21,6 +27,12 @@ const AGAIN: Duration = Duration::from_secs(300);
 const STEADY: Duration = Duration::from_secs(if cfg!(feature = "faults") { 1 } else { 600 });
 /// By how much it may be set in that time.
 const SET: Duration = Duration::from_secs(60);
+/// What is seen of the clock is written so often.
+const SEEN: Duration = Duration::from_secs(3600);
+/// Longest time until that is durable.
+const WRITE: Duration = Duration::from_secs(60);
+/// So long after the last time one was missed.
+const DAY: Duration = Duration::from_secs(86_400);
 /// Rows that are looked at in one answer.
 const ROWS: u32 = 10_000;
 
@@ -31,6 +43,18 @@ pub(super) struct Housekeeping {
     pass: Option<(Retention, AbortHandle)>,
     /// Since when the clock agrees with itself.
     steady: Option<Now>,
+    /// What was seen of it, and when, on the monotonic clock.
+    seen: Option<(ClockSeen, Duration)>,
+    /// What of that is written, and when that was begun.
+    written: Option<(ClockSeen, Duration)>,
+}
+
+/// Whom it asks.
+pub(super) struct Hands {
+    pub(super) reader: Reader,
+    pub(super) switchboard: Switchboard,
+    pub(super) registry: Registry,
+    pub(super) packs: Arc<PackDir>,
 }
 
 impl Drop for Housekeeping {
@@ -42,9 +66,40 @@ impl Drop for Housekeeping {
 }
 
 impl Housekeeping {
-    /// It begins with its first look.
-    pub(super) fn new() -> Self {
-        Self { next: None, pass: None, steady: None }
+    /// It begins with its first look; what was seen of the clock is known.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub(super) async fn open(reader: &Reader, now: Now) -> Result<Self, Failure> {
+        Ok(Self::new(ExpiredReader::new(reader).clock().await?, now))
+    }
+
+    fn new(before: Option<ClockSeen>, now: Now) -> Self {
+        let seen = Some((ClockSeen::look(before, now.wall, Duration::ZERO), now.mono));
+        Self { next: None, pass: None, steady: None, seen, written: None }
+    }
+
+    /// Looks at the clock. Until when nothing is deleted, because of it.
+    fn clock(&mut self, now: Now, hands: impl FnOnce() -> Hands) -> Option<Micros> {
+        let passed = self.seen.map_or(Duration::ZERO, |(_, at)| now.mono.saturating_sub(at));
+        let seen = ClockSeen::look(self.seen.map(|(seen, _)| seen), now.wall, passed);
+        self.seen = Some((seen, now.mono));
+        let is_written = self.written.is_some_and(|(written, at)| {
+            written.risen_at == seen.risen_at && now.mono.saturating_sub(at) < SEEN
+        });
+        if !is_written {
+            self.written = Some((seen, now.mono));
+            let Hands { switchboard, registry, .. } = hands();
+            let until = seen.waits_until(now.wall);
+            registry.note("retention", until.map(waits));
+            tokio::spawn(async move {
+                // It is written again within the hour.
+                if let Err(e) = switchboard.control(Control::Clock(seen), WRITE).await {
+                    tracing::warn!("what is seen of the clock cannot be written now: {e}");
+                }
+            });
+        }
+        seen.waits_until(now.wall)
     }
 
     /// Whether the wall clock has gone on as the other one has, for long enough.
@@ -59,18 +114,14 @@ impl Housekeeping {
     }
 
     /// Begins a pass when its time has come.
-    pub(super) fn look(
-        &mut self,
-        retention: Retention,
-        now: Now,
-        of: impl FnOnce() -> (Reader, Switchboard),
-    ) {
+    pub(super) fn look(&mut self, retention: Retention, now: Now, hands: impl Fn() -> Hands) {
+        let waits = self.clock(now, &hands);
         // What was said before is not in force any more.
         if let Some((_, pass)) = self.pass.take_if(|(of, _)| *of != retention) {
             pass.abort();
         }
         let is_under_way = self.pass.as_ref().is_some_and(|(_, pass)| !pass.is_finished());
-        if !self.is_steady(now) || is_under_way {
+        if !self.is_steady(now) || is_under_way || waits.is_some() {
             return;
         }
         let now = now.wall;
@@ -83,11 +134,11 @@ impl Housekeeping {
             return;
         }
         self.next = Some((retention, coming));
-        let (reader, switchboard) = of();
+        let hands = hands();
+        hands.registry.note("retention", None);
         let pass = tokio::spawn(async move {
-            while let Err(failure) = forget(&reader, &switchboard, retention, (now, is_first)).await
-            {
-                tracing::warn!("events that are kept no longer cannot be deleted now: {failure}");
+            while let Err(failure) = looked(&hands, retention, (now, is_first)).await {
+                tracing::warn!("what is kept no longer cannot be deleted now: {failure}");
                 tokio::time::sleep(AGAIN).await;
             }
         });
@@ -95,7 +146,84 @@ impl Housekeeping {
     }
 }
 
-/// Deletes what is kept no longer; at a start only where a time was missed.
+/// Why nothing is deleted.
+fn waits(until: Micros) -> String {
+    format!(
+        "the clock has risen by more than two days since it was seen last: nothing is deleted before {}",
+        instant(until)
+    )
+}
+
+/// Events and the rest that is kept no longer; at a start only where a time was missed.
+async fn looked(
+    hands: &Hands,
+    retention: Retention,
+    (now, is_first): (Micros, bool),
+) -> Result<(), Failure> {
+    let Hands { reader, switchboard, packs, .. } = hands;
+    forget(reader, switchboard, retention, (now, is_first)).await?;
+    let last = ExpiredReader::new(reader).collected_at().await?;
+    // Of a database that has never been looked through nobody knows that a time was missed.
+    let is_missed = last.is_none_or(|last| last.plus(DAY) <= now);
+    if is_first && !is_missed {
+        return Ok(());
+    }
+    let gone = collected((reader, switchboard, packs), retention, now).await?;
+    tracing::info!("what is kept no longer: {gone}");
+    Ok(())
+}
+
+/// Deletes mail, runs, failures and bytes that are kept no longer, then files in which nothing has lain for a while. How much
+/// that was.
+async fn collected(
+    (reader, switchboard, packs): (&Reader, &Switchboard, &Arc<PackDir>),
+    retention: Retention,
+    now: Micros,
+) -> Result<String, Failure> {
+    let gone = Arc::<Collected>::default();
+    let expiry = retention.expiry(now);
+    switchboard.control(Control::Collect(expiry, Arc::clone(&gone)), PASS).await?;
+    let old = Arc::clone(packs);
+    let panicked = |_| Failure::bug("looking at packs panicked");
+    let old = tokio::task::spawn_blocking(move || old.old()).await.map_err(panicked)??;
+    let named = reader.named_packs().await?;
+    let before = PackReader::new(reader).dead().await?;
+    let is_dead = |id: &i64| !named.contains_key(id) && !before.contains_key(id);
+    let dead: Vec<i64> = old.into_iter().filter(is_dead).collect();
+    if !dead.is_empty() {
+        let work = PackWork::Dead(dead, packs.next_unused());
+        switchboard.control(Control::Packs(work), WRITE).await?;
+    }
+    // Nothing can name it again: what comes lies in packs of this process.
+    let named = reader.named_packs().await?;
+    let dead = PackReader::new(reader).dead().await?.into_iter();
+    let is_over = |(id, at): &(i64, Micros)| *at <= expiry.bodies && !named.contains_key(id);
+    let over: Vec<i64> = dead.filter(is_over).map(|(id, _)| id).collect();
+    let count = over.len();
+    if count > 0 {
+        let (packs, ids) = (Arc::clone(packs), over.clone());
+        let unlink = move || ids.into_iter().try_for_each(|id| packs.unlink(id));
+        tokio::task::spawn_blocking(unlink).await.map_err(panicked)??;
+        fault::pass("collect.unlinked");
+        switchboard.control(Control::Packs(PackWork::Unlinked(over)), WRITE).await?;
+    }
+    Ok(format!("{gone}; {count} files are given back"))
+}
+
+/// The same at once, because somebody asks for it: in words.
+pub(super) async fn collect(
+    of: (&Reader, &Switchboard, &Arc<PackDir>),
+    retention: Retention,
+    now: Micros,
+) -> Result<String, Failure> {
+    let seen = ClockSeen::look(ExpiredReader::new(of.0).clock().await?, now, Duration::ZERO);
+    if let Some(until) = seen.waits_until(now) {
+        return Ok(waits(until));
+    }
+    collected(of, retention, now).await
+}
+
+/// Deletes events that are kept no longer; at a start only where a time was missed.
 async fn forget(
     reader: &Reader,
     switchboard: &Switchboard,
@@ -128,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_has_just_been_set_is_not_believed() {
-        let mut kept = Housekeeping::new();
+        let mut kept = Housekeeping::new(None, Now::default());
         let at = |mono: u64, wall: u64| Now {
             mono: Duration::from_secs(mono),
             wall: Micros(0).plus(Duration::from_secs(wall)),

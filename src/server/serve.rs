@@ -15,7 +15,11 @@ use crate::server::follow::{Followed, Refused, stamp_of};
 use crate::server::hear::{Heard, SURROUNDINGS_LOOK_EVERY, Signals, Watched};
 use crate::server::serve_error::ServeError;
 use crate::server::{
-    deliver_hands, drift::Drift, job_hands, push_hands, retention::Housekeeping, scrub::Scrubbing,
+    deliver_hands,
+    drift::Drift,
+    job_hands, push_hands,
+    retention::{Hands, Housekeeping},
+    scrub::Scrubbing,
     space,
 };
 use crate::supervision::root::RootMsg;
@@ -23,6 +27,7 @@ use crate::telemetry::names;
 use crate::telemetry::wire::WireLog;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use postrider_core::standing::Activity;
+use postrider_core::time::Now;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,15 +111,16 @@ impl RunningServer {
                     let desks = Desks { deliver: Arc::clone(&desk), push };
                     let parts = (jobs, Arc::clone(&hub), desks);
                     let url = face(&engine, &config, &followed, metrics, door, parts)?;
-                    Ok((url, desk))
+                    let now = engine.registry().clock().now();
+                    let housekeeping = Housekeeping::open(engine.reader(), now).await;
+                    Ok((url, desk, housekeeping.map_err(StartError::Failure)?))
                 }
                 Err(Refused::Problems(problems)) => Err(ServeError::Config(problems)),
                 Err(Refused::Failure(failure)) => Err(StartError::Failure(failure).into()),
             }
         };
         match opened.await {
-            Ok((url, desk)) => {
-                let housekeeping = Housekeeping::new();
+            Ok((url, desk, housekeeping)) => {
                 let scrubbing = Scrubbing::none();
                 Ok(Self {
                     engine,
@@ -181,10 +187,7 @@ impl RunningServer {
                     looks = looks.wrapping_add(1);
                     let now = self.engine.registry().clock().now();
                     drift.look(now);
-                    let retention = self.followed.config().retention;
-                    let of = || (self.engine.reader().clone(), self.engine.switchboard());
-                    self.housekeeping.look(retention, now, of);
-                    self.scrubbing.follow(self.followed.config().scrub, &self.engine);
+                    self.keeps_house(now);
                     let ended = if self.file.as_mut().is_some_and(Watched::has_settled) {
                         self.reload("the file has changed").await
                     } else if self.followed.has_new_secret() {
@@ -223,6 +226,19 @@ impl RunningServer {
         }
         engine.stop().await;
         ended
+    }
+
+    /// What is kept no longer goes, and stored bytes are read again: each at its time.
+    fn keeps_house(&mut self, now: Now) {
+        let hands = || Hands {
+            reader: self.engine.reader().clone(),
+            switchboard: self.engine.switchboard(),
+            registry: self.engine.registry().clone(),
+            packs: Arc::clone(self.engine.packs()),
+        };
+        let config = self.followed.config();
+        self.housekeeping.look(config.retention, now, hands);
+        self.scrubbing.follow(config.scrub, &self.engine);
     }
 
     /// Reads the file again. A broken one changes nothing. Says whether a signal to stop came

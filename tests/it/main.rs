@@ -30,6 +30,7 @@ mod faults;
 mod feeds;
 mod fuzz;
 mod gate;
+mod gc;
 mod gmail;
 mod gmail_faults;
 mod gmail_floods;

@@ -173,8 +173,9 @@ fn ensure(tool: &str) -> bool {
 }
 
 /// Tests that run on PostgreSQL, too: those whose outcome rests on the database.
-const ON_BOTH: [&str; 38] = [
+const ON_BOTH: [&str; 39] = [
     "damaged",
+    "gc",
     "scrub",
     "integrity",
     "repair",

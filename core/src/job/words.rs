@@ -31,6 +31,8 @@ string_enum! {
         Purge => "purge",
         /// An account's mirror is looked at whole: bodies are hashed, rows have what they name.
         Verify => "verify",
+        /// What is kept no longer goes: deleted mail, runs, failures, bytes that no message has.
+        Gc => "gc",
         /// What is damaged of an account is set right, and read again.
         Repair => "repair",
         /// The same, and what cannot be read, or is much, is taken for damage too.
@@ -92,12 +94,13 @@ pub fn fits(
     }
     match (kind, task) {
         (JobKind::Maintenance, None) => {
-            Err(("task", "maintenance is of one of these: reindex, purge, verify"))
+            Err(("task", "maintenance is of one of these: reindex, purge, verify, gc"))
         }
-        (JobKind::Maintenance, Some(JobTask::Purge)) if named => {
-            Err(("task", "purge is of the whole process: leave accounts, owner and all out"))
-        }
-        (JobKind::Maintenance, Some(JobTask::Purge)) => Ok(()),
+        (JobKind::Maintenance, Some(JobTask::Purge | JobTask::Gc)) if named => Err((
+            "task",
+            "purge and gc are of the whole process: leave accounts, owner and all out",
+        )),
+        (JobKind::Maintenance, Some(JobTask::Purge | JobTask::Gc)) => Ok(()),
         (JobKind::Maintenance, Some(JobTask::Repair | JobTask::RepairInsisted)) => Err((
             "task",
             "a repair is asked for by `postrider verify --repair`, or at /v1/accounts/{id}/repair",
@@ -153,6 +156,8 @@ mod tests {
         assert_eq!(fit(JobKind::Maintenance, None, None, true), Err("task"));
         assert_eq!(fit(JobKind::Maintenance, Some(JobTask::Purge), None, true), Err("task"));
         assert_eq!(fit(JobKind::Maintenance, Some(JobTask::Purge), None, false), Ok(()));
+        assert_eq!(fit(JobKind::Maintenance, Some(JobTask::Gc), None, true), Err("task"));
+        assert_eq!(fit(JobKind::Maintenance, Some(JobTask::Gc), None, false), Ok(()));
     }
 
     /// Whoever changes one changes the API, the rows and the metrics.
@@ -162,7 +167,7 @@ mod tests {
         let kinds = JobKind::ALL.iter().map(|kind| kind.as_str()).collect();
         assert_eq!(said(kinds), "full incremental selective webhook_triggered maintenance");
         let tasks = JobTask::ALL.iter().map(|task| task.as_str()).collect();
-        assert_eq!(said(tasks), "reindex purge verify repair repair_insisted");
+        assert_eq!(said(tasks), "reindex purge verify gc repair repair_insisted");
         let all = JobStatus::ALL.iter().map(|status| status.as_str()).collect();
         assert_eq!(said(all), "queued claimed running done dead cancelled");
     }

@@ -52,7 +52,7 @@ pub struct AddArgs {
     /// For which accounts.
     #[arg(conflicts_with_all = ["owner", "all"])]
     pub accounts: Vec<String>,
-    /// Which maintenance: reindex (an account's mail is read anew into tables), purge (rows of finished jobs go), verify (an account's mirror is looked at whole: bodies are hashed, rows have what they name).
+    /// Which maintenance: reindex (an account's mail is read anew into tables), purge (rows of finished jobs go), verify (an account's mirror is looked at whole: bodies are hashed, rows have what they name), gc (what is kept no longer goes).
     #[arg(long, value_parser = PossibleValuesParser::new(JobTask::ALL.iter().copied().map(JobTask::as_str)))]
     pub task: Option<String>,
     /// Of selective: only of this folder, by path; may be written more than once.

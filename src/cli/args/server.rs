@@ -16,3 +16,14 @@ pub struct ClientArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// `gc`
+#[derive(Clone, Debug, Args)]
+pub struct GcArgs {
+    /// Only say how much that is.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Which server.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}

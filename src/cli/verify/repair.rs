@@ -1,21 +1,13 @@
 //! `verify --repair`: the server looks at all of a mirror, sets right what is damaged, and reads again what is lost.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a command waits for what it asked for, and says so"
-)]
 
 use crate::cli::args::{ClientArgs, VerifyArgs};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path};
 use crate::cli::exit::Exit;
+use crate::cli::job_end::{ended, said};
 use crate::cli::out::{say_json, say_line};
 use crate::cli::verbs::text;
 use postrider_core::job::words::JobStatus;
 use reqwest::Method;
-use serde_json::Value;
-use std::time::Duration;
-
-/// How often it is looked at how far it is.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Asks for it, and waits until it is done.
 pub(super) async fn run(args: &VerifyArgs) -> Exit {
@@ -63,28 +55,4 @@ async fn repaired(args: &VerifyArgs, client: &Client) -> Result<Exit, CallError>
         say_line("when that has been read again, `postrider verify` proves it");
     }
     Ok(exit)
-}
-
-/// The job as it has ended.
-async fn ended(client: &Client, path: &str) -> Result<Value, CallError> {
-    loop {
-        let job = client.call(Method::GET, path, &[]).await?;
-        let status = text(&job, "status");
-        let is_open = JobStatus::from_word(&status).is_some_and(JobStatus::is_open);
-        let has_failed = job.get("errors").and_then(Value::as_array).is_some_and(|e| !e.is_empty());
-        // What has failed is tried again later; whoever waits here is told why.
-        if !is_open || has_failed {
-            return Ok(job);
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-fn said(job: &Value) -> String {
-    let last = job.get("errors").and_then(Value::as_array).and_then(|errors| errors.last());
-    match (text(job, "outcome"), last) {
-        (outcome, _) if !outcome.is_empty() => outcome,
-        (_, Some(error)) => format!("it could not be done: {}", text(error, "text")),
-        _ => text(job, "status"),
-    }
 }
