@@ -238,9 +238,15 @@ impl PackDir {
         let mut old = Vec::new();
         for entry in std::fs::read_dir(&self.dir).map_err(storage)? {
             let name = entry.map_err(storage)?.file_name();
-            old.extend(number_of(&name).filter(|number| self.ours().contains(number)));
+            old.extend(number_of(&name).filter(|number| self.is_ours(*number)));
         }
         Ok(old)
+    }
+
+    /// Whether it is one that may be unlinked: what lay there before the folder was ours may be another mirror's.
+    #[must_use]
+    pub fn is_ours(&self, pack: i64) -> bool {
+        self.ours().contains(&pack)
     }
 
     /// Unlinks one of them, where it is there.
@@ -248,7 +254,7 @@ impl PackDir {
     /// # Errors
     /// Class storage.
     pub fn unlink(&self, pack: i64) -> Result<(), Failure> {
-        if !self.ours().contains(&pack) {
+        if !self.is_ours(pack) {
             return Err(Failure::bug(format!("pack {pack} is not ours to unlink")));
         }
         match std::fs::remove_file(writer::path_of(&self.dir, pack)) {
@@ -277,7 +283,7 @@ impl PackDir {
         for entry in std::fs::read_dir(&self.dir).map_err(storage)? {
             let entry = entry.map_err(storage)?;
             let number = number_of(&entry.file_name());
-            let Some(number) = number.filter(|n| self.ours().contains(n)) else { continue };
+            let Some(number) = number.filter(|n| self.is_ours(*n)) else { continue };
             let length = entry.metadata().map_err(storage)?.len();
             match named.get(&number) {
                 None => {

@@ -197,7 +197,10 @@ async fn collected(
     // Nothing can name it again: what comes lies in packs of this process.
     let named = reader.named_packs().await?;
     let dead = PackReader::new(reader).dead().await?.into_iter();
-    let is_over = |(id, at): &(i64, Micros)| *at <= expiry.bodies && !named.contains_key(id);
+    // What has died before the folder was adopted is another mirror's, too.
+    let is_over = |(id, at): &(i64, Micros)| {
+        *at <= expiry.bodies && !named.contains_key(id) && packs.is_ours(*id)
+    };
     let over: Vec<i64> = dead.filter(is_over).map(|(id, _)| id).collect();
     let count = over.len();
     if count > 0 {
