@@ -71,7 +71,9 @@ impl DirectFile {
                         self.read_at((before + most).next_multiple_of(ALIGN).min(BLOCK))?;
                     return Ok(());
                 }
-                read => read?,
+                // What came before it is there; what lies behind is asked for anew.
+                Err(_) => break,
+                Ok(read) => read,
             };
             self.filled += read;
             // Only at the end a piece is no whole number of sectors.

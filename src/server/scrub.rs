@@ -26,12 +26,14 @@ use postrider_core::time::{Micros, Now};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinError, JoinHandle};
 
 /// Longest time until what was found is durable, or refused.
 const WRITE: Duration = Duration::from_secs(60);
 /// So long it is waited behind a database, or a disk, that is away.
 const AGAIN: Duration = Duration::from_secs(if cfg!(feature = "faults") { 1 } else { 60 });
+/// A disk that has not answered for so long is told of; the longest body is read in less.
+const LATE: Duration = Duration::from_secs(300);
 /// What was found damaged is read once more so much later.
 const CONFIRM: Duration = Duration::from_secs(if cfg!(feature = "faults") { 0 } else { 5 });
 /// What cannot be read is looked at again so much later, and told of then.
@@ -270,7 +272,8 @@ impl Scrub {
         let mono = self.of.clock.now().mono;
         if found.suspects.iter().any(|one| one.is_unreadable) {
             let (dir, instance) = (self.of.packs.dir().to_owned(), self.of.instance.clone());
-            let there = self.apart.run(move || bodies_are_there(&dir, &instance)).await;
+            let there = self.apart.run(move || bodies_are_there(&dir, &instance));
+            let there = self.answered(there).await;
             if !there.unwrap_or(false) {
                 let dir = self.of.packs.dir().display();
                 return Err(Failure::storage(format!(
@@ -329,6 +332,19 @@ impl Scrub {
         }
     }
 
+    /// Waits for a thread that reads. Nobody can take it back from a disk that does not answer: status says so meanwhile.
+    async fn answered<T>(&self, mut reads: JoinHandle<T>) -> Result<T, JoinError> {
+        loop {
+            if let Ok(read) = tokio::time::timeout(LATE, &mut reads).await {
+                return read;
+            }
+            let (dir, late) = (self.of.packs.dir().display(), LATE.as_secs());
+            let text = format!("it waits: {dir} has not answered for {late} s or more");
+            tracing::warn!("stored bytes cannot be read again now: {text}");
+            self.of.registry.note("scrub", Some(text));
+        }
+    }
+
     /// Hashes a few of them, and rests.
     async fn burst(&mut self, bodies: Vec<(i64, StoredBody)>) -> Result<Vec<Suspect>, Failure> {
         let octets: u64 = bodies.iter().map(|(_, body)| body.length).sum();
@@ -338,7 +354,7 @@ impl Scrub {
             let (found, worked) = look.burst(&bodies);
             (look, found, worked)
         });
-        let (look, found, worked) = done.await.map_err(|_| gone())?;
+        let (look, found, worked) = self.answered(done).await.map_err(|_| gone())?;
         self.look = Some(look);
         metrics::counter!(names::SCRUBBED).increment(octets);
         tokio::time::sleep(rest(worked)).await;
