@@ -6,9 +6,14 @@
 
 mod beginnings;
 mod block;
+mod copy;
+mod damage;
 mod direct;
 pub mod disk;
+mod frame;
 mod hasher;
+mod open;
+mod open_file;
 mod pack;
 mod read;
 mod scrub;
@@ -16,7 +21,10 @@ mod seals;
 mod sink;
 mod writer;
 
-pub use pack::PackDir;
-pub use read::{BodyReader, Damage};
+pub use copy::BodyCopier;
+pub use damage::Damage;
+pub use open::DyingPacks;
+pub use pack::{Alone, PackDir};
+pub use read::{BodyReader, has_pack};
 pub use scrub::Scrubber;
 pub use sink::PackSink;

@@ -15,12 +15,14 @@ pub struct Model {
     pub pack: i64,
     /// First octet.
     pub offset: i64,
-    /// Octets.
+    /// Octets of the mail.
     pub length: i64,
     /// When it was stored.
     pub stored_at: i64,
     /// When the last message that had it went; none while one has it.
     pub unnamed_at: Option<i64>,
+    /// Octets that it takes in its pack, as a zstd frame (RFC 8878); none: it lies there as it is.
+    pub stored: Option<i64>,
 }
 
 /// Tables are joined by hand where they are read.

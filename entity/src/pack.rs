@@ -19,6 +19,8 @@ pub struct Model {
     pub damaged: i64,
     /// When it was seen that nothing lies in it that a row names; none while something does.
     pub dead_at: Option<i64>,
+    /// When its bodies were last compressed, as far as that saves; none: that was not tried.
+    pub compressed_at: Option<i64>,
 }
 
 /// Nothing is joined.

@@ -223,6 +223,11 @@ pub const LATER: &[Later] = &[
         down: "DROP INDEX message_deleted; DROP INDEX location_ended; DROP INDEX body_unnamed; DELETE FROM setting WHERE name IN \
                ('clock_seen', 'collected_at'); DELETE FROM counter WHERE name = 'pack'; ALTER TABLE pack DROP COLUMN dead_at; ALTER TABLE body DROP COLUMN unnamed_at; ALTER TABLE account DROP COLUMN unkept_at;",
     },
+    Later {
+        name: "m0035_stored",
+        up: "ALTER TABLE body ADD COLUMN stored bigint; ALTER TABLE pack ADD COLUMN compressed_at bigint;",
+        down: "ALTER TABLE pack DROP COLUMN compressed_at; ALTER TABLE body DROP COLUMN stored;",
+    },
 ];
 
 /// How many steps of SQLite's PostgreSQL's schema began with.

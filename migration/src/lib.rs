@@ -44,6 +44,7 @@ mod m0031_proof;
 mod m0032_lost;
 mod m0033_pack;
 mod m0034_garbage;
+mod m0035_stored;
 
 pub use fresh::{make, postgres};
 pub use later::{LATER, Later, taken};
@@ -89,6 +90,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0032_lost::Migration),
             Box::new(m0033_pack::Migration),
             Box::new(m0034_garbage::Migration),
+            Box::new(m0035_stored::Migration),
         ]
     }
 }

@@ -98,7 +98,7 @@ CREATE INDEX owed_failed ON owed (account) WHERE attempts > 0;
 
 CREATE TABLE body (id INTEGER NOT NULL PRIMARY KEY, hash BLOB NOT NULL, pack INTEGER NOT NULL,
     "offset" INTEGER NOT NULL, length INTEGER NOT NULL, stored_at INTEGER NOT NULL,
-    unnamed_at BIGINT);
+    unnamed_at BIGINT, stored BIGINT);
 CREATE UNIQUE INDEX body_hash ON body (hash);
 CREATE INDEX body_place ON body (pack, "offset") WHERE length > 0;
 
@@ -195,7 +195,7 @@ CREATE VIEW mail_now AS SELECT a.name AS account, f.path AS folder, f.id AS fold
 
 CREATE INDEX body_lost ON body (pack) WHERE length = 0;
 CREATE TABLE pack (id INTEGER NOT NULL PRIMARY KEY, octets INTEGER NOT NULL, named INTEGER, scrubbed_at INTEGER,
-    damaged INTEGER NOT NULL DEFAULT 0, dead_at BIGINT);
+    damaged INTEGER NOT NULL DEFAULT 0, dead_at BIGINT, compressed_at BIGINT);
 CREATE INDEX message_deleted ON message (account, deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX location_ended ON location (folder, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX body_unnamed ON body (unnamed_at) WHERE unnamed_at IS NOT NULL;

@@ -1,7 +1,8 @@
 //! Reads packs from end to end, for who wants to know whether they are whole: from the disk, and giving way to seals.
 
+use crate::bodies::damage::Damage;
 use crate::bodies::pack::PackDir;
-use crate::bodies::read::{BodyReader, Damage};
+use crate::bodies::read::BodyReader;
 use crate::bodies::seals::Seals;
 use postrider_core::mail::body::StoredBody;
 use std::io::{self, Write};
@@ -80,7 +81,7 @@ mod tests {
         let bytes = vec![7; 200_000];
         std::fs::write(&path, &bytes).unwrap();
         let hash = BodyHash(Sha256::digest(&bytes).into());
-        let body = StoredBody { hash, pack: 1, offset: 0, length: 200_000 };
+        let body = StoredBody { hash, pack: 1, offset: 0, length: 200_000, stored: None };
         let mut scrubber = Scrubber::new(&packs);
         scrubber.check(&body).unwrap();
         assert_eq!(scrubber.waited(), Duration::ZERO);

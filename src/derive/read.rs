@@ -4,7 +4,7 @@
     reason = "parsing is no work for the runtime's threads; it is waited for"
 )]
 
-use crate::bodies::{BodyReader, Damage};
+use crate::bodies::{BodyReader, Damage, has_pack};
 use crate::store::derive::{DerivedMail, OwedMail};
 use postrider_core::contact::MessageContact;
 use postrider_core::derive::{Derived, Octets, Reads, keys_of};
@@ -178,6 +178,10 @@ impl MailReader {
                     break;
                 }
                 let row = read_one(&mut reader, reads, &leaving, &mail);
+                // Its bytes may have been moved since its row was read: that is read anew.
+                if row.read.is_err() && !rows.is_empty() && !has_pack(&bodies, mail.pack) {
+                    break;
+                }
                 // Where nothing of the folder can be read, that is no mail's fault.
                 if row.read.is_err() {
                     std::fs::read_dir(&bodies)?;
@@ -202,8 +206,9 @@ fn read_one(
     leaving: &AtomicBool,
     mail: &OwedMail,
 ) -> DerivedMail {
-    let OwedMail { message, received_at, hash, pack, offset, length, synthetic, .. } = *mail;
-    let bytes = MailBytes { body: StoredBody { hash, pack, offset, length }, synthetic };
+    let OwedMail { message, received_at, hash, pack, offset, length, stored, synthetic, .. } =
+        *mail;
+    let bytes = MailBytes { body: StoredBody { hash, pack, offset, length, stored }, synthetic };
     let read = read_stored(reader, leaving, bytes, |stored| {
         crate::fault::pass("derive.reading");
         crate::fault::pass("panic.reading");

@@ -34,8 +34,8 @@ impl StoredMail {
     /// Its bytes, and where they lie.
     #[must_use]
     pub fn body(&self) -> StoredBody {
-        let Self { pack, offset, length, .. } = *self;
-        StoredBody { hash: self.mail.hash, pack, offset, length }
+        let Self { pack, offset, length, stored, .. } = *self;
+        StoredBody { hash: self.mail.hash, pack, offset, length, stored }
     }
 }
 

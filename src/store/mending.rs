@@ -37,8 +37,8 @@ impl Unjoined {
 }
 
 pub(super) fn body(mail: &MailOfThread) -> (i64, StoredBody) {
-    let MailOfThread { message, hash, pack, offset, length, .. } = *mail;
-    (message.0, StoredBody { hash, pack, offset, length })
+    let MailOfThread { message, hash, pack, offset, length, stored, .. } = *mail;
+    (message.0, StoredBody { hash, pack, offset, length, stored })
 }
 
 /// What joins a mail: as its server tells it, or as was read.

@@ -327,7 +327,7 @@ fn manifest_row(row: ManifestColumns) -> Result<ManifestRow, Trouble> {
     } = row;
     let body = match (row.pack, row.offset, row.length) {
         (Some(pack), Some(offset), Some(length)) => {
-            Some(StoredBody { hash: rows::hash(hash)?, pack, offset, length })
+            Some(StoredBody { hash: rows::hash(hash)?, pack, offset, length, stored: row.stored })
         }
         _ => None,
     };

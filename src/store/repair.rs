@@ -156,7 +156,7 @@ impl<'a> RepairReader<'a> {
     }
 }
 
-fn body_of(row: BodyPlace) -> (i64, StoredBody) {
-    let BodyPlace { id, hash, pack, offset, length } = row;
-    (id, StoredBody { hash, pack, offset, length })
+pub(super) fn body_of(row: BodyPlace) -> (i64, StoredBody) {
+    let BodyPlace { id, hash, pack, offset, length, stored } = row;
+    (id, StoredBody { hash, pack, offset, length, stored })
 }

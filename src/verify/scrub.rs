@@ -71,7 +71,13 @@ mod tests {
 
     #[test]
     fn bursts_are_short() {
-        let body = |length| StoredBody { hash: BodyHash::OF_NOTHING, pack: 1, offset: 0, length };
+        let body = |length| StoredBody {
+            hash: BodyHash::OF_NOTHING,
+            pack: 1,
+            offset: 0,
+            length,
+            stored: None,
+        };
         let lengths = [1 << 20, 1 << 20, 3 << 20, 9 << 20, 1, 1];
         let mut all = (0..).zip(lengths.map(body)).collect();
         let mut next = || Some(burst_of(&mut all)?.iter().map(|one| one.0).collect::<Vec<i64>>());

@@ -22,7 +22,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
         for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
             let ran = postrider.run(args).exits(7);
             assert!(
-                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0034_garbage"),
+                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0035_stored"),
                 "{}",
                 ran.stderr
             );
@@ -46,7 +46,7 @@ fn the_database_is_copied_aside_before_a_migration() {
         ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_place'"),
         "1"
     );
-    let copy = "demo-data/postrider.before-m0001_mirror-to-m0034_garbage.db";
+    let copy = "demo-data/postrider.before-m0001_mirror-to-m0035_stored.db";
     let copy = TestDatabase::File(postrider.path(copy));
     assert_eq!(state(&copy), before);
     assert_eq!(
@@ -178,7 +178,7 @@ async fn a_message_keeps_its_name() {
         let other = again.replace("(4, 1", "(4, 2");
         db.execute_unprepared(&other).await.unwrap();
         db.execute_unprepared("DELETE FROM message WHERE id = 4").await.unwrap();
-        Migrator::down(&db, Some(25)).await.unwrap();
+        Migrator::down(&db, Some(26)).await.unwrap();
         assert_eq!(names(&db).await, before);
         let doubled = row(5, "em:x", "00");
         assert!(db.execute_unprepared(&doubled).await.is_err(), "names are once in an account");
@@ -302,7 +302,7 @@ async fn what_is_there_is_counted() {
             [(2, 30), (0, 0)]
         );
         assert_eq!(counts("SELECT id, held FROM folder ORDER BY id").await, [(1, 2), (2, 0)]);
-        Migrator::down(&db, Some(24)).await.unwrap();
+        Migrator::down(&db, Some(25)).await.unwrap();
         Migrator::up(&db, None).await.unwrap();
     }
 }

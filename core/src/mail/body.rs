@@ -129,8 +129,21 @@ pub struct StoredBody {
     pub pack: i64,
     /// First octet inside the pack.
     pub offset: u64,
-    /// Length in octets.
+    /// Length in octets, of the mail.
     pub length: u64,
+    /// Octets that it takes in the pack as a zstd frame; none: it lies there as it is.
+    pub stored: Option<u64>,
+}
+
+/// A body that lies in another place from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MovedBody {
+    /// The number of its row.
+    pub id: i64,
+    /// Where it lay.
+    pub from: StoredBody,
+    /// Where the same bytes lie, too.
+    pub to: StoredBody,
 }
 
 /// The end of a pack of which nothing may be cut off.
@@ -139,6 +152,18 @@ pub const WHOLE_PACK: u64 = u64::MAX;
 pub const SPARED_PACK: u64 = u64::MAX - 1;
 
 impl StoredBody {
+    /// Octets that it takes in its pack.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        self.stored.unwrap_or(self.length)
+    }
+
+    /// Where it ends in its pack.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.octets())
+    }
+
     /// Its bytes are given up as damaged: its row keeps pack and offset, until they have been read again.
     #[must_use]
     pub fn is_lost(&self) -> bool {
@@ -260,7 +285,8 @@ mod tests {
         assert!(unknown.is_unknown() && !unknown.is_of_nothing());
         assert!(!BodyHash::OF_NOTHING.is_unknown() && BodyHash::OF_NOTHING.is_of_nothing());
         assert_ne!(unknown, BodyHash::unknown(78));
-        let stored = |hash, length| StoredBody { hash, pack: 1, offset: 0, length }.is_lost();
+        let stored =
+            |hash, length| StoredBody { hash, pack: 1, offset: 0, length, stored: None }.is_lost();
         assert!(!stored(BodyHash::OF_NOTHING, 0) && !stored(BodyHash([1; 32]), 1));
         assert!(stored(BodyHash([1; 32]), 0));
     }

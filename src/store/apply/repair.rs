@@ -56,7 +56,7 @@ pub(super) async fn repair(
         }
         RepairStep::Lost(bodies, mail) => {
             for body in bodies {
-                let StoredBody { hash, pack, offset, length } = *body;
+                let StoredBody { hash, pack, offset, length, .. } = *body;
                 db.put(LoseBody { hash, pack, offset, length }).await?;
             }
             if !bodies.is_empty() {

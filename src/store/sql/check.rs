@@ -21,6 +21,7 @@ rows! {
         pub(in crate::store) pack: i64,
         pub(in crate::store) offset: u64,
         pub(in crate::store) length: u64,
+        pub(in crate::store) stored: Option<u64>,
     }
 
     /// What is derived of a message, as its row has it.

@@ -29,6 +29,8 @@ rows! {
         pub offset: u64,
         /// How many.
         pub length: u64,
+        /// How many they take there, where they are compressed.
+        pub stored: Option<u64>,
         /// They are what its provider tells of it.
         pub synthetic: bool,
     }

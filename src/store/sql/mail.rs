@@ -59,6 +59,8 @@ rows! {
         pub offset: u64,
         /// How many.
         pub length: u64,
+        /// How many they take there, where they are compressed.
+        pub stored: Option<u64>,
         /// Its bytes are what its provider tells of it.
         pub synthetic: bool,
     }

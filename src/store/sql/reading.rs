@@ -40,6 +40,7 @@ rows! {
         pub(in crate::store) pack: Option<i64>,
         pub(in crate::store) offset: Option<u64>,
         pub(in crate::store) length: Option<u64>,
+        pub(in crate::store) stored: Option<u64>,
     }
 
     pub(in crate::store) struct SizesEstimates {

@@ -29,7 +29,7 @@ pub(in crate::store::sql) const fn words(text: CheckText) -> &'static str {
             "SELECT id, messages, rank, first_at FROM thread WHERE account = $1 AND (rank, id) > ($2, $3) ORDER BY rank, id LIMIT $4"
         }
         CheckText::MailsOfThreads => concat!(
-            "SELECT d.message, n.thread, d.rank, d.received_at, m.thread AS told, d.parse, b.hash, b.pack, b.\"offset\", b.length FROM (SELECT j.id, \
+            "SELECT d.message, n.thread, d.rank, d.received_at, m.thread AS told, d.parse, b.hash, b.pack, b.\"offset\", b.length, b.stored FROM (SELECT j.id, \
              j.id AS thread FROM (",
             given!("$1"),
             ") j UNION ALL SELECT a.id, a.thread FROM (",
@@ -76,7 +76,7 @@ pub(in crate::store::sql) const fn words(text: CheckText) -> &'static str {
              ('to', 'cc', 'bcc'))) ORDER BY c.id LIMIT $3"
         }
         CheckText::StrayMails => {
-            "SELECT d.message, 0::bigint AS thread, d.rank, d.received_at, m.thread AS told, d.parse, b.hash, b.pack, b.\"offset\", b.length FROM \
+            "SELECT d.message, 0::bigint AS thread, d.rank, d.received_at, m.thread AS told, d.parse, b.hash, b.pack, b.\"offset\", b.length, b.stored FROM \
              (SELECT * FROM derived WHERE account = $1 AND NOT EXISTS (SELECT 1 FROM thread t WHERE t.id = derived.thread AND t.account = \
              derived.account) AND NOT EXISTS (SELECT 1 FROM thread_alias a WHERE a.id = derived.thread AND a.moves AND EXISTS (SELECT 1 \
              FROM thread t WHERE t.id = a.thread)) LIMIT $2) d CROSS JOIN LATERAL (SELECT * FROM message WHERE id = d.message AND account = $1 OFFSET 0) m \

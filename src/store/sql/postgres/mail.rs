@@ -25,7 +25,7 @@ pub(in crate::store::sql) const fn words(text: MailText) -> &'static str {
         MailText::MessageOfNumber => concat!(
             "SELECT ",
             listed!(),
-            ", d.parse, d.version, a.derive, a.addresses, b.pack, b.\"offset\", b.length, m.synthetic FROM message m",
+            ", d.parse, d.version, a.derive, a.addresses, b.pack, b.\"offset\", b.length, b.stored, m.synthetic FROM message m",
             of_message!(),
             " WHERE m.id = $1"
         ),

@@ -20,7 +20,7 @@ macro_rules! living {
 macro_rules! manifest {
     () => {
         "SELECT l.uidvalidity, l.uid, l.flags, l.keywords, m.size, m.announced, m.synthetic, b.hash, b.pack, b.\"offset\", \
-             b.length FROM location l CROSS JOIN LATERAL (SELECT * FROM message WHERE id = l.message OFFSET 0) m \
+             b.length, b.stored FROM location l CROSS JOIN LATERAL (SELECT * FROM message WHERE id = l.message OFFSET 0) m \
              LEFT JOIN body b ON b.id = m.body WHERE l.folder = $1 AND (l.uidvalidity, l.uid) > ($2, $3) AND "
     };
 }

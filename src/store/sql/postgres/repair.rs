@@ -10,7 +10,7 @@ pub(in crate::store::sql) const fn words(text: RepairText) -> &'static str {
         // Few are lost as a rule, and all of them where a disk was: by their hashes alone.
         RepairText::PlaceLost => {
             "UPDATE body SET pack = (j.value->>1)::bigint, \"offset\" = (j.value->>2)::bigint, length = (j.value->>3)::bigint, \
-             stored_at = $2 FROM jsonb_array_elements($1::jsonb) j (value) WHERE body.hash = decode(j.value->>0, 'hex') AND \
+             stored = NULL, stored_at = $2 FROM jsonb_array_elements($1::jsonb) j (value) WHERE body.hash = decode(j.value->>0, 'hex') AND \
              body.length < 1 AND (j.value->>3)::bigint > 0 RETURNING body.id"
         }
         RepairText::NameNoBody => {

@@ -19,12 +19,12 @@ pub(in crate::store::sql) const fn words(text: RepairAskedText) -> &'static str 
              BY m.id LIMIT $3"
         }
         RepairAskedText::BodiesOf => concat!(
-            "SELECT m.id, b.hash, b.pack, b.\"offset\", b.length FROM ",
+            "SELECT m.id, b.hash, b.pack, b.\"offset\", b.length, b.stored FROM ",
             for_each!("$1", "SELECT * FROM message WHERE id = j.value::bigint"),
             " m CROSS JOIN LATERAL (SELECT * FROM body WHERE id = m.body OFFSET 0) b"
         ),
         RepairAskedText::UnnamedBodies => {
-            "SELECT b.id, b.hash, b.pack, b.\"offset\", b.length FROM body b WHERE b.id > $1 AND (SELECT TRUE FROM message m WHERE m.body = \
+            "SELECT b.id, b.hash, b.pack, b.\"offset\", b.length, b.stored FROM body b WHERE b.id > $1 AND (SELECT TRUE FROM message m WHERE m.body = \
              b.id AND m.identity IS NULL LIMIT 1) IS NULL AND (SELECT TRUE FROM message m WHERE m.body = b.id AND m.identity IS \
              NOT NULL LIMIT 1) IS NULL ORDER BY b.id LIMIT $2"
         }

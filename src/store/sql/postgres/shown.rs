@@ -57,7 +57,7 @@ pub(in crate::store::sql) const fn words(text: ShownText) -> &'static str {
             "WITH RECURSIVE last (place) AS (SELECT (SELECT id FROM body WHERE length > 0 ORDER BY pack DESC, \
              \"offset\" DESC LIMIT 1) UNION ALL SELECT (SELECT b.id FROM body b WHERE b.length > 0 AND b.pack < \
              p.pack ORDER BY b.pack DESC, b.\"offset\" DESC LIMIT 1) FROM last JOIN body p ON p.id = last.place) \
-             SELECT pack, \"offset\" + length AS \"end\" FROM last JOIN body ON body.id = place UNION ALL SELECT DISTINCT \
+             SELECT pack, \"offset\" + COALESCE(stored, length) AS \"end\" FROM last JOIN body ON body.id = place UNION ALL SELECT DISTINCT \
              pack, -1::bigint FROM body WHERE length = 0 AND hash <> decode('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'hex')"
         }
     }

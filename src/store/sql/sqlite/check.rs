@@ -25,7 +25,7 @@ pub(in crate::store::sql) const fn words(text: CheckText) -> &'static str {
             "SELECT id, messages, rank, first_at FROM thread WHERE account = ?1 AND (rank, id) > (?2, ?3) ORDER BY rank, id LIMIT ?4"
         }
         CheckText::MailsOfThreads => {
-            "SELECT d.message, n.thread, d.rank, d.received_at, m.thread AS told, d.parse, b.hash, b.pack, b.\"offset\", b.length FROM (SELECT \
+            "SELECT d.message, n.thread, d.rank, d.received_at, m.thread AS told, d.parse, b.hash, b.pack, b.\"offset\", b.length, b.stored FROM (SELECT \
              j.value AS id, j.value AS thread FROM json_each(?1) j UNION ALL SELECT a.id, a.thread FROM json_each(?1) j CROSS JOIN \
              thread_alias a ON a.thread = j.value AND a.moves) n CROSS JOIN derived d ON d.thread = n.id CROSS JOIN message m ON \
              m.id = d.message CROSS JOIN body b ON b.id = m.body LIMIT ?2"
@@ -65,7 +65,7 @@ pub(in crate::store::sql) const fn words(text: CheckText) -> &'static str {
              c.id AND m.role IN ('to', 'cc', 'bcc'))) ORDER BY c.id LIMIT ?3"
         }
         CheckText::StrayMails => {
-            "SELECT d.message, 0 AS thread, d.rank, d.received_at, m.thread AS told, d.parse, b.hash, b.pack, b.\"offset\", b.length FROM derived \
+            "SELECT d.message, 0 AS thread, d.rank, d.received_at, m.thread AS told, d.parse, b.hash, b.pack, b.\"offset\", b.length, b.stored FROM derived \
              d JOIN message m ON m.id = d.message AND m.account = d.account JOIN body b ON b.id = m.body WHERE d.account = ?1 AND NOT EXISTS \
              (SELECT 1 FROM thread t WHERE t.id = d.thread AND t.account = d.account) AND NOT EXISTS (SELECT 1 FROM thread_alias a WHERE a.id = d.thread AND \
              a.moves AND EXISTS (SELECT 1 FROM thread t WHERE t.id = a.thread)) LIMIT ?2"

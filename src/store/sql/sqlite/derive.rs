@@ -46,7 +46,7 @@ pub(in crate::store::sql) const fn words(text: DeriveText) -> &'static str {
         }
         DeriveText::OwedMails => {
             "SELECT m.id AS message, COALESCE(m.internal_date, m.date, m.stored_at) AS received_at, m.stored_at, b.hash, b.pack, \
-             b.\"offset\", b.length, m.synthetic FROM message m JOIN body b ON b.id = m.body WHERE m.account = ?1 AND m.id >= ?2 AND \
+             b.\"offset\", b.length, b.stored, m.synthetic FROM message m JOIN body b ON b.id = m.body WHERE m.account = ?1 AND m.id >= ?2 AND \
              m.id <= ?3 ORDER BY m.id LIMIT ?4"
         }
         DeriveText::OwedMessages => {

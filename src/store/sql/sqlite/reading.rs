@@ -18,7 +18,7 @@ macro_rules! living {
 /// A piece of a folder's manifest; which part of it follows.
 macro_rules! manifest {
     () => {
-        "SELECT l.uidvalidity, l.uid, l.flags, l.keywords, m.size, m.announced, m.synthetic, b.hash, b.pack, b.\"offset\", b.length \
+        "SELECT l.uidvalidity, l.uid, l.flags, l.keywords, m.size, m.announced, m.synthetic, b.hash, b.pack, b.\"offset\", b.length, b.stored \
          FROM location l JOIN message m ON m.id = l.message LEFT JOIN body b ON b.id = m.body \
          WHERE l.folder = ?1 AND (l.uidvalidity, l.uid) > (?2, ?3) AND "
     };

@@ -8,7 +8,7 @@ pub(in crate::store::sql) const fn words(text: RepairText) -> &'static str {
             "UPDATE body SET length = 0 WHERE hash = ?1 AND pack = ?2 AND \"offset\" = ?3 AND length = ?4"
         }
         RepairText::PlaceLost => {
-            "UPDATE body SET pack = j.value->>1, \"offset\" = j.value->>2, length = j.value->>3, stored_at = ?2 FROM \
+            "UPDATE body SET pack = j.value->>1, \"offset\" = j.value->>2, length = j.value->>3, stored = NULL, stored_at = ?2 FROM \
              json_each(?1) j WHERE body.hash = unhex(j.value->>0) AND body.length = 0 AND j.value->>3 > 0 RETURNING body.id"
         }
         RepairText::NameNoBody => {

@@ -19,11 +19,11 @@ pub(in crate::store::sql) const fn words(text: RepairAskedText) -> &'static str 
              BY m.id LIMIT ?3"
         }
         RepairAskedText::BodiesOf => {
-            "SELECT m.id, b.hash, b.pack, b.\"offset\", b.length FROM json_each(?1) j CROSS JOIN message m ON m.id = j.value JOIN body b ON b.id \
+            "SELECT m.id, b.hash, b.pack, b.\"offset\", b.length, b.stored FROM json_each(?1) j CROSS JOIN message m ON m.id = j.value JOIN body b ON b.id \
              = m.body"
         }
         RepairAskedText::UnnamedBodies => {
-            "SELECT b.id, b.hash, b.pack, b.\"offset\", b.length FROM body b WHERE b.id > ?1 AND NOT EXISTS (SELECT 1 FROM message m WHERE \
+            "SELECT b.id, b.hash, b.pack, b.\"offset\", b.length, b.stored FROM body b WHERE b.id > ?1 AND NOT EXISTS (SELECT 1 FROM message m WHERE \
              m.body = b.id AND m.identity IS NULL) AND NOT EXISTS (SELECT 1 FROM message m WHERE m.body = b.id AND m.identity IS \
              NOT NULL) ORDER BY b.id LIMIT ?2"
         }
