@@ -1,7 +1,9 @@
 //! Beginnings of messages that were cut: durable, named by no row, and known to this process alone.
 //! The next start gives their octets back like those of anything that nobody names.
 
-use crate::bodies::read::{BodyReader, Damage};
+use crate::bodies::damage::Damage;
+use crate::bodies::open::OpenPack;
+use crate::bodies::read::BodyReader;
 use crate::bodies::writer::path_of;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::{Beginning, StoredBody};
@@ -22,9 +24,11 @@ const AHEAD: usize = 4;
 const FURTHER: u64 = 64 * 1024;
 
 /// Where a beginning lies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) body: StoredBody,
+    /// Its pack, which is held so.
+    pub(super) pack: OpenPack,
     /// Nothing else lies in its file.
     pub(super) alone: bool,
 }
@@ -86,8 +90,10 @@ impl Beginnings {
             let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
             match cuts.of.get_mut(of) {
                 Some(cut) => {
-                    let longer =
-                        cut.kept.is_none_or(|before| before.body.length < kept.body.length);
+                    let longer = cut
+                        .kept
+                        .as_ref()
+                        .is_none_or(|before| before.body.length < kept.body.length);
                     if longer { cut.kept.replace(kept) } else { Some(kept) }
                 }
                 None => Some(kept),
@@ -140,9 +146,9 @@ impl Beginnings {
 
     fn unlink(&self, gone: impl IntoIterator<Item = Kept>) {
         for kept in gone.into_iter().filter(|kept| kept.alone) {
-            if let Err(e) = std::fs::remove_file(path_of(&self.dir, kept.body.pack)) {
+            if let Err(e) = std::fs::remove_file(path_of(&self.dir, kept.pack.id())) {
                 // It goes with the next start.
-                let text = format!("cannot unlink pack {}", kept.body.pack);
+                let text = format!("cannot unlink pack {}", kept.pack.id());
                 tracing::warn!("{}", Failure::storage(text).caused_by(e).chain());
             }
         }
@@ -153,7 +159,7 @@ impl Beginnings {
     pub(super) fn read(&self, of: &Beginning) -> Option<ReadingBack> {
         let kept = {
             let cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
-            cuts.of.get(of)?.kept?
+            cuts.of.get(of)?.kept.clone()?
         };
         let (sender, pieces) = mpsc::channel(AHEAD);
         let dir = self.dir.clone();

@@ -3,13 +3,13 @@
 use crate::bodies::beginnings::Beginnings;
 use crate::bodies::disk::{Disk, make_dir};
 use crate::bodies::hasher::{self, HasherOrder};
+use crate::bodies::open::{DyingPacks, OpenPack, OpenPacks};
 use crate::bodies::seals::Seals;
 use crate::bodies::writer;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -18,6 +18,8 @@ use tokio::sync::mpsc;
 
 /// Packs that are kept for whoever has mail next.
 const RESTING: usize = 32;
+/// One that is shorter is gone on with whoever collects.
+const SHORT: u64 = 1024 * 1024;
 /// How soon who was refused for want of room asks again.
 const ROOM_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// A message beyond this that does not fit is left alone; a smaller one means that the disk is
@@ -45,15 +47,27 @@ pub struct PackDir {
     foreign: AtomicI64,
     /// Packs with their threads whose sessions rest: who has mail next goes on with one of them.
     resting: Mutex<Vec<Lease>>,
+    /// Packs of this process that somebody holds.
+    open: OpenPacks,
+    /// Those that are given back.
+    dying: DyingPacks,
+    /// One copies, and gives back, at a time.
+    collecting: Arc<tokio::sync::Mutex<()>>,
     pub(super) beginnings: Beginnings,
     /// Those that are under way.
     pub(super) seals: Arc<Seals>,
 }
 
+/// Nobody else copies, or gives back. What is copied into a pack is named only then; who saw nothing named in it would give it back.
+#[derive(Debug)]
+pub struct Alone {
+    _guard: tokio::sync::OwnedMutexGuard<()>,
+}
+
 /// A pack that is durable up to `offset`, its end, and the thread that appends to it.
 pub(super) struct Lease {
     pub(super) orders: mpsc::Sender<HasherOrder>,
-    pub(super) pack: i64,
+    pub(super) pack: OpenPack,
     pub(super) offset: u64,
 }
 
@@ -96,6 +110,9 @@ impl PackDir {
             unasked: AtomicU64::new(0),
             foreign: AtomicI64::new(0),
             resting: Mutex::default(),
+            open: OpenPacks::default(),
+            dying: DyingPacks::default(),
+            collecting: Arc::default(),
             beginnings: Beginnings::new(dir),
             seals: Arc::default(),
         })
@@ -227,26 +244,78 @@ impl PackDir {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// The files of packs that no session of this process can hold, and that are ours.
+    /// The files of packs that nobody holds, and that are ours, with their lengths.
     ///
     /// # Errors
     /// Class storage.
-    pub fn old(&self) -> Result<Vec<i64>, Failure> {
+    pub fn closed(&self) -> Result<BTreeMap<i64, u64>, Failure> {
         let storage = |e: io::Error| {
             Failure::storage(format!("cannot read {}", self.dir.display())).caused_by(e)
         };
-        let mut old = Vec::new();
+        let mut closed = BTreeMap::new();
         for entry in std::fs::read_dir(&self.dir).map_err(storage)? {
-            let name = entry.map_err(storage)?.file_name();
-            old.extend(number_of(&name).filter(|number| self.is_ours(*number)));
+            let entry = entry.map_err(storage)?;
+            let number = number_of(&entry.file_name()).filter(|number| self.is_closed(*number));
+            let Some(number) = number else { continue };
+            match entry.metadata() {
+                Ok(file) => drop(closed.insert(number, file.len())),
+                // It has gone meanwhile.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(storage(e)),
+            }
         }
-        Ok(old)
+        Ok(closed)
     }
 
-    /// Whether it is one that may be unlinked: what lay there before the folder was ours may be another mirror's.
+    /// Whether nobody holds it, and it is ours: what lay there before the folder was may be another mirror's.
     #[must_use]
-    pub fn is_ours(&self, pack: i64) -> bool {
-        self.ours().contains(&pack)
+    pub fn is_closed(&self, pack: i64) -> bool {
+        pack > self.foreign.load(Ordering::Relaxed) && self.open.has_closed(pack, &self.next)
+    }
+
+    /// Who copies, and gives back, does so alone: it waits for whoever does.
+    pub async fn alone(&self) -> Alone {
+        Alone { _guard: Arc::clone(&self.collecting).lock_owned().await }
+    }
+
+    /// Those that are given back.
+    #[must_use]
+    pub fn dying(&self) -> DyingPacks {
+        self.dying.clone()
+    }
+
+    /// Nothing that lies in these is to be named from now on. To be said before it is looked whether something is.
+    pub fn give_back(&self, packs: &[i64]) {
+        // What was read before this process began is named, or is not, already.
+        self.dying.add(packs.iter().copied().filter(|pack| *pack >= self.first));
+    }
+
+    /// Something is named that lies in these: they stay.
+    pub fn keep_all(&self, is_named: impl Fn(i64) -> bool) {
+        self.dying.spare(is_named);
+    }
+
+    /// Nobody goes on with packs that rest: they are closed then, and who has mail next begins another. Short ones stay, or there
+    /// would be a file for each that rests and each time.
+    pub fn retire(&self) {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.retain(|lease| lease.offset < SHORT);
+    }
+
+    /// Octets that are free.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        // A file system that does not tell may have none.
+        rustix::fs::statvfs(&self.dir).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Octets that copies may take which are made to save some: half of what is free beyond what is to stay so; where that is
+    /// little, a quarter of what is free, or a full disk would never empty.
+    #[must_use]
+    pub fn room_for_copies(&self) -> u64 {
+        let free = self.free();
+        let beyond = free.saturating_sub(self.min_free.load(Ordering::Relaxed));
+        (beyond / 2).max(free / 4)
     }
 
     /// Unlinks one of them, where it is there.
@@ -254,7 +323,7 @@ impl PackDir {
     /// # Errors
     /// Class storage.
     pub fn unlink(&self, pack: i64) -> Result<(), Failure> {
-        if !self.is_ours(pack) {
+        if !self.is_closed(pack) {
             return Err(Failure::bug(format!("pack {pack} is not ours to unlink")));
         }
         match std::fs::remove_file(writer::path_of(&self.dir, pack)) {
@@ -265,9 +334,9 @@ impl PackDir {
         }
     }
 
-    /// What this process may unlink: what lay there when it began, and is no other mirror's.
-    fn ours(&self) -> Range<i64> {
-        self.foreign.load(Ordering::Relaxed) + 1..self.first
+    /// Whether it lay there when this process began, and is no other mirror's.
+    fn is_of_before(&self, pack: i64) -> bool {
+        (self.foreign.load(Ordering::Relaxed) + 1..self.first).contains(&pack)
     }
 
     /// Gives back what no row names, of packs that no session of this process can hold: whole
@@ -283,7 +352,7 @@ impl PackDir {
         for entry in std::fs::read_dir(&self.dir).map_err(storage)? {
             let entry = entry.map_err(storage)?;
             let number = number_of(&entry.file_name());
-            let Some(number) = number.filter(|n| self.is_ours(*n)) else { continue };
+            let Some(number) = number.filter(|n| self.is_of_before(*n)) else { continue };
             let length = entry.metadata().map_err(storage)?.len();
             match named.get(&number) {
                 None => {
@@ -329,8 +398,9 @@ impl PackDir {
         }
     }
 
-    pub(super) fn next_number(&self) -> i64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
+    /// A pack with a number that none has had.
+    pub(super) fn begin_pack(&self) -> OpenPack {
+        self.open.begin(&self.next)
     }
 }
 

@@ -8,6 +8,7 @@
 use crate::bodies::beginnings::Kept;
 use crate::bodies::block::Block;
 use crate::bodies::hasher::{Edge, HasherOrder};
+use crate::bodies::open::OpenPack;
 use crate::bodies::pack::{Lease, PackDir};
 use crate::bodies::writer::{thread_gone, within};
 use postrider_core::failure::Failure;
@@ -27,9 +28,9 @@ const WORTH: u64 = 64 * 1024;
 /// Longer messages get a file of their own.
 const LARGE: u64 = 8 * 1024 * 1024;
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 struct InPack {
-    pack: i64,
+    pack: OpenPack,
     offset: u64,
 }
 
@@ -63,6 +64,8 @@ pub struct PackSink {
     /// The pack's thread, from the first body on.
     orders: Option<mpsc::Sender<HasherOrder>>,
     regular: InPack,
+    /// What it takes lies here already: it lies by itself, and no room is kept free of it.
+    is_apart: bool,
     /// Something was written that no seal was begun for.
     unsealed: bool,
     /// Seals begun, and those whose end was seen.
@@ -92,7 +95,8 @@ impl PackSink {
             packs,
             orders: None,
             block_pack: 0,
-            regular: InPack { pack: 0, offset: 0 },
+            regular: InPack::default(),
+            is_apart: false,
             unsealed: false,
             seals: (0, Arc::default()),
             body: None,
@@ -104,10 +108,18 @@ impl PackSink {
         }
     }
 
+    /// One that takes copies of what lies in other packs.
+    #[must_use]
+    pub(super) fn apart(packs: Arc<PackDir>) -> Self {
+        let mut sink = Self::new(packs);
+        sink.is_apart = true;
+        sink
+    }
+
     /// Nothing else lies in its pack.
     fn is_alone(&self, body: &Body) -> bool {
         body.place.offset == 0
-            && !self.finished.iter().any(|other| other.place.pack == body.place.pack)
+            && !self.finished.iter().any(|other| other.place.pack.id() == body.place.pack.id())
     }
 
     fn end(&mut self, body: Body, end: End) {
@@ -163,33 +175,36 @@ impl Drop for PackSink {
 impl BodySink for PackSink {
     async fn begin(&mut self, announced: u64) -> Result<(), Failure> {
         self.abandon();
-        self.packs.takes(announced)?;
-        self.packs.room_for(announced)?;
+        if !self.is_apart {
+            self.packs.takes(announced)?;
+            self.packs.room_for(announced)?;
+        }
         self.unchecked = 0;
         if self.orders.is_none() {
-            let lease = match self.packs.take() {
+            let resting = if self.is_apart { None } else { self.packs.take() };
+            let lease = match resting {
                 Some(lease) => lease,
                 None => {
                     let orders = self.packs.writer()?;
-                    Lease { orders, pack: self.packs.next_number(), offset: 0 }
+                    Lease { orders, pack: self.packs.begin_pack(), offset: 0 }
                 }
             };
             self.orders = Some(lease.orders);
+            self.block_pack = lease.pack.id();
             self.regular = InPack { pack: lease.pack, offset: lease.offset };
-            self.block_pack = lease.pack;
             self.unsealed = false;
             self.seals = (0, Arc::default());
         }
         let large = announced > LARGE;
         if !large && self.regular.offset >= PACK_LIMIT {
-            self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
+            self.regular = InPack { pack: self.packs.begin_pack(), offset: 0 };
         }
         let place = if large {
-            InPack { pack: self.packs.next_number(), offset: 0 }
+            InPack { pack: self.packs.begin_pack(), offset: 0 }
         } else {
-            InPack { pack: self.regular.pack, offset: self.regular.offset }
+            self.regular.clone()
         };
-        self.turn_to(place.pack).await?;
+        self.turn_to(place.pack.id()).await?;
         // Should its file fail, the thread has failed: nobody goes on with it before a seal.
         self.unsealed |= large;
         self.body = Some(Body { place, announced, length: 0, large, resumed: None });
@@ -201,9 +216,11 @@ impl BodySink for PackSink {
         let Some(body) = &mut self.body else { return Err(Failure::bug("bytes without a body")) };
         let mut at = body.place.offset + body.length;
         let length = body.length + bytes.len() as u64;
-        self.packs.takes(length)?;
+        if !self.is_apart {
+            self.packs.takes(length)?;
+        }
         self.unchecked += bytes.len() as u64;
-        if self.unchecked >= CHECK {
+        if self.unchecked >= CHECK && !self.is_apart {
             self.unchecked = 0;
             // Longer than it was said to be, it may be this body itself that has no room.
             let unheard = if length > body.announced { length } else { 0 };
@@ -248,7 +265,7 @@ impl BodySink for PackSink {
         let alone = body.large || self.is_alone(&body);
         if !body.large {
             // It stays the end of its pack, which the next start cuts off.
-            self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
+            self.regular = InPack { pack: self.packs.begin_pack(), offset: 0 };
         }
         self.end(body, End::Cut(of, alone));
         is_further
@@ -305,18 +322,18 @@ impl BodySink for PackSink {
             self.block.shorten(in_hand);
             self.regular.offset = body.place.offset;
             if copied > in_hand {
-                self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
+                self.regular = InPack { pack: self.packs.begin_pack(), offset: 0 };
                 // Where nothing else lies in it, it goes at once.
                 if self.is_alone(&body) {
-                    self.give_back(body.place.pack);
+                    self.give_back(body.place.pack.id());
                 }
             }
         } else {
             // A file of its own goes.
-            if self.block_pack == body.place.pack {
+            if self.block_pack == body.place.pack.id() {
                 self.block.clear();
             }
-            self.give_back(body.place.pack);
+            self.give_back(body.place.pack.id());
         }
     }
 
@@ -338,12 +355,13 @@ impl BodySink for PackSink {
         self.edges.clear();
         self.block = Block::default();
         while self.spare.1.try_recv().is_ok() {}
-        let InPack { pack, offset } = self.regular;
+        let InPack { pack, offset } = std::mem::take(&mut self.regular);
         // One in which something lies that was not made durable, or that could not be, is left: its
         // thread ends.
         let (begun, seen) = (self.seals.0, self.seals.1.load(Ordering::Acquire));
         if let Some(orders) = self.orders.take()
-            && (!self.unsealed && begun == seen && offset > 0 && offset < PACK_LIMIT)
+            && (!self.is_apart && !self.unsealed && begun == seen)
+            && (offset > 0 && offset < PACK_LIMIT)
         {
             self.packs.keep(Lease { orders, pack, offset });
         }
@@ -360,7 +378,7 @@ impl BodySink for PackSink {
         self.flush().await?;
         let (reply, sealed) = oneshot::channel();
         let edges = std::mem::take(&mut self.edges);
-        let (keep, haste) = (self.regular.pack, haste == Haste::Now);
+        let (keep, haste) = (self.regular.pack.id(), haste == Haste::Now);
         let order = HasherOrder::Seal { keep, edges, haste, reply };
         let Some(orders) = &self.orders else { return Err(Failure::bug("bodies without a pack")) };
         within(orders.send(order)).await?.map_err(|_| thread_gone())?;
@@ -384,11 +402,12 @@ impl BodySink for PackSink {
                         if let Some(of) = resumed {
                             packs.beginnings.end(&of);
                         }
-                        sealed.push(BodyRef::sealed(hash, pack, offset, length));
+                        sealed.push(BodyRef::sealed(hash, pack.id(), offset, length));
                     }
                     End::Cut(of, alone) => {
-                        let body = StoredBody { hash, pack, offset, length };
-                        packs.beginnings.keep(&of, Kept { body, alone });
+                        let id = pack.id();
+                        let body = StoredBody { hash, pack: id, offset, length, stored: None };
+                        packs.beginnings.keep(&of, Kept { body, pack, alone });
                     }
                 }
             }

@@ -35,13 +35,25 @@ fn what_is_ours_is_unlinked_and_nothing_else() {
     (1..=3).for_each(|pack| std::fs::write(path(pack), "x").unwrap());
     let packs = PackDir::open(dir.path(), Arc::new(RealDisk), 0).unwrap();
     packs.spare(1);
-    std::fs::write(path(packs.next_number()), "x").unwrap();
-    let mut old = packs.old().unwrap();
-    old.sort_unstable();
-    assert_eq!((old, packs.next_unused()), (vec![2, 3], 5));
-    let ours: Vec<i64> = (0..6).filter(|pack| packs.is_ours(*pack)).collect();
-    assert_eq!(ours, [2, 3]);
+    let held = packs.begin_pack();
+    std::fs::write(path(held.id()), "xx").unwrap();
+    let of_before = BTreeMap::from([(2, 1), (3, 1)]);
+    assert_eq!((packs.closed().unwrap(), packs.next_unused()), (of_before, 5));
+    assert_eq!((0..6).filter(|pack| packs.is_closed(*pack)).collect::<Vec<i64>>(), [2, 3]);
     assert!(packs.unlink(1).is_err() && packs.unlink(4).is_err());
+    // Who still holds it may append to it; what it was cloned for as well.
+    let other = held.clone();
+    drop(held);
+    assert!(!packs.is_closed(4));
+    drop(other);
+    let closed = BTreeMap::from([(2, 1), (3, 1), (4, 2)]);
+    assert_eq!((packs.closed().unwrap(), packs.next_unused()), (closed, 5));
+    // Only what this process has read can come too late.
+    packs.give_back(&[2, 4]);
+    let is_dying = |pack| packs.dying().have_any(|is_dying| is_dying(pack));
+    assert_eq!([2, 3, 4].map(is_dying), [false, false, true]);
+    packs.keep_all(|pack| pack == 4);
+    assert!(!is_dying(4));
     packs.unlink(3).unwrap();
     packs.unlink(3).unwrap();
     assert!(path(1).exists() && path(2).exists() && !path(3).exists() && path(4).exists());

@@ -127,6 +127,26 @@ async fn a_beginning_is_kept_until_the_message_is_whole() {
     assert!(files() == before && sink.kept("a", &b"INBOX".into(), 7).is_empty());
 }
 
+/// Who collects closes the longer ones that rest, and leaves the short ones.
+#[tokio::test]
+async fn long_packs_that_rest_are_closed_for_who_collects() {
+    let dir = tempfile::tempdir().unwrap();
+    let packs = Arc::new(PackDir::open(dir.path(), Arc::new(RealDisk), 0).unwrap());
+    let (mut one, mut two) = (PackSink::new(Arc::clone(&packs)), PackSink::new(Arc::clone(&packs)));
+    put(&mut one, &[1; 100]).await;
+    put(&mut two, &[2; 2 << 20]).await;
+    for sink in [&mut one, &mut two] {
+        sink.seal().await.unwrap();
+        sink.rest();
+    }
+    assert!(!packs.is_closed(1) && !packs.is_closed(2));
+    packs.retire();
+    assert!(!packs.is_closed(1) && packs.is_closed(2));
+    put(&mut two, b"x").await;
+    put(&mut one, b"x").await;
+    assert_eq!([two.seal().await.unwrap()[0].pack(), one.seal().await.unwrap()[0].pack()], [1, 3]);
+}
+
 /// A write that is given up has taken what it has counted.
 #[tokio::test]
 async fn a_write_that_is_dropped_can_be_kept() {
