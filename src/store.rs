@@ -58,7 +58,9 @@ pub use instance::{
 pub use integrity::{AccountBreaks, IntegrityReader, StoreBreaks};
 pub use jobs::{JobReader, JobWork, WhichJobs};
 pub use open_error::OpenError;
-pub use packs::{Holders, NewPack, PackReader, PackWork, ScrubbedPack};
+pub use packs::{
+    CopiedInto, Holders, NewPack, PackReader, PackWeight, PackWork, PlaceNow, ScrubbedPack,
+};
 pub use read::{Chosen, ManifestRow, Reader};
 pub use repair::{Again, RepairReader, RepairStep};
 pub use shown::{OfAccounts, Thing};

@@ -156,7 +156,8 @@ impl Engine {
         );
         db.is_started().await.map_err(Disagreement::Database)?;
         // What no row names is what a cut or a crash left behind; nobody holds it now.
-        let spared = PackReader::new(&reader).spared().await.map_err(StartError::Failure)?;
+        let spared =
+            PackReader::new(&reader).spared_at_start().await.map_err(StartError::Failure)?;
         packs.clear_unnamed(&spared).map_err(StartError::Failure)?;
         let clock = Clock::start();
         let registry = Registry::new(clock);
@@ -171,6 +172,7 @@ impl Engine {
             taken: has_it,
             arrivals: arrivals.clone(),
             registry: registry.clone(),
+            dying: packs.dying(),
             start,
             restarted: false,
         };

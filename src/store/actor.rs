@@ -2,6 +2,7 @@
 //! amiss, each has a savepoint there; answers go out after the COMMIT. Control writes are served
 //! between transactions.
 
+use crate::bodies::DyingPacks;
 use crate::clock::Clock;
 use crate::fault;
 use crate::reply::ReplyTo;
@@ -107,6 +108,8 @@ pub struct StoreArgs {
     pub arrivals: Arrivals,
     /// Where it is seen.
     pub registry: Registry,
+    /// Packs in which nothing is named any more.
+    pub dying: DyingPacks,
     /// Counted before the first thing that is stored.
     pub start: StartCount,
     /// An earlier incarnation may have left a transaction open.
@@ -126,7 +129,8 @@ impl Actor for StoreActor {
         if args.db.file().is_none() {
             me.send_after(LOOK, || StoreMsg::Look);
         }
-        let StoreArgs { db, clock, events, taken, arrivals, registry, start, restarted } = args;
+        let StoreArgs { db, clock, events, taken, arrivals, registry, dying, start, restarted } =
+            args;
         Ok(StoreState {
             db,
             clock,
@@ -135,7 +139,7 @@ impl Actor for StoreActor {
             derives: VecDeque::new(),
             quiet: Quiet::default(),
             numbers: None,
-            guards: Guards::default(),
+            guards: Guards::new(dying),
             listeners: Listeners { events, taken, arrivals },
             registry,
             timers: Timers::default(),
@@ -363,7 +367,7 @@ impl StoreState {
 
     /// Behind trouble: whether it takes writes again is seen by one.
     async fn prove_writing(&mut self) -> Result<(), Trouble> {
-        self.guards = Guards::default();
+        self.guards.clear();
         let tx = self.begin().await?;
         tx.put(written(self.clock.now().wall)).await?;
         tx.commit().await?;
@@ -396,7 +400,7 @@ impl StoreState {
     }
 
     async fn quiet_transaction(&mut self, quiet: &Quiet) -> Result<(), Trouble> {
-        self.guards = Guards::default();
+        self.guards.clear();
         let tx = self.begin().await?;
         write_quiet(&tx, quiet).await?;
         tx.commit().await

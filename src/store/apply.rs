@@ -51,6 +51,7 @@ use crate::store::sql::commit::{
 };
 use crate::store::sql::query::Document;
 use crate::store::transaction::{SavepointOf, Sql, Transaction};
+use applied::whole;
 use guards::Compared;
 use messages::save;
 use own::{Before, close_failures, open_failures, write_account_rows, write_folder_rows};
@@ -118,9 +119,10 @@ async fn inside(
     commit: &Commit,
     care: Care,
 ) -> Result<Applied, Trouble> {
+    let are_gone = guards.are_gone(db, &commit.change).await?;
     if let Change::Feed(change) = &commit.change {
         guards.forget(commit.account);
-        let applied = feed::commit_feed(db, numbers, commit, change, care).await?;
+        let applied = feed::commit_feed(db, numbers, commit, change, (care, are_gone)).await?;
         fault::pass("store.rows_written");
         return Ok(applied);
     }
@@ -137,7 +139,8 @@ async fn inside(
         return Ok(Applied::Refused(Refusal::Open, Some(Box::new(rows))));
     }
     let (incarnation, change) = (commit.incarnation, &commit.change);
-    let admitted = match admit(&stored, before.as_ref(), incarnation, change, at, new_folder) {
+    let admitted = admit(&stored, before.as_ref(), incarnation, change, at, new_folder);
+    let admitted = match admitted.and_then(|admitted| whole(admitted, are_gone)) {
         Ok(admitted) => admitted,
         Err(refusal) => {
             let rows = StoredRows::of(stored, before);

@@ -1,18 +1,21 @@
 //! Packs, as who reads all of them knows them: which there are, when each was read, what lies in it.
 
 use crate::store::read::{Reader, failed};
+use crate::store::repair::body_of;
+use crate::store::sql::copies::{CompressedPacks, PlaceOf, WeightOf};
 use crate::store::sql::packs::{
     AllMail, AllPacks, BodiesIn, DeadPacks, Holder, HoldersOf, LostBodies, NextPack,
 };
 use crate::store::sql::query::Document;
-use crate::store::sql::repair_asked::BodyPlace;
 use crate::store::sql::setting::Setting;
 use postrider_core::failure::Failure;
-use postrider_core::mail::body::{SPARED_PACK, StoredBody};
+use postrider_core::mail::body::{MovedBody, SPARED_PACK, StoredBody};
 use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::scrub::PackStand;
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use crate::store::sql::copies::PackWeight;
 
 /// Of all packs up to this number that a body lies in there is a row.
 pub(super) const KNOWN: &str = "packs_known";
@@ -37,6 +40,19 @@ pub struct DamagedMail {
     pub first: BTreeSet<i64>,
 }
 
+/// A pack into which bodies were copied.
+#[derive(Clone, Copy, Debug)]
+pub struct CopiedInto {
+    /// Its number.
+    pub id: i64,
+    /// Where the last of them ends.
+    pub octets: u64,
+    /// Octets of them.
+    pub named: u64,
+    /// When they were compressed, as far as that saves; none: they were not.
+    pub compressed_at: Option<Micros>,
+}
+
 /// A pack that was read.
 #[derive(Clone, Debug)]
 pub struct ScrubbedPack {
@@ -57,21 +73,36 @@ pub struct ScrubbedPack {
 /// What is written of packs.
 #[derive(Clone, Debug)]
 pub enum PackWork {
-    /// Which there are: those that are new, those that no row names any more; and up to which number no other can come.
+    /// Which there are: those that are new, and up to which number no other can come.
     Known {
         /// They have a row from now on.
         new: Vec<NewPack>,
-        /// They have none.
-        gone: Vec<i64>,
         /// What lies in one up to this number lay there when the process began.
         upto: i64,
     },
+    /// Something has lain in these up to there.
+    Ends(Vec<NewPack>),
     /// All of one was read.
     Scrubbed(ScrubbedPack),
     /// Nothing lies in these that a row names; none of their numbers is used again, which begin there at least.
     Dead(Vec<i64>, i64),
     /// These are no more.
     Unlinked(Vec<i64>),
+    /// These bodies lie in another place.
+    Moved(Vec<MovedBody>),
+    /// Bodies were copied into these.
+    Copied(Vec<CopiedInto>),
+}
+
+/// Where bytes lie that lay somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceNow {
+    /// There.
+    Same,
+    /// They were moved meanwhile.
+    Moved(StoredBody),
+    /// No row has them any more.
+    Gone,
 }
 
 /// Messages that an event names.
@@ -134,6 +165,29 @@ impl<'a> PackReader<'a> {
         Ok(rows.into_iter().map(|row| (row.id, row.dead_at)).collect())
     }
 
+    /// Where the last body in each has ended when that was counted, of those in which something lies.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn ends(&self) -> Result<BTreeMap<i64, u64>, Failure> {
+        let rows = self.reader.ask(AllPacks {}).await.map_err(failed)?;
+        Ok(rows.into_iter().map(|row| (row.id, row.octets)).collect())
+    }
+
+    /// What a start does not give back: beside what is spared anyway, what bodies have named lately. A database that is put back
+    /// may name it again.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn spared_at_start(&self) -> Result<BTreeMap<i64, u64>, Failure> {
+        let mut spared = self.spared().await?;
+        for (id, octets) in self.ends().await? {
+            let end = spared.entry(id).or_default();
+            *end = octets.max(*end);
+        }
+        Ok(spared)
+    }
+
     /// What is not given back at once: what bodies name, and packs that have died lately.
     ///
     /// # Errors
@@ -186,10 +240,38 @@ impl<'a> PackReader<'a> {
         most: i64,
     ) -> Result<Vec<(i64, StoredBody)>, Failure> {
         let rows = self.reader.ask(BodiesIn { pack, from, most }).await.map_err(failed)?;
-        let body = |BodyPlace { id, hash, pack, offset, length }: BodyPlace| {
-            (id, StoredBody { hash, pack, offset, length })
-        };
-        Ok(rows.into_iter().map(body).collect())
+        Ok(rows.into_iter().map(body_of).collect())
+    }
+
+    /// Where bytes lie now that could not be read where they lay.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn place(&self, from: &StoredBody) -> Result<PlaceNow, Failure> {
+        let row = self.reader.ask_one(PlaceOf { hash: from.hash }).await.map_err(failed)?;
+        Ok(match row.map(|row| body_of(row).1) {
+            Some(place) if place != *from => PlaceNow::Moved(place),
+            Some(_) => PlaceNow::Same,
+            None => PlaceNow::Gone,
+        })
+    }
+
+    /// How much lies in a pack.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn weight(&self, pack: i64) -> Result<PackWeight, Failure> {
+        let row = self.reader.ask_one(WeightOf { pack }).await.map_err(failed)?;
+        row.ok_or_else(|| Failure::bug("a count has no row"))
+    }
+
+    /// Packs whose bodies were compressed, as far as that saves.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn compressed(&self) -> Result<BTreeSet<i64>, Failure> {
+        let rows = self.reader.ask(CompressedPacks {}).await.map_err(failed)?;
+        Ok(rows.into_iter().map(|row| row.id).collect())
     }
 
     /// Whose these bodies are.

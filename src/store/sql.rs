@@ -8,6 +8,7 @@ pub(super) mod check;
 pub(super) mod commit;
 pub(super) mod contacts;
 pub(super) mod control;
+pub(super) mod copies;
 pub(super) mod counts;
 pub(super) mod credential;
 pub(super) mod deliver;

@@ -7,6 +7,7 @@ use crate::commit::feed::rows::FeedRows;
 use crate::commit::rows::{AccountRow, FolderLook, FolderRow, ListLook, Misfit, RefusedLook};
 use crate::failure::{Class, Failure};
 use crate::haste::Haste;
+use crate::mail::body::BodyHash;
 use crate::mail::cursor::{FlagsMark, Mark};
 use crate::mail::flags::Flags;
 use crate::mail::folder::{ListedFolder, WireName};
@@ -14,6 +15,7 @@ use crate::mail::id::{AccountId, FolderId, Incarnation, MailboxId, MessageId, Ui
 use crate::mail::page::Page;
 use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
+use crate::provider::feeds::Got;
 use crate::recovery::asked::Asked;
 use crate::standing::{EventKind, Outcome, RunCause, Standing};
 use crate::time::Micros;
@@ -383,6 +385,29 @@ impl Change {
             Self::Account(_) | Self::Feed(_) => None,
         }
     }
+
+    /// Whether bytes that were read for it lie in such a pack.
+    pub fn brings_of(&self, is_such: impl Fn(i64) -> bool) -> bool {
+        match self {
+            Self::Feed(FeedChange { step: FeedStep::Got { found, .. }, .. }) => {
+                let bytes = |got: &Got| match got {
+                    Got::Found(found) => found.bytes.as_ref().map(|(body, _)| body.pack()),
+                    _ => None,
+                };
+                found.iter().filter_map(|(_, got)| bytes(got)).any(is_such)
+            }
+            _ => self.page().is_some_and(|page| {
+                page.rows.iter().any(|row| !row.held && is_such(row.body.pack()))
+            }),
+        }
+    }
+
+    /// The bytes that were not read for it, because they are here.
+    #[must_use]
+    pub fn held_bytes(&self) -> BTreeSet<BodyHash> {
+        let rows = self.page().into_iter().flat_map(|page| &page.rows);
+        rows.filter(|row| row.held).map(|row| row.body.hash()).collect()
+    }
 }
 
 impl FolderChange {
@@ -433,6 +458,8 @@ pub enum Refusal {
     Failures,
     /// The folder is open already.
     Open,
+    /// Bytes that it brings, or names by id, are here no more: they are to be read again.
+    Bytes,
 }
 
 /// The stored rows, as they are after the answer.

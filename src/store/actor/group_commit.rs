@@ -17,11 +17,11 @@ const TRIES: u32 = 3;
 async fn write_apart(
     tx: &Transaction,
     numbers: &mut Numbers,
+    mut guards: Guards,
     taken: &mut [InHand],
 ) -> Result<(), Trouble> {
     // What passes have proved is no commit's: it is written in front of them.
     tx.hand_over().await?;
-    let mut guards = Guards::default();
     for commit in taken {
         commit.write(tx, numbers, &mut guards, Care::Apart).await?;
     }
@@ -33,7 +33,7 @@ impl StoreState {
     /// What the writing connection is in is known from here on.
     pub(super) async fn renewed(&mut self) -> Result<(), Trouble> {
         if self.unsure {
-            self.guards = Guards::default();
+            self.guards.clear();
             let renewed = self.db.renew_writer().await;
             if let Err(Trouble::Taken(who)) = &renewed {
                 self.listeners.taken.send_replace(Some(who.clone()));
@@ -77,7 +77,7 @@ impl StoreState {
         };
         // What passes proved before is there before what follows from it.
         if self.quiet.is_of_rows() {
-            self.guards = Guards::default();
+            self.guards.clear();
         }
         write_quiet(&tx, &self.quiet).await?;
         Ok((tx, numbers))
@@ -106,8 +106,11 @@ impl StoreState {
         while why.is_of_one_commit() || (why.is_in_the_way() && tries < TRIES) {
             tries += 1;
             let (tx, mut numbers) = self.begun().await?;
-            why = match write_apart(&tx, &mut numbers, taken).await {
-                Ok(()) => return self.keep(tx, numbers, Guards::default()).await,
+            why = match write_apart(&tx, &mut numbers, self.guards.take(), taken).await {
+                Ok(()) => {
+                    let guards = self.guards.take();
+                    return self.keep(tx, numbers, guards).await;
+                }
                 Err(why) => tx.undo(why).await,
             };
             if why.is_of_one_commit() {
@@ -126,7 +129,7 @@ impl StoreState {
     ) -> Result<Guards, Trouble> {
         let before = *numbers;
         // They come back with the COMMIT.
-        let mut guards = std::mem::take(&mut self.guards);
+        let mut guards = self.guards.take();
         while let Some(last) = taken.last_mut() {
             let behind = self.waiting.iter().take(MANY).map_while(Waiting::commit);
             guards.prepare(tx, last.commit(), behind).await?;

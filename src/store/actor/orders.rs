@@ -5,8 +5,8 @@ use super::{DEADLINE, StoreState, Waiting, within, written};
 use crate::fault;
 use crate::reply::ReplyTo;
 use crate::store::apply::{
-    Done, Guards, HandOut, Numbers, Opened, Pass, Portion, Quiet, bring_back, control,
-    correction_of, open_account, write_quiet,
+    Done, HandOut, Numbers, Opened, Pass, Portion, Quiet, bring_back, control, correction_of,
+    open_account, write_quiet,
 };
 use crate::store::failure::Trouble;
 use crate::store::orders::{Control, OpenAccount, OpenHow};
@@ -47,7 +47,7 @@ impl StoreState {
         // What is read without what passes proved is as it is stored.
         let is_as_stored = self.quiet.is_empty();
         let how = if anew { self.process.hands_out(&open.name) } else { HandOut::Look };
-        self.guards = Guards::default();
+        self.guards.clear();
         let tx = self.begin().await?;
         write_quiet(&tx, &self.quiet).await?;
         let mut opened = open_account(&tx, open, how, at).await?;
@@ -219,7 +219,7 @@ impl StoreState {
 
     /// A piece of work over rows; whether another one follows.
     async fn piece(&mut self, pass: &mut PassUnderWay<impl RowPass>) -> Result<bool, Trouble> {
-        self.guards = Guards::default();
+        self.guards.clear();
         let tx = self.begin().await?;
         let began = self.clock.now().mono;
         let next = pass.piece(&tx).await?;
@@ -234,7 +234,8 @@ impl StoreState {
     /// Control writes in one transaction, one at least, until it is time for others.
     async fn control(&mut self, changes: &[Control]) -> Result<Vec<Portion>, Trouble> {
         let at = self.clock.now().wall;
-        (self.numbers, self.guards) = (None, Guards::default());
+        self.numbers = None;
+        self.guards.clear();
         loop {
             let tx = self.begin().await?;
             let began = self.clock.now().mono;

@@ -18,3 +18,8 @@ pub(in crate::store) enum Care {
     /// database refuses for its content is halved down to the one message that is at fault.
     Apart,
 }
+
+/// What can be written: not where the bytes of it have gone.
+pub(super) fn whole<T>(admitted: T, are_gone: bool) -> Result<T, Refusal> {
+    if are_gone { Err(Refusal::Bytes) } else { Ok(admitted) }
+}

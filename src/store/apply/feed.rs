@@ -1,7 +1,7 @@
 //! Commits of feeds: the rows that they touch are loaded, the core's rules change them, and what
 //! has changed is written. A page costs a constant number of statements.
 
-use super::applied::{Applied, Care};
+use super::applied::{Applied, Care, whole};
 use super::messages::save;
 use super::numbers::Numbers;
 use super::words::lane;
@@ -42,7 +42,7 @@ pub(super) async fn commit_feed(
     numbers: &mut Numbers,
     commit: &Commit,
     change: &FeedChange,
-    care: Care,
+    (care, are_gone): (Care, bool),
 ) -> Result<Applied, Trouble> {
     let (account, at) = (commit.account, commit.at);
     let guard = Guard { account, folder: None, remote_id: None };
@@ -51,7 +51,8 @@ pub(super) async fn commit_feed(
     };
     let (stored, _) = guarded(account, rows)?;
     let rows = feed_rows(db, stored).await?;
-    if let Err(refusal) = admit_feed(&rows, commit.incarnation, change) {
+    let admitted = admit_feed(&rows, commit.incarnation, change);
+    if let Err(refusal) = admitted.and_then(|()| whole((), are_gone)) {
         let rows = (refusal != Refusal::Incarnation).then(|| Box::new(answer(rows)));
         return Ok(Applied::Refused(refusal, rows));
     }

@@ -1,12 +1,14 @@
 //! What commits compare with: read for all that wait at once, and then as the commit before has left it, since
 //! nobody else writes.
 
+use crate::bodies::DyingPacks;
 use crate::fault;
 use crate::store::apply::opening::Opened;
 use crate::store::failure::Trouble;
 use crate::store::orders::OpenAccount;
 use crate::store::rows::guarded;
 use crate::store::sql::commit::{Guard, Guarded, GuardedMany, GuardsOfMany};
+use crate::store::sql::held::BodiesThere;
 use crate::store::sql::query::Document;
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::commit::change::{Change, Commit, FolderChange};
@@ -69,11 +71,13 @@ struct OfAccount {
 
 /// What is known of the rows that commits compare with: as they were read, or as the commit before has left them.
 /// Whatever else writes forgets it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::store) struct Guards {
     accounts: BTreeMap<AccountId, OfAccount>,
     /// Those that can be handed out as they are known, by name.
     names: BTreeMap<String, AccountId>,
+    /// Packs in which nothing is named any more.
+    dying: DyingPacks,
 }
 
 impl Guards {
@@ -127,6 +131,41 @@ impl Guards {
             }
             None => read(db, asked).await,
         }
+    }
+
+    /// Nothing is known but which packs are given back.
+    pub(in crate::store) fn new(dying: DyingPacks) -> Self {
+        Self { accounts: BTreeMap::new(), names: BTreeMap::new(), dying }
+    }
+
+    /// Nothing is known any more.
+    pub(in crate::store) fn clear(&mut self) {
+        drop(self.take());
+    }
+
+    /// What is known; nothing is any more.
+    pub(in crate::store) fn take(&mut self) -> Self {
+        let empty = Self::new(self.dying.clone());
+        std::mem::replace(self, empty)
+    }
+
+    /// Whether bytes that it brings have gone since they came: they lie in a pack that is given back, or, where it names by id what
+    /// was here, are here no more.
+    pub(super) async fn are_gone(
+        &self,
+        db: &Transaction,
+        change: &Change,
+    ) -> Result<bool, Trouble> {
+        if self.dying.have_any(|is_dying| change.brings_of(is_dying)) {
+            return Ok(true);
+        }
+        let held = change.held_bytes();
+        if held.is_empty() {
+            return Ok(false);
+        }
+        let hashes = Document::of(&held.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let there = db.ask_one(BodiesThere { hashes }).await?.map_or(0, |row| row.bodies);
+        Ok(there < held.len() as u64)
     }
 
     /// An account as it is handed out: all of it.
@@ -215,7 +254,7 @@ impl Guards {
     fn make_room(&mut self, more: usize) {
         let known: usize = self.accounts.values().map(|known| known.folders.len()).sum();
         if known + more > MOST {
-            *self = Self::default();
+            self.clear();
         }
     }
 

@@ -2,12 +2,17 @@
 
 use super::numbers::Numbers;
 use super::own::announce;
+use crate::fault;
 use crate::store::failure::Trouble;
-use crate::store::packs::{DamagedMail, KNOWN, NewPack, PackWork, ScrubbedPack};
-use crate::store::sql::packs::{DamagedOf, ForgetPacks, PutDead, PutPacks, RaisePack, Scrubbed};
+use crate::store::packs::{CopiedInto, DamagedMail, KNOWN, NewPack, PackWork, ScrubbedPack};
+use crate::store::sql::copies::{MoveBodies, PutCopied};
+use crate::store::sql::packs::{
+    DamagedOf, ForgetPacks, PutDead, PutEnds, PutPacks, RaisePack, Scrubbed,
+};
 use crate::store::sql::query::Document;
 use crate::store::sql::setting::PutSetting;
 use crate::store::transaction::{Sql, Transaction};
+use postrider_core::mail::body::MovedBody;
 use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
 use serde_json::json;
@@ -20,20 +25,40 @@ pub(super) async fn work(
     at: Micros,
 ) -> Result<(), Trouble> {
     match work {
-        PackWork::Known { new, gone, upto } => {
-            let row = |pack: &NewPack| (pack.id, pack.octets, pack.scrubbed_at.map(|at| at.0));
-            let rows: Vec<_> = new.iter().map(row).collect();
-            db.put(PutPacks { rows: Document::of(&rows)? }).await?;
-            db.put(ForgetPacks { packs: Document::of(gone)? }).await?;
+        PackWork::Known { new, upto } => {
+            db.put(PutPacks { rows: rows_of(new)? }).await?;
             db.put(PutSetting { name: KNOWN.to_owned(), value: upto.to_string() }).await
         }
+        PackWork::Ends(packs) => db.put(PutEnds { rows: rows_of(packs)? }).await,
         PackWork::Dead(packs, next) => {
             db.put(RaisePack { next: *next }).await?;
             db.put(PutDead { packs: Document::of(packs)?, at }).await
         }
         PackWork::Unlinked(packs) => db.put(ForgetPacks { packs: Document::of(packs)? }).await,
+        PackWork::Moved(bodies) => {
+            let row = |one: &MovedBody| {
+                let MovedBody { id, from, to } = *one;
+                (id, from.pack, from.offset, from.length, to.pack, to.offset, to.stored)
+            };
+            let rows: Vec<_> = bodies.iter().map(row).collect();
+            db.put(MoveBodies { rows: Document::of(&rows)? }).await?;
+            fault::pass("collect.moved");
+            Ok(())
+        }
+        PackWork::Copied(packs) => {
+            let row = |pack: &CopiedInto| {
+                (pack.id, pack.octets, pack.named, pack.compressed_at.map(|at| at.0))
+            };
+            let rows: Vec<_> = packs.iter().map(row).collect();
+            db.put(PutCopied { rows: Document::of(&rows)?, at }).await
+        }
         PackWork::Scrubbed(pack) => scrubbed(db, numbers, pack).await,
     }
+}
+
+fn rows_of(packs: &[NewPack]) -> Result<Document, Trouble> {
+    let row = |pack: &NewPack| (pack.id, pack.octets, pack.scrubbed_at.map(|at| at.0));
+    Document::of(&packs.iter().map(row).collect::<Vec<_>>())
 }
 
 /// All of it was read: what is damaged is told of once.

@@ -1,5 +1,6 @@
 //! Mail that is held already.
 
+use crate::store::sql::packs::CountOfBodies;
 use crate::store::sql::query::{Document, queries, rows};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::folder::WireName;
@@ -45,5 +46,7 @@ queries! {
     /// What is in limbo and larger than that.
     LostMail { account: String, most: i64, larger_than: i64 } -> LostColumns;
     Twins { account: String, names: Document, hashes: Document } -> TwinColumns;
+    /// How many of these have a row.
+    BodiesThere { hashes: Document } -> CountOfBodies;
     FoundIn { account: String, remote_id: WireName } -> FolderFound;
 }

@@ -10,6 +10,7 @@ rows! {
     /// A pack, as it was last read.
     pub(in crate::store) struct PackRow {
         pub(in crate::store) id: i64,
+        pub(in crate::store) octets: u64,
         pub(in crate::store) scrubbed_at: Option<Micros>,
         pub(in crate::store) damaged: u64,
     }
@@ -59,6 +60,8 @@ queries! {
     AllMail {} -> CountOfMail;
     /// Packs, each with its end and when it counts as read; those that have a row keep it.
     PutPacks { rows: Document };
+    /// The same; of those that have one it is the longer end that counts.
+    PutEnds { rows: Document };
     /// Of these, those in which nothing lies that a row names.
     ForgetPacks { packs: Document };
     /// The same: they are dead from now on, unless they are already.

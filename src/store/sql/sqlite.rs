@@ -48,6 +48,7 @@ pub(in crate::store) mod codes;
 pub(super) mod commit;
 pub(super) mod contacts;
 pub(super) mod control;
+pub(super) mod copies;
 pub(super) mod counts;
 pub(super) mod credential;
 pub(super) mod deliver;

@@ -43,6 +43,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         deliver::shapes(),
         jobs::shapes(),
         opening::shapes(),
+        copies::shapes(),
         packs::shapes(),
         quiet::shapes(),
         reading::shapes(),

@@ -33,6 +33,9 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
              identity IS NULL AND body = b.id OFFSET 0) m) SELECT identity, (SELECT hash FROM body WHERE id = mine.body) AS hash FROM \
              mine WHERE (message_id IN (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM account WHERE name = $1) AND o.deleted_at IS NULL AND o.limbo_since IS NULL AND (o.size IN (SELECT size FROM mine)) IS TRUE AND (o.message_id IN (SELECT message_id FROM mine)) IS TRUE)) IS TRUE"
         ),
+        HeldText::BodiesThere => {
+            "SELECT count(*) AS bodies FROM body WHERE hash = ANY (ARRAY(SELECT decode(jsonb_array_elements_text($1::jsonb), 'hex')))"
+        }
         HeldText::FoundIn => {
             "SELECT f.passed_at, f.opened_at, (c.state::jsonb #>> '{state,uidnext}')::bigint AS uidnext, \
              a.sizes_estimated, f.id AS folder FROM account a JOIN folder f ON f.account = a.id AND \

@@ -5,13 +5,13 @@ use crate::store::sql::packs::PackText;
 pub(in crate::store::sql) const fn words(text: PackText) -> &'static str {
     match text {
         PackText::AllPacks => {
-            "SELECT id, scrubbed_at, damaged FROM pack WHERE dead_at IS NULL ORDER BY id"
+            "SELECT id, octets, scrubbed_at, damaged FROM pack WHERE dead_at IS NULL ORDER BY id"
         }
         PackText::DeadPacks => "SELECT id, dead_at FROM pack WHERE dead_at IS NOT NULL ORDER BY id",
         PackText::NextPack => "SELECT next FROM counter WHERE name = 'pack'",
         PackText::DamagedOf => "SELECT damaged FROM pack WHERE id = $1",
         PackText::BodiesIn => {
-            "SELECT id, hash, pack, \"offset\", length FROM body WHERE length > 0 AND pack = $1 AND \"offset\" >= $2 ORDER BY \
+            "SELECT id, hash, pack, \"offset\", length, stored FROM body WHERE length > 0 AND pack = $1 AND \"offset\" >= $2 ORDER BY \
              \"offset\" LIMIT $3"
         }
         PackText::HoldersOf => concat!(
@@ -31,15 +31,19 @@ pub(in crate::store::sql) const fn words(text: PackText) -> &'static str {
             "INSERT INTO pack (id, octets, scrubbed_at) SELECT (j.value->>0)::bigint, (j.value->>1)::bigint, (j.value->>2)::bigint \
              FROM jsonb_array_elements($1::jsonb) j (value) ON CONFLICT (id) DO NOTHING"
         }
+        PackText::PutEnds => {
+            "INSERT INTO pack (id, octets, scrubbed_at) SELECT (j.value->>0)::bigint, (j.value->>1)::bigint, (j.value->>2)::bigint \
+             FROM jsonb_array_elements($1::jsonb) j (value) ON CONFLICT (id) DO UPDATE SET octets = GREATEST(pack.octets, excluded.octets)"
+        }
         PackText::ForgetPacks => {
             "DELETE FROM pack WHERE id = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)::bigint)) AND (SELECT TRUE FROM \
              body b WHERE b.pack = pack.id AND b.length > 0 LIMIT 1) IS NULL AND (SELECT TRUE FROM body b WHERE b.pack = pack.id \
-             AND b.length = 0 LIMIT 1) IS NULL"
+             AND b.length = 0 AND b.hash <> decode('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'hex') LIMIT 1) IS NULL"
         }
         PackText::PutDead => {
             "INSERT INTO pack (id, octets, dead_at) SELECT j.value::bigint, 0, $2 FROM jsonb_array_elements_text($1::jsonb) j (value) \
              WHERE (SELECT TRUE FROM body b WHERE b.pack = j.value::bigint AND b.length > 0 LIMIT 1) IS NULL AND (SELECT TRUE FROM body \
-             b WHERE b.pack = j.value::bigint AND b.length = 0 LIMIT 1) IS NULL ON CONFLICT (id) DO UPDATE SET dead_at = \
+             b WHERE b.pack = j.value::bigint AND b.length = 0 AND b.hash <> decode('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'hex') LIMIT 1) IS NULL ON CONFLICT (id) DO UPDATE SET dead_at = \
              COALESCE(pack.dead_at, excluded.dead_at), damaged = 0"
         }
         PackText::RaisePack => {

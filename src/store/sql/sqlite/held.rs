@@ -26,6 +26,9 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
              account WHERE name = ?1) AND o.deleted_at IS NULL AND o.limbo_since IS NULL AND o.size IN (SELECT size FROM \
              mine) AND o.message_id IN (SELECT message_id FROM mine))"
         }
+        HeldText::BodiesThere => {
+            "SELECT count(*) AS bodies FROM json_each(?1) j CROSS JOIN body b ON b.hash = unhex(j.value)"
+        }
         HeldText::FoundIn => {
             "SELECT f.passed_at, f.opened_at, c.state->>'$.state.uidnext' AS uidnext, a.sizes_estimated, f.id AS folder FROM account a JOIN folder f \
              ON f.account = a.id AND f.remote_id = ?2 AND f.deleted_at IS NULL JOIN cursor c ON c.folder = f.id AND \

@@ -5,13 +5,13 @@ use crate::store::sql::packs::PackText;
 pub(in crate::store::sql) const fn words(text: PackText) -> &'static str {
     match text {
         PackText::AllPacks => {
-            "SELECT id, scrubbed_at, damaged FROM pack WHERE dead_at IS NULL ORDER BY id"
+            "SELECT id, octets, scrubbed_at, damaged FROM pack WHERE dead_at IS NULL ORDER BY id"
         }
         PackText::DeadPacks => "SELECT id, dead_at FROM pack WHERE dead_at IS NOT NULL ORDER BY id",
         PackText::NextPack => "SELECT next FROM counter WHERE name = 'pack'",
         PackText::DamagedOf => "SELECT damaged FROM pack WHERE id = ?1",
         PackText::BodiesIn => {
-            "SELECT id, hash, pack, \"offset\", length FROM body WHERE length > 0 AND pack = ?1 AND \"offset\" >= ?2 ORDER BY \
+            "SELECT id, hash, pack, \"offset\", length, stored FROM body WHERE length > 0 AND pack = ?1 AND \"offset\" >= ?2 ORDER BY \
              \"offset\" LIMIT ?3"
         }
         PackText::HoldersOf => {
@@ -27,13 +27,17 @@ pub(in crate::store::sql) const fn words(text: PackText) -> &'static str {
             "INSERT INTO pack (id, octets, scrubbed_at) SELECT j.value->>0, j.value->>1, j.value->>2 FROM json_each(?1) j WHERE \
              TRUE ON CONFLICT (id) DO NOTHING"
         }
+        PackText::PutEnds => {
+            "INSERT INTO pack (id, octets, scrubbed_at) SELECT j.value->>0, j.value->>1, j.value->>2 FROM json_each(?1) j WHERE \
+             TRUE ON CONFLICT (id) DO UPDATE SET octets = MAX(pack.octets, excluded.octets)"
+        }
         PackText::ForgetPacks => {
             "DELETE FROM pack WHERE id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM body b WHERE b.pack = \
-             pack.id AND b.length > 0) AND NOT EXISTS (SELECT 1 FROM body b WHERE b.pack = pack.id AND b.length = 0)"
+             pack.id AND b.length > 0) AND NOT EXISTS (SELECT 1 FROM body b WHERE b.pack = pack.id AND b.length = 0 AND b.hash <> x'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855')"
         }
         PackText::PutDead => {
             "INSERT INTO pack (id, octets, dead_at) SELECT j.value, 0, ?2 FROM json_each(?1) j WHERE NOT EXISTS (SELECT 1 FROM body b \
-             WHERE b.pack = j.value AND b.length > 0) AND NOT EXISTS (SELECT 1 FROM body b WHERE b.pack = j.value AND b.length = 0) ON \
+             WHERE b.pack = j.value AND b.length > 0) AND NOT EXISTS (SELECT 1 FROM body b WHERE b.pack = j.value AND b.length = 0 AND b.hash <> x'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855') ON \
              CONFLICT (id) DO UPDATE SET dead_at = COALESCE(pack.dead_at, excluded.dead_at), damaged = 0"
         }
         PackText::RaisePack => {
