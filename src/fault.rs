@@ -28,6 +28,8 @@ pub const POINTS: &[&str] = &[
     "collect.mails",
     "collect.bodies",
     "collect.unlinked",
+    "collect.copied",
+    "collect.moved",
     "repair.step",
     "panic.store",
     "panic.endpoint",
@@ -44,6 +46,9 @@ pub const POINTS: &[&str] = &[
     "panic.push",
     "hang.session",
     "hold.runtime",
+    "hold.page",
+    "hold.read",
+    "hold.copied",
     "lose.answer",
     "slow.commit",
 ];
@@ -92,6 +97,33 @@ pub fn hold(name: &'static str, workers: usize) {
         }
     }
 }
+
+/// Passes a point at which a test holds whoever comes by, as long as the file is there that `POSTRIDER_HOLD` names.
+#[cfg(feature = "faults")]
+pub fn hold_back(name: &'static str) {
+    if armed(name) {
+        eprintln!("postrider: scripted fault {name}");
+        let file = std::env::var_os("POSTRIDER_HOLD").map(std::path::PathBuf::from);
+        let wait = || {
+            while file.as_ref().is_some_and(|file| file.exists()) {
+                #[expect(clippy::disallowed_methods, reason = "a test says when it goes on")]
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        };
+        // Whoever else was to run on this thread does on another.
+        let flavor = tokio::runtime::Handle::try_current().map(|of| of.runtime_flavor());
+        if matches!(flavor, Ok(tokio::runtime::RuntimeFlavor::MultiThread)) {
+            tokio::task::block_in_place(wait);
+        } else {
+            wait();
+        }
+    }
+}
+
+/// Passes a point at which a test holds whoever comes by: nobody, without the `faults` feature.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub fn hold_back(_name: &'static str) {}
 
 /// How long the runtime may be silent where a test holds it: an unoptimized build is silent for seconds where one floods it.
 #[cfg(feature = "faults")]

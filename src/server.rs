@@ -1,6 +1,7 @@
 //! What goes on: the server around an engine, which follows the config, its secrets, the disk and the
 //! clock, and its faces.
 
+mod collect;
 mod deliver_hands;
 mod drift;
 pub mod edits;

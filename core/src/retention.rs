@@ -23,6 +23,8 @@ pub struct Retention {
     pub failures: Option<Duration>,
     /// Bytes that no message has any more.
     pub grace: Duration,
+    /// Whether bytes are compressed that lie there already, where that saves a tenth.
+    pub compress: bool,
     /// At this time of the day (UTC), since midnight.
     pub at: Duration,
 }
@@ -35,6 +37,7 @@ impl Default for Retention {
             runs: Some(DAY * 90),
             failures: Some(DAY * 90),
             grace: DAY,
+            compress: true,
             at: Duration::from_secs(3 * 3600 + 30 * 60),
         }
     }

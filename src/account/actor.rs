@@ -353,6 +353,7 @@ impl AccountState {
             Action::Commit { token, commit } => {
                 if commit.change.brings_mail() {
                     fault::pass("account.page_sent");
+                    fault::hold_back("hold.page");
                 }
                 let reply = self.tell(me, run, move |answer| match answer {
                     Some(answer) => Event::Committed { token, answer },

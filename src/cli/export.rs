@@ -7,7 +7,10 @@ use crate::cli::names::places;
 use crate::cli::out::clean;
 use crate::cli::patience::opened;
 use crate::config::Config;
-use crate::store::{AccountInfo, Chosen, ManifestFolder, ManifestRow, Reader};
+use crate::fault;
+use crate::store::{
+    AccountInfo, Chosen, ManifestFolder, ManifestRow, PackReader, PlaceNow, Reader,
+};
 use crate::verify::{Mirror, manifest_line};
 use postrider_core::failure::Failure;
 use sha2::{Digest, Sha256};
@@ -135,6 +138,9 @@ fn broken_pipe(e: &io::Error) -> Exit {
     Exit::Storage
 }
 
+/// Messages of a folder whose bytes are looked for once more.
+const AGAIN: usize = 1000;
+
 /// A file for each message, a directory of its own for each folder. A folder that cannot be written
 /// is said, and the others go on.
 async fn files(opened: &OpenMirror, which: Chosen, out: &Path) -> Result<(), Exit> {
@@ -143,9 +149,12 @@ async fn files(opened: &OpenMirror, which: Chosen, out: &Path) -> Result<(), Exi
     for folder in opened.folders(which).await? {
         let dir = out.join(own_directory(&folder, &mut taken));
         let mut trouble: Option<String> = None;
+        let mut again = Vec::new();
         let each = |row: &ManifestRow| {
+            fault::hold_back("hold.read");
             match write_file(&mut bodies, row, out, &dir) {
                 Ok(()) => count += 1,
+                Err(_) if again.len() < AGAIN => again.push(row.clone()),
                 Err(text) => {
                     left += 1;
                     trouble.get_or_insert(text);
@@ -154,6 +163,24 @@ async fn files(opened: &OpenMirror, which: Chosen, out: &Path) -> Result<(), Exi
             Ok(())
         };
         opened.mirror.each(folder.id, which, |e| unreadable(&e), each).await?;
+        // A server may have moved their bytes meanwhile.
+        for mut row in again {
+            if let Some(body) = &mut row.body {
+                let place = PackReader::new(&opened.mirror.reader).place(body).await;
+                match place.map_err(|e| unreadable(&e))? {
+                    PlaceNow::Same => {}
+                    PlaceNow::Moved(place) => *body = place,
+                    PlaceNow::Gone => continue,
+                }
+            }
+            match write_file(&mut bodies, &row, out, &dir) {
+                Ok(()) => count += 1,
+                Err(text) => {
+                    left += 1;
+                    trouble.get_or_insert(text);
+                }
+            }
+        }
         if let Some(text) = trouble {
             eprintln!("{}: {}", clean(&folder.path), clean(&text));
         }

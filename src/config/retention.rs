@@ -7,13 +7,14 @@ use postrider_core::retention::Retention;
 use std::time::Duration;
 
 /// Its keys.
-pub(super) const KEYS: [&str; 6] = [
+pub(super) const KEYS: [&str; 7] = [
     "retention.events",
     "retention.deleted",
     "retention.runs",
     "retention.failures",
     "retention.at",
     "bodies.grace",
+    "bodies.compress",
 ];
 
 /// The time of a day: `03:30`.
@@ -54,7 +55,12 @@ pub(super) fn retention(t: &mut Taker<'_>) -> Retention {
         RawValue::Text(text) => time_of_day(text),
         _ => None,
     });
-    Retention { events, deleted, runs, failures, grace, at }
+    let compress =
+        t.take("bodies.compress", usual.compress, "true or false", |value| match value {
+            RawValue::Bool(is_to) => Some(*is_to),
+            _ => None,
+        });
+    Retention { events, deleted, runs, failures, grace, compress, at }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::handle::Handle;
 use crate::jobs::{JobHands, JobsArgs, JobsMsg};
 use crate::reply::Soon;
+use crate::server::collect::Hands as CollectHands;
 use crate::server::follow::Followed;
 use crate::server::operator::derive_again;
 use crate::server::repair_hands::{RepairHands, repair};
@@ -108,9 +109,10 @@ impl JobHands for Hands {
 
     fn collect(&self) -> Soon<Result<String, Failure>> {
         let (reader, switchboard) = (self.reader.clone(), self.switchboard.clone());
-        let (retention, now) = (*self.retention.borrow(), self.clock.now().wall);
-        let packs = Arc::clone(&self.packs);
-        Box::pin(async move { collect((&reader, &switchboard, &packs), retention, now).await })
+        let (packs, clock) = (Arc::clone(&self.packs), self.clock);
+        let (retention, now) = (*self.retention.borrow(), clock.now());
+        let hands = CollectHands { reader, switchboard, packs, clock };
+        Box::pin(async move { collect(&hands, retention, now).await })
     }
 
     fn names(&self, account: &str) -> bool {

@@ -5,21 +5,19 @@
     reason = "it goes on beside everything else, and ends with its server"
 )]
 
-use crate::bodies::PackDir;
 use crate::boot::switchboard::Switchboard;
-use crate::fault;
 use crate::instant::instant;
+use crate::server::collect::{Hands as CollectHands, collected};
 use crate::store::orders::Control;
-use crate::store::{Collected, ExpiredReader, PackReader, PackWork, Reader};
+use crate::store::{ExpiredReader, Reader};
 use crate::telemetry::registry::Registry;
 use postrider_core::failure::Failure;
 use postrider_core::retention::{ClockSeen, Retention};
 use postrider_core::time::{Micros, Now};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
 
-/// Longest time until all of them are gone: it is no hurry of anybody's.
+/// Longest time until all events that are kept no longer are gone: it is no hurry of anybody's.
 const PASS: Duration = Duration::from_secs(12 * 3600);
 /// So long it is waited behind a database that is away.
 const AGAIN: Duration = Duration::from_secs(300);
@@ -51,10 +49,8 @@ pub(super) struct Housekeeping {
 
 /// Whom it asks.
 pub(super) struct Hands {
-    pub(super) reader: Reader,
-    pub(super) switchboard: Switchboard,
+    pub(super) collect: CollectHands,
     pub(super) registry: Registry,
-    pub(super) packs: Arc<PackDir>,
 }
 
 impl Drop for Housekeeping {
@@ -89,7 +85,7 @@ impl Housekeeping {
         });
         if !is_written {
             self.written = Some((seen, now.mono));
-            let Hands { switchboard, registry, .. } = hands();
+            let Hands { collect: CollectHands { switchboard, .. }, registry } = hands();
             let until = seen.waits_until(now.wall);
             registry.note("retention", until.map(waits));
             tokio::spawn(async move {
@@ -124,7 +120,7 @@ impl Housekeeping {
         if !self.is_steady(now) || is_under_way || waits.is_some() {
             return;
         }
-        let now = now.wall;
+        let (at, now) = (now, now.wall);
         let is_first = self.next.is_none();
         let coming = retention.next(now);
         // Of another config, or a clock that went back: what comes next counts.
@@ -137,10 +133,13 @@ impl Housekeeping {
         let hands = hands();
         hands.registry.note("retention", None);
         let pass = tokio::spawn(async move {
-            while let Err(failure) = looked(&hands, retention, (now, is_first)).await {
-                tracing::warn!("what is kept no longer cannot be deleted now: {failure}");
+            while let Err(failure) = looked(&hands, retention, (at, is_first)).await {
+                let text = format!("what is kept no longer cannot be deleted now: {failure}");
+                tracing::warn!("{text}");
+                hands.registry.note("retention", Some(text));
                 tokio::time::sleep(AGAIN).await;
             }
+            hands.registry.note("retention", None);
         });
         self.pass = Some((retention, pass.abort_handle()));
     }
@@ -158,9 +157,10 @@ fn waits(until: Micros) -> String {
 async fn looked(
     hands: &Hands,
     retention: Retention,
-    (now, is_first): (Micros, bool),
+    (at, is_first): (Now, bool),
 ) -> Result<(), Failure> {
-    let Hands { reader, switchboard, packs, .. } = hands;
+    let CollectHands { reader, switchboard, .. } = &hands.collect;
+    let now = at.wall;
     forget(reader, switchboard, retention, (now, is_first)).await?;
     let last = ExpiredReader::new(reader).collected_at().await?;
     // Of a database that has never been looked through nobody knows that a time was missed.
@@ -168,62 +168,23 @@ async fn looked(
     if is_first && !is_missed {
         return Ok(());
     }
-    let gone = collected((reader, switchboard, packs), retention, now).await?;
+    let gone = collected(&hands.collect, retention, at).await?;
     tracing::info!("what is kept no longer: {gone}");
     Ok(())
 }
 
-/// Deletes mail, runs, failures and bytes that are kept no longer, then files in which nothing has lain for a while. How much
-/// that was.
-async fn collected(
-    (reader, switchboard, packs): (&Reader, &Switchboard, &Arc<PackDir>),
-    retention: Retention,
-    now: Micros,
-) -> Result<String, Failure> {
-    let gone = Arc::<Collected>::default();
-    let expiry = retention.expiry(now);
-    switchboard.control(Control::Collect(expiry, Arc::clone(&gone)), PASS).await?;
-    let old = Arc::clone(packs);
-    let panicked = |_| Failure::bug("looking at packs panicked");
-    let old = tokio::task::spawn_blocking(move || old.old()).await.map_err(panicked)??;
-    let named = reader.named_packs().await?;
-    let before = PackReader::new(reader).dead().await?;
-    let is_dead = |id: &i64| !named.contains_key(id) && !before.contains_key(id);
-    let dead: Vec<i64> = old.into_iter().filter(is_dead).collect();
-    if !dead.is_empty() {
-        let work = PackWork::Dead(dead, packs.next_unused());
-        switchboard.control(Control::Packs(work), WRITE).await?;
-    }
-    // Nothing can name it again: what comes lies in packs of this process.
-    let named = reader.named_packs().await?;
-    let dead = PackReader::new(reader).dead().await?.into_iter();
-    // What has died before the folder was adopted is another mirror's, too.
-    let is_over = |(id, at): &(i64, Micros)| {
-        *at <= expiry.bodies && !named.contains_key(id) && packs.is_ours(*id)
-    };
-    let over: Vec<i64> = dead.filter(is_over).map(|(id, _)| id).collect();
-    let count = over.len();
-    if count > 0 {
-        let (packs, ids) = (Arc::clone(packs), over.clone());
-        let unlink = move || ids.into_iter().try_for_each(|id| packs.unlink(id));
-        tokio::task::spawn_blocking(unlink).await.map_err(panicked)??;
-        fault::pass("collect.unlinked");
-        switchboard.control(Control::Packs(PackWork::Unlinked(over)), WRITE).await?;
-    }
-    Ok(format!("{gone}; {count} files are given back"))
-}
-
-/// The same at once, because somebody asks for it: in words.
+/// Deletes what is kept no longer at once, because somebody asks for it: how much that was, in words.
 pub(super) async fn collect(
-    of: (&Reader, &Switchboard, &Arc<PackDir>),
+    of: &CollectHands,
     retention: Retention,
-    now: Micros,
+    at: Now,
 ) -> Result<String, Failure> {
-    let seen = ClockSeen::look(ExpiredReader::new(of.0).clock().await?, now, Duration::ZERO);
+    let now = at.wall;
+    let seen = ClockSeen::look(ExpiredReader::new(&of.reader).clock().await?, now, Duration::ZERO);
     if let Some(until) = seen.waits_until(now) {
         return Ok(waits(until));
     }
-    collected(of, retention, now).await
+    collected(of, retention, at).await
 }
 
 /// Deletes events that are kept no longer; at a start only where a time was missed.

@@ -212,11 +212,10 @@ impl Scrub {
             };
             stands.entry(*id).or_insert_with(stand);
         }
-        let gone: Vec<i64> = stands.keys().filter(|id| !named.contains_key(id)).copied().collect();
+        // In which nothing lies any more is known to who gives files back.
         stands.retain(|id, _| named.contains_key(id));
-        let is_new = !new.is_empty() || !gone.is_empty();
-        if is_new || before.is_none_or(|(_, known)| known != upto) {
-            let known = PackWork::Known { new, gone, upto };
+        if !new.is_empty() || before.is_none_or(|(_, known)| known != upto) {
+            let known = PackWork::Known { new, upto };
             self.of.switchboard.control(Control::Packs(known), WRITE).await?;
         }
         self.put_off.retain(|id, _| stands.contains_key(id));
@@ -319,8 +318,8 @@ impl Scrub {
             let rows = PackReader::new(&self.of.reader).bodies(pack, from, ROWS).await?;
             let Some((_, last)) = rows.last() else { return Ok(found) };
             from = last.offset + 1;
-            found.octets = last.offset + last.length;
-            found.named += rows.iter().map(|(_, body)| body.length).sum::<u64>();
+            found.octets = last.end();
+            found.named += rows.iter().map(|(_, body)| body.octets()).sum::<u64>();
             let is_asked =
                 |(id, body): &(i64, StoredBody)| only.is_none_or(|only| only.get(id) == Some(body));
             let mut rows: VecDeque<_> = rows.into_iter().filter(is_asked).collect();
@@ -347,7 +346,7 @@ impl Scrub {
 
     /// Hashes a few of them, and rests.
     async fn burst(&mut self, bodies: Vec<(i64, StoredBody)>) -> Result<Vec<Suspect>, Failure> {
-        let octets: u64 = bodies.iter().map(|(_, body)| body.length).sum();
+        let octets: u64 = bodies.iter().map(|(_, body)| body.octets()).sum();
         let gone = || Failure::bug("hashing bodies panicked");
         let mut look = self.look.take().ok_or_else(gone)?;
         let done = self.apart.run(move || {

@@ -15,6 +15,7 @@ use crate::server::follow::{Followed, Refused, stamp_of};
 use crate::server::hear::{Heard, SURROUNDINGS_LOOK_EVERY, Signals, Watched};
 use crate::server::serve_error::ServeError;
 use crate::server::{
+    collect::Hands as CollectHands,
     deliver_hands,
     drift::Drift,
     job_hands, push_hands,
@@ -231,10 +232,13 @@ impl RunningServer {
     /// What is kept no longer goes, and stored bytes are read again: each at its time.
     fn keeps_house(&mut self, now: Now) {
         let hands = || Hands {
-            reader: self.engine.reader().clone(),
-            switchboard: self.engine.switchboard(),
+            collect: CollectHands {
+                reader: self.engine.reader().clone(),
+                switchboard: self.engine.switchboard(),
+                packs: Arc::clone(self.engine.packs()),
+                clock: self.engine.registry().clock(),
+            },
             registry: self.engine.registry().clone(),
-            packs: Arc::clone(self.engine.packs()),
         };
         let config = self.followed.config();
         self.housekeeping.look(config.retention, now, hands);

@@ -4,10 +4,12 @@
     reason = "bodies are hashed off the runtime, a piece at a time"
 )]
 
-use crate::bodies::BodyReader;
+use crate::bodies::{BodyReader, Damage};
 use crate::derive::check::{Checked, Checker};
+use crate::fault;
 use crate::store::{
     AccountBreaks, Chosen, FailureReader, IntegrityReader, ManifestRow, Miscount, NoMessage,
+    PackReader, PlaceNow,
 };
 use crate::verify::mirror::{Mirror, manifest_line};
 use crate::verify::report::{DamagedBody, Findings, HeldAt, MORE, Report, Reports, Told, Verified};
@@ -144,22 +146,31 @@ async fn mirror(
     };
     for folder in folders {
         let Some(report) = reports.remove(&folder.id.0) else { continue };
-        let mut seen = Found { report, digest: Sha256::new() };
+        let mut seen = Found { report, digest: Sha256::new(), unread: Vec::new() };
         let (folder, mut after) = (Arc::new(folder.clone()), (0, 0));
         loop {
             let rows = of.reader.manifest(folder.id, Chosen::Living, after).await?;
             let Some(last) = rows.last() else { break };
             after = (last.uidvalidity, last.uid);
             // What is read and hashed keeps no other work of the process waiting.
-            let of = Arc::clone(&folder);
+            let here = Arc::clone(&folder);
             let looked = tokio::task::spawn_blocking(move || {
-                rows.iter().for_each(|row| looker.look(&of, row, &mut seen));
+                fault::hold_back("hold.read");
+                rows.iter().for_each(|row| looker.look(&here, row, &mut seen));
                 (looker, seen)
             });
-            let looked = looked.await.map_err(|_| Failure::bug("hashing bodies panicked"))?;
-            (looker, seen) = looked;
+            let panicked = |_| Failure::bug("hashing bodies panicked");
+            (looker, seen) = looked.await.map_err(panicked)?;
+            for unread in std::mem::take(&mut seen.unread) {
+                let place = PackReader::new(&of.reader).place(&unread.body).await?;
+                let looked = tokio::task::spawn_blocking(move || {
+                    looker.look_again(unread, place, &mut seen.report);
+                    (looker, seen)
+                });
+                (looker, seen) = looked.await.map_err(panicked)?;
+            }
         }
-        let Found { mut report, digest } = seen;
+        let Found { mut report, digest, .. } = seen;
         report.digest = digest.finalize().iter().map(|octet| format!("{octet:02x}")).collect();
         reports.insert(folder.id.0, report);
     }
@@ -178,11 +189,21 @@ struct Looker {
 struct Found {
     report: Report,
     digest: Sha256,
+    /// What could not be read where it lay.
+    unread: Vec<Unread>,
+}
+
+/// A body that cannot be read where its row says.
+struct Unread {
+    uid: u64,
+    body: StoredBody,
+    at: Option<HeldAt>,
+    damage: Damage,
 }
 
 impl Looker {
     fn look(&mut self, folder: &FolderRow, row: &ManifestRow, seen: &mut Found) {
-        let Found { report, digest } = seen;
+        let Found { report, digest, unread } = seen;
         let at = held_at(folder, row);
         report.messages += 1;
         report.synthetic += u64::from(row.synthetic);
@@ -216,10 +237,32 @@ impl Looker {
             return;
         }
         self.found.bodies += 1;
-        if let Err(damage) = self.bodies.check(body) {
-            report.differences.push(format!("UID {}: {damage}", row.uid));
-            self.damage(body, at, damage.is_unreadable());
+        match self.bodies.check(body) {
+            Err(damage) if damage.is_unreadable() => {
+                unread.push(Unread { uid: row.uid, body: *body, at, damage });
+            }
+            Err(damage) => {
+                report.differences.push(format!("UID {}: {damage}", row.uid));
+                self.damage(body, at, false);
+            }
+            Ok(()) => {}
         }
+    }
+
+    /// What could not be read, where it lies now.
+    fn look_again(&mut self, unread: Unread, now: PlaceNow, report: &mut Report) {
+        let Unread { uid, body, at, damage } = unread;
+        let (body, damage) = match now {
+            PlaceNow::Same => (body, damage),
+            PlaceNow::Moved(place) => match self.bodies.check(&place) {
+                Ok(()) => return,
+                Err(damage) => (place, damage),
+            },
+            // Its message has gone, or names a row that is missing: that is looked for elsewhere.
+            PlaceNow::Gone => return,
+        };
+        report.differences.push(format!("UID {uid}: {damage}"));
+        self.damage(&body, at, damage.is_unreadable());
     }
 
     fn damage(&mut self, body: &StoredBody, at: Option<HeldAt>, is_unreadable: bool) {

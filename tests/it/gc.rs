@@ -6,8 +6,12 @@ use crate::support::database::{ask, change};
 use crate::support::mail::{Mailbox, blocking, note, serve};
 use crate::support::served::{Served, head, wait_until};
 use postrider_core::recovery::backoff::mix;
-use postrider_imapd::{Mail, Server};
+use postrider_imapd::{Mail, Server, User};
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const DAY: u64 = 86_400;
 const HOUR: u64 = 3600;
@@ -300,7 +304,8 @@ async fn runs_and_failures_go() {
 /// No number is used again.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_in_which_nothing_lies_go() {
-    let (_server, all, postrider) = two("[retention]\ndeleted = \"24h\"\n").await;
+    let (_server, all, postrider) =
+        two("[retention]\ndeleted = \"24h\"\n[bodies]\ncompress = false\n").await;
     blocking(move || {
         let files = || {
             let all = fs::read_dir(postrider.path("data/bodies")).unwrap().flatten();
@@ -359,13 +364,14 @@ async fn what_lives_stays_whoever_is_killed() {
             drawn += 1;
             mix(mix(seed) ^ drawn) % below
         };
-        let mut kills = 0;
-        for round in 0..10_u64 {
-            let points = ["collect.mails", "collect.bodies", "collect.unlinked"];
-            let point = points[usize::try_from(round % 3).unwrap()];
-            let fault = format!("{point}:{}", 1 + draw(2));
+        let mut kills = Vec::new();
+        for round in 0..22_u64 {
+            let points = ["mails", "copied", "bodies", "moved", "unlinked"];
+            let point = points[usize::try_from(round % 5).unwrap()];
+            let nth = if point == "mails" { 1 + draw(2) } else { 1 };
+            let fault = format!("collect.{point}:{nth}");
             let env = [("POSTRIDER_FAULT", fault.as_str())];
-            let mut served = postrider.serve(if round < 8 { &env } else { &[] });
+            let mut served = postrider.serve(if round < 20 { &env } else { &[] });
             for step in 0..20 {
                 let mailbox = &all[usize::try_from(draw(2)).unwrap()];
                 let there = mailbox.all();
@@ -376,17 +382,20 @@ async fn what_lives_stays_whoever_is_killed() {
                     1 => drop(mailbox.relocate(folder, *uid, other)),
                     // What was there before comes again, or is there twice.
                     _ => {
-                        let n = usize::try_from(draw(12)).unwrap();
+                        let n = usize::try_from(draw(60)).unwrap();
                         mailbox.append(other, reply(n, n / 3));
                     }
                 }
                 mailbox.touch();
-                if step % 4 == 0 {
+                if step % 4 == 3 {
                     drop(postrider.run(&["gc"]));
+                }
+                if served.running.child.try_wait().unwrap().is_some() {
+                    break;
                 }
             }
             if served.running.child.try_wait().unwrap().is_some() {
-                kills += 1;
+                kills.push(point);
                 drop(served);
             } else {
                 settled(&served, &postrider, &all);
@@ -398,13 +407,322 @@ async fn what_lives_stays_whoever_is_killed() {
         postrider.run(&["gc"]).exits(0);
         postrider.run(&["gc"]).exits(0);
         served.stop();
-        assert!(kills >= 4, "{kills} of 8, of {seed}");
+        assert!(kills.len() >= 14, "{kills:?} of 20, of {seed}");
         whole(&postrider);
         let failures =
             count(&postrider, "SELECT count(*) AS x FROM failure WHERE reach = 'message'");
         assert_eq!(failures, 0, "of {seed}");
         let living = count(&postrider, "SELECT count(DISTINCT body) AS x FROM message");
         assert_eq!(bodies(&postrider), living, "of {seed}");
+    })
+    .await;
+}
+
+/// Octets that cannot be compressed, in lines.
+fn noise(seed: u64, octets: usize) -> Vec<u8> {
+    let octet = |n: u64| match mix(mix(seed) ^ n).to_be_bytes()[0] {
+        0 | 10 | 13 => b'x',
+        octet => octet,
+    };
+    let line = |n: u64| (64 * n..64 * n + 64).map(octet).chain(*b"\r\n");
+    (0..).flat_map(line).take(octets).collect()
+}
+
+fn long(id: &str, text: &[u8]) -> Mail {
+    let head = format!("Message-ID: <{id}@mail.example.org>\r\nSubject: {id}\r\n\r\n");
+    Mail::new([head.as_bytes(), text, b"\r\n"].concat())
+}
+
+/// The files, and how long they are.
+fn files(postrider: &Postrider) -> BTreeMap<u64, u64> {
+    let all = fs::read_dir(postrider.path("data/bodies")).unwrap().flatten();
+    let file = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().unwrap();
+        Some((name.strip_suffix(".pack")?.parse().ok()?, entry.metadata().unwrap().len()))
+    };
+    all.filter_map(file).collect()
+}
+
+const NOW: &str = "[retention]\ndeleted = \"0s\"\n[bodies]\ngrace = \"0s\"\n";
+
+/// What is left in a file of which little is left is copied, compressed where that saves a tenth, and is what it was, to whoever
+/// reads it; so is, once, what lies in others.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_which_little_is_left_are_copied() {
+    let mailbox = Mailbox::new();
+    let text = "a line of a mail that many have written before\r\n".repeat(400);
+    for n in 0..40 {
+        let body = if n % 2 == 0 { text.clone().into_bytes() } else { noise(n, 20_000) };
+        mailbox.append("INBOX", long(&format!("m{n}"), &body));
+    }
+    let server = serve(&[("u", &mailbox)], |_, _| None).await;
+    blocking(move || {
+        let config = |more: &str| {
+            let account = account("u", server.port(), "pw");
+            format!("{}{NOW}{more}{account}", head())
+        };
+        let postrider = Postrider::new(&config("compress = false\n"));
+        let gc = || postrider.run(&["gc"]).exits(0).stdout;
+        let stored =
+            || count(&postrider, "SELECT count(*) AS x FROM body WHERE stored IS NOT NULL");
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+        let before = files(&postrider);
+        let served = postrider.serve(&[]);
+        // Little is gone: nothing is copied.
+        deletes(&postrider, &served, "u", &mailbox, &[1, 2]);
+        assert!(!gc().contains("copied"));
+        let uids: Vec<u32> = (3..=30).collect();
+        deletes(&postrider, &served, "u", &mailbox, &uids);
+        let told = gc();
+        assert!(told.contains("; 10 bodies of 1 files are copied, 0 MiB shorter"), "{told}");
+        assert_eq!(stored(), 0, "it is not to be compressed");
+        let after = files(&postrider);
+        assert!(before.keys().all(|pack| !after.contains_key(pack)), "{before:?} {after:?}");
+        assert!(before.values().sum::<u64>() > 3 * after.values().sum::<u64>());
+        served.stop();
+        whole(&postrider);
+        // Compressed from now on, each file once.
+        fs::write(postrider.path("config.toml"), config("")).unwrap();
+        let served = postrider.serve(&[]);
+        let told = gc();
+        assert_eq!(stored(), 5, "{told}");
+        assert!(!gc().contains("copied"));
+        let short: u64 = files(&postrider).values().sum();
+        assert!(after.values().sum::<u64>() > short * 3 / 2, "{after:?} {short}");
+        for message in served.get("/v1/messages?limit=100")["items"].as_array().unwrap() {
+            let id = message["id"].as_u64().unwrap();
+            let (status, raw) = served.ask("GET", &format!("/v1/messages/{id}/raw"));
+            assert_eq!(status, 200);
+            // The others are no text.
+            let size = message["size"].as_u64().filter(|size| *size < 20_000);
+            assert!(
+                size.is_none_or(|size| raw.as_str().unwrap().len() as u64 == size),
+                "{message}"
+            );
+        }
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+        whole(&postrider);
+        let served = postrider.serve(&[]);
+        deletes(&postrider, &served, "u", &mailbox, &[31, 32, 33, 34, 35, 36, 37]);
+        let told = gc();
+        assert!(told.contains("; 3 bodies of "), "{told}");
+        assert_eq!(stored(), 1);
+        served.stop();
+        whole(&postrider);
+    })
+    .await;
+}
+
+/// What a process has read itself and holds no more is given back by it, too; a page that comes too late for its bytes is asked
+/// for again, and is no failure.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_comes_too_late_is_asked_for_again() {
+    let mailbox = Mailbox::new();
+    mailbox.append("INBOX", note("first"));
+    let fetched = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&fetched);
+    let server = serve(&[("u", &mailbox)], move |_, command| {
+        counts.fetch_add(usize::from(command.contains("BODY.PEEK[]")), Ordering::SeqCst);
+        None
+    })
+    .await;
+    blocking(move || {
+        let account = account("u", server.port(), "pw");
+        let postrider = Postrider::new(&format!("{}{NOW}{account}", head()));
+        let hold = postrider.path("hold");
+        fs::write(&hold, "").unwrap();
+        let env = [("POSTRIDER_FAULT", "hold.page:2"), ("POSTRIDER_HOLD", hold.to_str().unwrap())];
+        let served = postrider.serve(&env);
+        served.settle(&postrider, "u", &mailbox);
+        let before = fetched.load(Ordering::SeqCst);
+        // It has a file of its own, which nobody holds once it is durable.
+        mailbox.append("INBOX", long("large", &noise(1, 9 << 20)));
+        wait_until("it is held", || served.running.stderr().contains("scripted fault hold.page"));
+        let large =
+            |files: &BTreeMap<u64, u64>| files.values().filter(|octets| **octets > 8 << 20).count();
+        assert_eq!(large(&files(&postrider)), 1);
+        let told = postrider.run(&["gc"]).exits(0).stdout;
+        assert!(!told.contains("; 0 files are given back"), "{told}");
+        assert_eq!(large(&files(&postrider)), 0);
+        fs::remove_file(&hold).unwrap();
+        served.settle(&postrider, "u", &mailbox);
+        assert_eq!((mails(&postrider), large(&files(&postrider))), (2, 1));
+        assert_eq!(fetched.load(Ordering::SeqCst) - before, 2, "once more");
+        assert_eq!(count(&postrider, "SELECT count(*) AS x FROM failure"), 0);
+        // What has died lies there no more; what lives is left alone.
+        deletes(&postrider, &served, "u", &mailbox, &[2]);
+        let told = postrider.run(&["gc"]).exits(0).stdout;
+        assert_eq!(large(&files(&postrider)), 0, "{told}");
+        served.stop();
+        whole(&postrider);
+    })
+    .await;
+}
+
+/// The same of what a page names by the id that its server gives it: it was here when the page was asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_here_by_its_id_and_has_gone_is_read_again() {
+    let mailbox = Mailbox::new();
+    mailbox.create("Hidden", "");
+    for name in ["one", "two", "three"] {
+        mailbox.append("INBOX", note(name));
+    }
+    let user = User { password: "pw".into(), mailbox: mailbox.clone() };
+    let users = BTreeMap::from([("u".to_owned(), user)]);
+    let server = Server::start_with("OBJECTID", users, |_, _| None).await.unwrap();
+    blocking(move || {
+        let account = account("u", server.port(), "pw");
+        let account = format!("{account}folders = {{ exclude = [\"Hidden\"] }}\n");
+        let postrider = Postrider::new(&format!("{}{NOW}{account}", head()));
+        let hold = postrider.path("hold");
+        fs::write(&hold, "").unwrap();
+        let env = [("POSTRIDER_FAULT", "hold.page:2"), ("POSTRIDER_HOLD", hold.to_str().unwrap())];
+        let served = postrider.serve(&env);
+        served.settle(&postrider, "u", &mailbox);
+        mailbox.relocate("INBOX", 1, "Hidden");
+        let gone = "SELECT count(*) AS x FROM message WHERE deleted_at IS NOT NULL";
+        wait_until("it is gone", || {
+            served.ask("POST", "/v1/accounts/u/sync-now");
+            count(&postrider, gone) == 1
+        });
+        mailbox.relocate("Hidden", 1, "INBOX");
+        wait_until("it is held", || served.running.stderr().contains("scripted fault hold.page"));
+        let told = postrider.run(&["gc"]).exits(0).stdout;
+        assert!(told.starts_with("1 deleted messages") && bodies(&postrider) == 2, "{told}");
+        fs::remove_file(&hold).unwrap();
+        served.settle(&postrider, "u", &mailbox);
+        assert_eq!((mails(&postrider), bodies(&postrider)), (3, 3));
+        assert_eq!(count(&postrider, "SELECT count(*) AS x FROM failure"), 0);
+        served.stop();
+        whole(&postrider);
+    })
+    .await;
+}
+
+/// Who has read where bytes lie, and comes too late for them there, finds them where they were moved to.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_misses_a_file_looks_where_its_bytes_lie_now() {
+    let mailbox = Mailbox::new();
+    for n in 0..60 {
+        mailbox.append("INBOX", long(&format!("m{n}"), &noise(n, 5000)));
+    }
+    let server = serve(&[("u", &mailbox)], |_, _| None).await;
+    blocking(move || {
+        let account = account("u", server.port(), "pw");
+        let postrider = Postrider::new(&format!("{}{NOW}{account}", head()));
+        let hold = postrider.path("hold");
+        let env = [("POSTRIDER_FAULT", "hold.read:1"), ("POSTRIDER_HOLD", hold.to_str().unwrap())];
+        let served = postrider.serve(&env);
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+        let mut served = postrider.serve(&env);
+        let is_held = |said: &str| said.contains("scripted fault hold.read");
+        // Of what is left most goes each time, so that the rest is copied, and its file goes.
+        let mut uids = 1..60_u32;
+        let mut moves = |served: &Served, count: usize| {
+            let gone: Vec<u32> = uids.by_ref().take(count).collect();
+            deletes(&postrider, served, "u", &mailbox, &gone);
+            let told = postrider.run(&["gc"]).exits(0).stdout;
+            assert!(told.contains("are copied"), "{told}");
+        };
+        fs::write(&hold, "").unwrap();
+        let id = count(&postrider, "SELECT max(id) AS x FROM message");
+        std::thread::scope(|scope| {
+            let raw = scope.spawn(|| served.ask("GET", &format!("/v1/messages/{id}/raw")));
+            wait_until("it is held", || is_held(&served.running.stderr()));
+            moves(&served, 35);
+            fs::remove_file(&hold).unwrap();
+            assert_eq!(raw.join().unwrap().0, 200);
+        });
+        for (args, count) in [
+            (&["verify", "u", "--offline"][..], 14),
+            (&["export", "u", "--format", "eml", "--out", "out"], 6),
+        ] {
+            served.stop();
+            served = postrider.serve(&[]);
+            fs::write(&hold, "").unwrap();
+            let running = postrider.start(args, &env);
+            wait_until("it is held", || is_held(&running.stderr()));
+            moves(&served, count);
+            fs::remove_file(&hold).unwrap();
+            let ran = running.wait(std::time::Duration::from_secs(60));
+            assert_eq!(ran.code, Some(0), "{args:?}: {} {}", ran.stdout, ran.stderr);
+        }
+        served.stop();
+        whole(&postrider);
+    })
+    .await;
+}
+
+/// What has lain at the end of a file stays there, too, whatever is started: a database that is put back may name it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_file_stays_for_a_database_that_is_put_back() {
+    let mailbox = Mailbox::new();
+    for n in 0..9 {
+        mailbox.append("INBOX", long(&format!("m{n}"), &noise(n, 5000)));
+    }
+    let server = serve(&[("u", &mailbox)], |_, _| None).await;
+    blocking(move || {
+        let account = account("u", server.port(), "pw");
+        let section =
+            "[retention]\ndeleted = \"1h\"\n[bodies]\nscrub = \"off\"\ncompress = false\n";
+        let postrider = Postrider::new(&format!("{}{section}{account}", head()));
+        at(&postrider, 0, |served| served.settle(&postrider, "u", &mailbox));
+        let last = "SELECT max(\"offset\" + length) AS x FROM body";
+        let (before, end) = (files(&postrider), count(&postrider, last));
+        at(&postrider, HOUR, |served| deletes(&postrider, served, "u", &mailbox, &[1, 5, 9]));
+        for hours in [3, 28, 29] {
+            at(&postrider, hours * HOUR, |_| drop(postrider.run(&["gc"]).exits(0)));
+        }
+        assert_eq!((bodies(&postrider), count(&postrider, last) < end), (6, true));
+        assert_eq!(files(&postrider), before);
+        // What nobody ever named goes at once.
+        let longest = before.keys().next().unwrap();
+        let path = postrider.path(&format!("data/bodies/{longest:010}.pack"));
+        fs::OpenOptions::new().append(true).open(path).unwrap().write_all(&[1; 1000]).unwrap();
+        fs::write(postrider.path("data/bodies/0000000077.pack"), "x").unwrap();
+        at(&postrider, 30 * HOUR, |_| ());
+        assert_eq!(files(&postrider), before);
+        whole(&postrider);
+    })
+    .await;
+}
+
+/// A row that was changed while its bytes were copied is left alone: its number may be another body's by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_has_changed_is_not_moved() {
+    let mailbox = Mailbox::new();
+    for n in 0..5 {
+        mailbox.append("INBOX", long(&format!("m{n}"), &[b'a'; 5000]));
+    }
+    let server = serve(&[("u", &mailbox)], |_, _| None).await;
+    blocking(move || {
+        let account = account("u", server.port(), "pw");
+        let postrider = Postrider::new(&format!("{}{account}", head()));
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+        let hold = postrider.path("hold");
+        fs::write(&hold, "").unwrap();
+        let env = [("POSTRIDER_FAULT", "hold.copied:1"), ("POSTRIDER_HOLD", hold.to_str().unwrap())];
+        let served = postrider.serve(&env);
+        wait_until("it is held", || served.running.stderr().contains("scripted fault hold.copied"));
+        change(&postrider.database(), "UPDATE body SET pack = pack + 1000 WHERE id = 2");
+        change(&postrider.database(), "UPDATE body SET \"offset\" = \"offset\" + 1000000 WHERE id = 3");
+        fs::remove_file(&hold).unwrap();
+        let copied = "SELECT count(*) AS x FROM body WHERE stored IS NOT NULL";
+        wait_until("the others are moved", || count(&postrider, copied) == 3);
+        let told = postrider.run(&["gc"]).code;
+        assert!(told.is_some());
+        served.stop();
+        let left = "SELECT count(*) AS x FROM body WHERE (id = 2 AND pack > 1000) OR (id = 3 AND \"offset\" > 1000000)";
+        assert_eq!(count(&postrider, left), 2);
+        change(&postrider.database(), "UPDATE body SET pack = pack - 1000 WHERE id = 2");
+        change(&postrider.database(), "UPDATE body SET \"offset\" = \"offset\" - 1000000 WHERE id = 3");
+        whole(&postrider);
     })
     .await;
 }

@@ -261,7 +261,7 @@ async fn who_cannot_keep_up_says_so() {
 /// Rows of packs are made by who reads them: with it off there are none; one that is taken away is named, and there again.
 #[tokio::test(flavor = "multi_thread")]
 async fn packs_have_rows() {
-    let (_server, both, postrider) = two("scrub = \"off\"").await;
+    let (_server, both, postrider) = two("scrub = \"off\"\ncompress = false").await;
     blocking(move || {
         let database = postrider.database();
         let rows = || ask(&database, "SELECT count(*) AS x FROM pack");

@@ -6,6 +6,7 @@ use crate::admin::mail::stream::{Sent, body};
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::config::Place;
 use crate::derive::read::{MailBytes, Stored, Unread, beginning, read_now};
+use crate::fault;
 use crate::store::Reader;
 use crate::store::list::MailLists;
 use crate::store::mail::{StoredMail, StoredMails};
@@ -90,7 +91,15 @@ impl StoredBytes {
 pub(super) async fn stored(shared: &Shared, id: &str) -> Result<StoredMail, Problem> {
     let missing = || Problem::missing("message");
     let id = id.parse().map(MessageId).map_err(|_| missing())?;
-    shared.mail.rows().message(id).await?.ok_or_else(missing)
+    let mail = shared.mail.rows().message(id).await?.ok_or_else(missing)?;
+    fault::hold_back("hold.read");
+    Ok(mail)
+}
+
+/// What cannot be read where a row says may have been moved since that was read: then the row is read once more.
+fn may_have_moved<T>(told: &Result<T, Problem>) -> bool {
+    let is_damaged = |problem: &Problem| problem.status == StatusCode::BAD_GATEWAY.as_u16();
+    told.as_ref().err().is_some_and(is_damaged)
 }
 
 /// Its bytes are not what they were.
@@ -239,7 +248,12 @@ pub(super) async fn raw(
     Path(id): Path<String>,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let mail = stored(&shared, &id).await?;
+    let told = raw_of(&shared, &id, &asked).await;
+    if may_have_moved(&told) { raw_of(&shared, &id, &asked).await } else { told }
+}
+
+async fn raw_of(shared: &Shared, id: &str, asked: &Asked) -> Result<Response, Problem> {
+    let mail = stored(shared, id).await?;
     let (stored, length) = (mail.body(), mail.length);
     let encoding = Encoding::Identity;
     let sent = Sent { body: stored, octets: 0..length, encoding, wanted: 0..length, hash: None };
@@ -249,7 +263,7 @@ pub(super) async fn raw(
         false => ("eml", "message/rfc822"),
     };
     let (name, media_type) = (format!("message-{id}.{end}"), media_type.to_owned());
-    handed_out(&shared, &asked.0, File { media_type, name, length, hash: mail.mail.hash, sent })
+    handed_out(shared, &asked.0, File { media_type, name, length, hash: mail.mail.hash, sent })
         .await
 }
 
@@ -262,7 +276,16 @@ pub(super) async fn part(
     Path((id, number)): Path<(String, String)>,
     asked: Asked,
 ) -> Result<Response, Problem> {
-    let mail = stored(&shared, &id).await?;
+    let told = part_of(&shared, (&id, &number), &asked).await;
+    if may_have_moved(&told) { part_of(&shared, (&id, &number), &asked).await } else { told }
+}
+
+async fn part_of(
+    shared: &Shared,
+    (id, number): (&str, &str),
+    asked: &Asked,
+) -> Result<Response, Problem> {
+    let mail = stored(shared, id).await?;
     if mail.synthetic {
         // Nothing of its bytes is held.
         return Err(Problem::missing("part"));
@@ -274,7 +297,7 @@ pub(super) async fn part(
         _ => {
             not_left_out(&mail).map_err(|why| damaged(&why))?;
             let _turn = shared.mail.turn().await?;
-            let wanted = number.clone();
+            let wanted = number.to_owned();
             let found = read_now(shared.mail.bodies(), bytes_of(&mail), move |mail| {
                 derive::part(mail, &wanted)
             });
@@ -287,7 +310,7 @@ pub(super) async fn part(
     let sent = Sent { body: mail.body(), octets, encoding, wanted: 0..length, hash: None };
     let name = name.unwrap_or_else(|| format!("part-{id}-{number}"));
     let hash = BodyHash(sha256);
-    handed_out(&shared, &asked.0, File { media_type, name, length, hash, sent }).await
+    handed_out(shared, &asked.0, File { media_type, name, length, hash, sent }).await
 }
 
 /// Its header, as it is, to 256 KiB.
@@ -297,7 +320,15 @@ pub(super) async fn headers(
     State(shared): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let mail = stored(&shared, &id).await?;
+    let told = header_of(&shared, &id).await;
+    let octets = if may_have_moved(&told) { header_of(&shared, &id).await } else { told }?;
+    let mut response = Body::from(octets).into_response();
+    as_file(&mut response, "text/plain", &format!("message-{id}-header.txt"));
+    Ok(response)
+}
+
+async fn header_of(shared: &Shared, id: &str) -> Result<Vec<u8>, Problem> {
+    let mail = stored(shared, id).await?;
     let _turn = shared.mail.turn().await?;
     let read = read_now(shared.mail.bodies(), bytes_of(&mail), |mail| {
         let mut octets = beginning(mail)?;
@@ -310,10 +341,7 @@ pub(super) async fn headers(
         octets.truncate(end);
         Ok(octets)
     });
-    let octets = read.await.map_err(|why| damaged(&why))?;
-    let mut response = Body::from(octets).into_response();
-    as_file(&mut response, "text/plain", &format!("message-{id}-header.txt"));
-    Ok(response)
+    read.await.map_err(|why| damaged(&why))
 }
 
 /// What is shown of it, as text; HTML is made text where there is nothing else.
@@ -346,6 +374,15 @@ pub(super) async fn html(
 
 /// What is shown of a message, read from its bytes.
 async fn shown(
+    shared: &Shared,
+    id: &str,
+    read: fn(&mut Stored<'_>) -> Result<Option<String>, Unread>,
+) -> Result<Option<String>, Problem> {
+    let told = shown_once(shared, id, read).await;
+    if may_have_moved(&told) { shown_once(shared, id, read).await } else { told }
+}
+
+async fn shown_once(
     shared: &Shared,
     id: &str,
     read: fn(&mut Stored<'_>) -> Result<Option<String>, Unread>,
