@@ -24,6 +24,8 @@ use std::time::Duration;
 const PASS: Duration = Duration::from_secs(12 * 3600);
 /// Longest time until what is written of packs is durable.
 const WRITE: Duration = Duration::from_secs(60);
+/// Longest look at the folder of files, and longest time until some of them are unlinked.
+const LOOK: Duration = Duration::from_secs(600);
 /// Rows of bodies that are read together.
 const ROWS: i64 = 1000;
 /// Rows that are written together.
@@ -88,7 +90,9 @@ async fn answered<T: Send + 'static>(
     ask: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let panicked = |_| Failure::bug("looking at packs panicked");
-    tokio::task::spawn_blocking(ask).await.map_err(panicked)?
+    let late = |_| Failure::storage(format!("the disk did not answer within {} s", LOOK.as_secs()));
+    let asked = tokio::time::timeout(LOOK, tokio::task::spawn_blocking(ask));
+    asked.await.map_err(late)?.map_err(panicked)?
 }
 
 impl Hands {
